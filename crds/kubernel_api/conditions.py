@@ -1,0 +1,131 @@
+"""The vocabulary of a KernelInstance's status: condition types, phases and the closed set of reasons.
+
+What to trust: ``Ready`` for "can I connect", ``Finished`` for "is it over" (it never goes back), ``Stalled`` for "it
+cannot get further by itself". ``phase`` is for people: it is derived from these and never read back.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, Final, Literal
+
+ConditionStatus = Literal["True", "False", "Unknown"]
+
+
+class ConditionType(StrEnum):
+    """The five condition types. ``Ready``, ``Reconciling`` and ``Stalled`` have the meaning that kstatus gives them."""
+
+    READY = "Ready"  # True: the kernel's five ports accept connections
+    RECONCILING = "Reconciling"  # True: starting or restarting; helm --wait goes on waiting
+    STALLED = "Stalled"  # True: needs a person; the message says what for
+    POD_SCHEDULED = "PodScheduled"  # copied from the pod
+    FINISHED = "Finished"  # True: over for good; the reason is the last word
+
+
+class Phase(StrEnum):
+    """One word for people."""
+
+    PENDING = "Pending"  # no container runs yet
+    STARTING = "Starting"  # the container runs, the kernel does not answer yet
+    RUNNING = "Running"
+    EXITED = "Exited"  # the kernel ended; a restart in place is possible for some seconds more
+    SUCCEEDED = "Succeeded"  # over, exit code 0
+    FAILED = "Failed"  # over, anything else
+
+
+class Reason(StrEnum):
+    """Why a KernelInstance is in its phase: the same word in status, condition, Event and the notebook's exception."""
+
+    # On the way.
+    PENDING = "Pending"  # accepted, nothing known yet
+    WAITING_FOR_OPERATOR = "WaitingForOperator"  # the schema's default: no operator has seen it
+    CREATING = "Creating"
+    SCHEDULED = "Scheduled"
+    IMAGE_PULLING = "ImagePulling"
+    CONTAINER_CREATING = "ContainerCreating"
+    KERNEL_STARTING = "KernelStarting"
+    RESTARTING = "Restarting"
+    POD_REPLACED = "PodReplaced"
+    # Waiting for something that can still heal.
+    UNSCHEDULABLE = "Unschedulable"
+    QUOTA_EXCEEDED = "QuotaExceeded"
+    IMAGE_PULL_FAILED = "ImagePullFailed"
+    VOLUME_PENDING = "VolumePending"
+    VOLUME_MOUNT_FAILED = "VolumeMountFailed"
+    API_ERROR = "APIError"
+    # Needs a person.
+    FORBIDDEN = "Forbidden"
+    POD_SECURITY_VIOLATION = "PodSecurityViolation"
+    INVALID_IMAGE_NAME = "InvalidImageName"
+    CONFIG_ERROR = "ConfigError"
+    NAME_CONFLICT = "NameConflict"
+    # Fine.
+    RUNNING = "Running"
+    # The end.
+    COMPLETED = "Completed"  # exit code 0
+    KERNEL_CRASHED = "KernelCrashed"  # any other exit code or signal
+    OOM_KILLED = "OOMKilled"
+    EVICTED = "Evicted"
+    PREEMPTED = "Preempted"
+    NODE_LOST = "NodeLost"
+    POD_DELETED = "PodDeleted"  # somebody deleted the pod
+    START_TIMEOUT = "StartTimeout"
+    IDLE_TIMEOUT = "IdleTimeout"
+    DEADLINE_EXCEEDED = "DeadlineExceeded"
+    ORPHANED = "Orphaned"
+
+
+#: What no amount of waiting heals: the operator says ``Stalled``, the provisioner gives up at once.
+STALLING: Final = frozenset({
+    Reason.FORBIDDEN,
+    Reason.POD_SECURITY_VIOLATION,
+    Reason.INVALID_IMAGE_NAME,
+    Reason.CONFIG_ERROR,
+    Reason.NAME_CONFLICT,
+})
+
+
+def condition(
+    type_: ConditionType,
+    status: ConditionStatus,
+    reason: str,
+    message: str,
+    *,
+    generation: int,
+    previous: list[dict[str, Any]],
+    now: str,
+) -> dict[str, Any]:
+    """A condition as it goes into ``status.conditions``.
+
+    ``lastTransitionTime`` moves only when ``status`` changes, as Kubernetes' API conventions ask.
+
+    Args:
+        type_: which condition.
+        status: "True", "False" or "Unknown".
+        reason: CamelCase word, a ``Reason`` or one copied from Kubernetes.
+        message: a sentence for people.
+        generation: ``metadata.generation`` of the KernelInstance that this was computed from.
+        previous: the conditions as they are now.
+        now: RFC 3339 time in UTC, seconds resolution.
+    """
+    before = find_condition(previous, type_)
+    same = before is not None and before.get("status") == status
+    return {
+        "type": str(type_),
+        "status": status,
+        "reason": str(reason),
+        "message": message,
+        "observedGeneration": generation,
+        "lastTransitionTime": before["lastTransitionTime"] if same and before is not None else now,
+    }
+
+
+def find_condition(conditions: list[dict[str, Any]], type_: ConditionType) -> dict[str, Any] | None:
+    """The condition of that type, or None."""
+    return next((c for c in conditions if c.get("type") == type_), None)
+
+
+def is_true(status: dict[str, Any] | None, type_: ConditionType) -> bool:
+    """Whether ``status`` (of a KernelInstance) has that condition with status "True"."""
+    found = find_condition((status or {}).get("conditions") or [], type_)
+    return found is not None and found.get("status") == "True"

@@ -1,0 +1,50 @@
+"""Names of the API that appear on the wire: group, kind, labels, ports, Secret keys."""
+
+from __future__ import annotations
+
+from typing import Final
+
+GROUP: Final = "kubernel.dev"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+KIND: Final = "KernelInstance"
+PLURAL: Final = "kernelinstances"
+SINGULAR: Final = "kernelinstance"
+SHORT_NAMES: Final = ("ki", "kernel", "kernels")
+CATEGORY: Final = "jupyter"
+
+# A name becomes a label value, a host name and, with a suffix of up to 11 characters, the names of its children.
+NAME_MAX_LENGTH: Final = 52
+
+# Labels. Those under our own prefix belong to the operator and the provisioner.
+LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+LABEL_MANAGED_BY_VALUE: Final = "kubernel"
+LABEL_COMPONENT: Final = "app.kubernetes.io/component"
+LABEL_COMPONENT_VALUE: Final = "kernel"
+LABEL_INSTANCE: Final = f"{GROUP}/instance"  # on Pod, Service and Secret: the name of the KernelInstance
+LABEL_KERNEL_ID: Final = f"{GROUP}/kernel-id"  # on the KernelInstance and its Pod: the Jupyter kernel id
+LABEL_SERVER: Final = f"{GROUP}/server"  # on the KernelInstance and the Lease: the process that created it
+ANNOTATION_INCARNATION: Final = f"{GROUP}/incarnation"  # on the Pod: its number, 1 for the first one
+ANNOTATION_SESSION: Final = f"{GROUP}/session"  # on the KernelInstance: the notebook's path, for people
+
+SECRET_TYPE: Final = f"{GROUP}/connection"
+# Keys in the connection Secret. The first three are what a client needs; the others are for the pod alone.
+SECRET_KEY: Final = "key"
+SECRET_CURVE_PUBLICKEY: Final = "curve_publickey"
+SECRET_CURVE_SECRETKEY: Final = "curve_secretkey"
+SECRET_TOKEN: Final = "token"
+SECRET_SUPERVISOR: Final = "supervisor.py"
+
+# The five ports of every kernel, in its own network namespace, and the supervisor's. Below 32768, where Linux takes
+# its ephemeral ports from: a kernel that restarts would otherwise find one held by user code (EADDRINUSE).
+PORTS: Final = {"shell": 18881, "iopub": 18882, "stdin": 18883, "control": 18884, "hb": 18885}
+CONTROL_PORT: Final = 18886  # the supervisor's; not Jupyter's control channel
+
+# Written by the supervisor (mode 0600) before it starts the kernel; what ``{connection_file}`` in argv becomes.
+CONNECTION_FILE: Final = "/tmp/kubernel/connection.json"  # noqa: S108 - the container's own /tmp
+DEFAULT_ARGV: Final = ("python3", "-m", "ipykernel_launcher", "-f", "{connection_file}")
+SIGNATURE_SCHEME: Final = "hmac-sha256"
+TRANSPORT: Final = "tcp"
+
+# Seconds a supervisor waits for a restart after its kernel has ended, before the container ends with its exit code.
+RESTART_GRACE_SECONDS: Final = 30

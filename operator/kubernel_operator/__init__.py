@@ -1,0 +1,1 @@
+"""The operator: makes KernelInstances into pods and reports what became of them."""

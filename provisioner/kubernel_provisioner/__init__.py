@@ -1,0 +1,1 @@
+"""A jupyter_client kernel provisioner that starts kernels as KernelInstances on Kubernetes."""
