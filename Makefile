@@ -1,0 +1,64 @@
+# The people's entry points. `make` alone lists them.
+#
+# Targets that need the development cluster start it when none is up, and say which one they use
+# (KUBERNEL_CLUSTER=kind|native|current; see CONTRIBUTING.md).
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory --warn-undefined-variables
+
+PYTHON ?= python3
+VENV_BIN := .venv/bin
+VENV_STAMP := .venv/up-to-date
+PYTEST := $(VENV_BIN)/pytest
+PYTEST_ARGS ?=
+CHART := helm/kubernel
+PYTHON_FILES := crds operator provisioner tests $(wildcard bench demo docs)
+TYPED_FOLDERS := tests/cluster $(wildcard bench demo)
+
+export PYTHON
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: venv
+venv: $(VENV_STAMP) ## Make .venv from the pinned packages, with this project editable
+
+$(VENV_STAMP): requirements/dev.txt pyproject.toml requirements/make-venv
+	@echo "venv: installing requirements/dev.txt into .venv"
+	@requirements/make-venv
+	@touch $@
+
+.PHONY: lint
+lint: venv ## Check style, types, import layers, spelling, YAML, generated files and the chart
+	@.ci/lint
+
+.PHONY: format
+format: venv ## Format the Python files and apply the fixes that are safe
+	@$(VENV_BIN)/ruff format
+	@$(VENV_BIN)/ruff check --fix
+
+.PHONY: test-unit
+test-unit: venv ## Run the tests that need nothing but Python (seconds)
+	@$(PYTEST) -q tests/unit $(PYTEST_ARGS)
+
+.PHONY: test-charts
+test-charts: venv tools ## Run the chart tests (helm, no cluster)
+	@$(PYTEST) -q tests/charts $(PYTEST_ARGS)
+
+.PHONY: test
+test: venv cluster images ## Run all tests: unit, charts, integration, end to end
+	@$(PYTEST) tests/unit tests/charts tests/integration tests/e2e $(PYTEST_ARGS)
+
+.PHONY: demo
+demo: venv cluster images ## Watch notebooks run in pods, from four sides (2 minutes)
+	@$(VENV_BIN)/python demo
+
+.PHONY: bench
+bench: venv cluster images ## Measure starts, restarts and interrupts next to bare pods and local kernels
+	@$(VENV_BIN)/python -m bench
+
+# cluster, cluster-down, kubeconfig, tools, images
+-include cluster.mk
