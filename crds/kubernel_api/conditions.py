@@ -76,13 +76,15 @@ class Reason(StrEnum):
 
 
 #: What no amount of waiting heals: the operator says ``Stalled``, the provisioner gives up at once.
-STALLING: Final = frozenset({
-    Reason.FORBIDDEN,
-    Reason.POD_SECURITY_VIOLATION,
-    Reason.INVALID_IMAGE_NAME,
-    Reason.CONFIG_ERROR,
-    Reason.NAME_CONFLICT,
-})
+STALLING: Final = frozenset(
+    {
+        Reason.FORBIDDEN,
+        Reason.POD_SECURITY_VIOLATION,
+        Reason.INVALID_IMAGE_NAME,
+        Reason.CONFIG_ERROR,
+        Reason.NAME_CONFLICT,
+    }
+)
 
 
 def condition(

@@ -25,6 +25,7 @@ LABEL_INSTANCE: Final = f"{GROUP}/instance"  # on Pod, Service and Secret: the n
 LABEL_KERNEL_ID: Final = f"{GROUP}/kernel-id"  # on the KernelInstance and its Pod: the Jupyter kernel id
 LABEL_SERVER: Final = f"{GROUP}/server"  # on the KernelInstance and the Lease: the process that created it
 ANNOTATION_INCARNATION: Final = f"{GROUP}/incarnation"  # on the Pod: its number, 1 for the first one
+ANNOTATION_RESTART_GENERATION: Final = f"{GROUP}/restart-generation"  # on the Pod: the one it was created for
 ANNOTATION_SESSION: Final = f"{GROUP}/session"  # on the KernelInstance: the notebook's path, for people
 
 SECRET_TYPE: Final = f"{GROUP}/connection"

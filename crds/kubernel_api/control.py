@@ -58,7 +58,9 @@ async def control(
             finally:
                 writer.close()
     except (OSError, TimeoutError, ValueError, KeyError) as error:
-        raise ControlUnreachableError(f"no supervisor answered at {ip}:{port} ({error or type(error).__name__})") from error
+        raise ControlUnreachableError(
+            f"no supervisor answered at {ip}:{port} ({error or type(error).__name__})"
+        ) from error
     if not answer.get("ok"):
         raise ControlError(f"the supervisor at {ip}:{port} refused {request.get('op')!r}: {answer.get('error')}")
     return answer

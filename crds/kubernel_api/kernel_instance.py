@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from .conditions import ConditionType, Phase, Reason
+
 Port = Annotated[int, Field(ge=1, le=65535)]
 Quantity = Annotated[
     int | str,
@@ -433,6 +435,24 @@ class KernelInstanceStatus(Model):
     times: Annotated[Times | None, Field(default=None, description="When each step of the start was reached.")]
 
 
+#: What a fresh object says before any operator has seen it: never mistaken for ready, and no write is needed for it.
+UNOBSERVED_STATUS: dict[str, Any] = {
+    "phase": Phase.PENDING.value,
+    "reason": Reason.WAITING_FOR_OPERATOR.value,
+    "message": "No operator has seen this KernelInstance yet.",
+    "conditions": [
+        {
+            "type": type_.value,
+            "status": status,
+            "reason": Reason.WAITING_FOR_OPERATOR.value,
+            "message": "No operator has seen this KernelInstance yet.",
+            "lastTransitionTime": "1970-01-01T00:00:00Z",
+        }
+        for type_, status in ((ConditionType.READY, "Unknown"), (ConditionType.RECONCILING, "True"))
+    ],
+}
+
+
 class KernelInstance(Model):
     """A Jupyter kernel that runs in a pod."""
 
@@ -440,5 +460,5 @@ class KernelInstance(Model):
     api_version: str
     kind: str
     metadata: dict[str, Any]
-    spec: Annotated[KernelInstanceSpec, Field(default={}, description="What to run.")]
-    status: Annotated[KernelInstanceStatus | None, Field(default=None, description="What the operator saw.")]
+    spec: Annotated[KernelInstanceSpec, Field(default={"restartGeneration": 0}, description="What to run.")]
+    status: Annotated[KernelInstanceStatus, Field(default=UNOBSERVED_STATUS, description="What the operator saw.")]
