@@ -1,0 +1,28 @@
+{{/* What no schema can see. Included once, by the Deployment. */}}
+{{- define "kubernel.guards" -}}
+{{- if and (not .Values.serviceAccount.create) (not .Values.serviceAccount.name) -}}
+{{- fail "serviceAccount.create is false: serviceAccount.name must name the ServiceAccount to use" -}}
+{{- end -}}
+{{- if and .Values.watchNamespaces .Values.ignoreNamespaces -}}
+{{- fail "watchNamespaces and ignoreNamespaces exclude each other: name the namespaces to watch, or watch all but some" -}}
+{{- end -}}
+{{- if and .Values.clientRole.subjects (not .Values.clientRole.namespaces) -}}
+{{- fail "clientRole.subjects needs clientRole.namespaces: the namespaces where their kernels run" -}}
+{{- end -}}
+{{- if and .Values.networkPolicy.enabled .Values.networkPolicy.kernels.allowFrom (not .Values.networkPolicy.kernels.namespaces) -}}
+{{- fail "networkPolicy.kernels.allowFrom needs networkPolicy.kernels.namespaces: the namespaces where the kernels run" -}}
+{{- end -}}
+{{- if and .Values.networkPolicy.enabled .Values.networkPolicy.kernels.namespaces (not .Values.networkPolicy.kernels.allowFrom) -}}
+{{- fail "networkPolicy.kernels.namespaces needs networkPolicy.kernels.allowFrom: without a peer no server could reach its kernels" -}}
+{{- end -}}
+{{- if and .Values.callback.url (not (hasSuffix "/v1/callback" .Values.callback.url)) -}}
+{{- fail (printf "callback.url must end in /v1/callback, not %q" .Values.callback.url) -}}
+{{- end -}}
+{{- $prometheus := .Capabilities.APIVersions.Has "monitoring.coreos.com/v1" -}}
+{{- if and .Values.metrics.serviceMonitor.enabled (not $prometheus) -}}
+{{- fail "metrics.serviceMonitor.enabled needs the Prometheus operator: this cluster has no monitoring.coreos.com/v1" -}}
+{{- end -}}
+{{- if and .Values.metrics.prometheusRule.enabled (not $prometheus) -}}
+{{- fail "metrics.prometheusRule.enabled needs the Prometheus operator: this cluster has no monitoring.coreos.com/v1" -}}
+{{- end -}}
+{{- end -}}

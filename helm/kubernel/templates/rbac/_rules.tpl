@@ -1,0 +1,43 @@
+{{/* What the operator does with the API, verb by verb. It may create Secrets and never read one of a kernel. */}}
+{{- define "kubernel.operatorRules" -}}
+- apiGroups: [kubernel.dev]
+  resources: [kernelinstances]
+  verbs: [get, list, watch, delete]
+- apiGroups: [kubernel.dev]
+  resources: [kernelinstances/status]
+  verbs: [patch]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [create, get, list, watch, delete]
+- apiGroups: [""]
+  resources: [services]
+  verbs: [create, get, delete]
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [create]
+- apiGroups: [""]
+  resources: [events]
+  verbs: [create, list]
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [get, list, watch]
+{{- end -}}
+
+{{/* What a notebook server does with the API. */}}
+{{- define "kubernel.clientRules" -}}
+- apiGroups: [kubernel.dev]
+  resources: [kernelinstances]
+  verbs: [create, get, list, watch, patch, delete]
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get]
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [create, get, update, patch]
+{{- if .Values.clientRole.portForward }}
+# A port-forward is a POST, and a GET when it comes over a websocket.
+- apiGroups: [""]
+  resources: [pods/portforward]
+  verbs: [create, get]
+{{- end }}
+{{- end -}}
