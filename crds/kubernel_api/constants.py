@@ -1,5 +1,7 @@
 """Names of the API that appear on the wire: group, kind, labels, ports, Secret keys."""
 
+# ruff: noqa: S105 - names of keys, not keys
+
 from __future__ import annotations
 
 from typing import Final

@@ -14,10 +14,10 @@ _WIDTH: Final = 110
 class _Dumper(yaml.SafeDumper):
     """Writes long texts folded (``>-``) and sequences indented; repeats values instead of naming them by anchor."""
 
-    def ignore_aliases(self, data: Any) -> bool:
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - PyYAML's signature
         return True
 
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002 - likewise
         super().increase_indent(flow, indentless=False)
 
 

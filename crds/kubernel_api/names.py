@@ -38,7 +38,7 @@ def secret_name(name: str, uid: str) -> str:
 
 
 def pod_name(name: str, incarnation: int) -> str:
-    """The pod of a KernelInstance. The number grows with each replacement, so a pod stuck in Terminating never blocks."""
+    """The pod of a KernelInstance. The number grows with each replacement: a pod stuck in Terminating never blocks."""
     return f"{name}-{incarnation}"
 
 

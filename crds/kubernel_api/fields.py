@@ -1,0 +1,97 @@
+"""What the models of spec and status are made of: the base model, bounded types, and CEL rules.
+
+A CEL rule becomes ``x-kubernetes-validations``: the API server refuses an object for which it is false. The API server
+also estimates what a rule may cost and refuses a CRD that is too expensive, so whatever a rule reads has bounds.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic.alias_generators import to_camel
+
+Extra = dict[str, JsonValue]
+
+
+class Model(BaseModel):
+    """camelCase on the wire, closed to unknown fields."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", validate_default=True)
+
+
+def rule(expression: str, message: str, *, field: str | None = None, reason: str | None = None) -> Extra:
+    """A CEL rule.
+
+    Args:
+        expression: must be true of ``self`` (and ``oldSelf``, on an update).
+        message: what the person reads when it is not.
+        field: the field, below the one that holds the rule, that the error names.
+        reason: how the error is classed, "FieldValueInvalid" by default.
+    """
+    found: Extra = {"rule": expression, "message": message}
+    if reason is not None:
+        found["reason"] = reason
+    if field is not None:
+        found["fieldPath"] = f".{field}"
+    return found
+
+
+def rules(*found: Extra) -> Extra:
+    """CEL rules as ``json_schema_extra`` of a field or model."""
+    return {"x-kubernetes-validations": list(found)}
+
+
+def immutable(field: str) -> Extra:
+    """A rule on the object that holds ``field``: a rule on ``field`` would not run when it is added or removed."""
+    return rule(
+        f"has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || self.{field} == oldSelf.{field})",
+        f"{field} is immutable: it shapes the pod; delete the KernelInstance and create another",
+        field=field,
+        reason="FieldValueForbidden",
+    )
+
+
+def unique_by(key: str) -> Extra:
+    """A list whose items are told apart by ``key``: the API server refuses two of the same."""
+    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [key]}
+
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+
+#: As Kubernetes writes amounts, but not negative. Not a pattern: its message would be a regular expression.
+Quantity = Annotated[
+    int | str,
+    Field(
+        json_schema_extra={
+            "x-kubernetes-int-or-string": True,
+            "maxLength": 32,  # holds any real amount
+            **rules(
+                rule(
+                    "type(self) == int ? self >= 0 : isQuantity(self) && !quantity(self).isLessThan(quantity('0'))",
+                    "must be an amount such as 2, 500m or 1.5Gi, and not negative",
+                )
+            ),
+        }
+    ),
+]
+
+#: The name of an object: RFC 1123 subdomain, as for most kinds.
+ObjectName = Annotated[
+    str,
+    Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"),
+]
+
+#: A text that a process can be given: no NUL character, which would end it.
+ProcessText = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+
+#: Linux allows 4096; a cluster's paths are short, and what a rule reads has to be bounded.
+AbsolutePath = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=1024,
+        json_schema_extra=rules(rule(r"self.startsWith('/') && !self.contains('\x00')", "must be an absolute path")),
+    ),
+]
