@@ -1,1 +1,1 @@
-"""The first process of a kernel's container. ``supervisor.py`` is all of it: one stdlib-only file that travels as text."""
+"""The first process of a kernel's container: ``supervisor.py``, one stdlib-only file that travels as text."""
