@@ -1,0 +1,28 @@
+"""``python -m kubernel_operator``: runs the operator until SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import uvloop
+
+from .logs import configure_logging
+from .service import run
+from .settings import SettingsError, load_settings
+
+
+def main() -> int:
+    """Exit code 0 after a signal, 2 for a wrong option."""
+    try:
+        settings = load_settings(sys.argv[1:])
+    except SettingsError as error:
+        print(f"kubernel-operator: {error}", file=sys.stderr)
+        return 2
+    configure_logging(settings)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(run(settings))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

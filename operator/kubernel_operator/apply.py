@@ -1,0 +1,202 @@
+"""Carries out actions: the only place that writes to the cluster or speaks to a supervisor."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any
+
+from kubernel_api.constants import CONTROL_PORT, PORTS
+from kubernel_api.control import ControlError, ControlUnreachableError, control
+from kubernel_api.names import secret_name
+
+from . import paths
+from .build_metadata import controller_uid
+from .cache import Store
+from .cluster import Cluster
+from .errors import ApiError, ApiUnavailableError
+from .events import build_event
+from .observed import Memory
+from .plan import Action, Create, DeleteInstance, DeletePod, Explain, Probe, Restart
+from .pod_reason import reason_from_events, refusal_of
+from .report import Report, from_control_status, token
+
+logger = logging.getLogger(__name__)
+
+# Events of a pod that waits are read again after this long.
+EXPLAIN_INTERVAL_SECONDS = 10.0
+CONTROL_ATTEMPTS = 2
+CONNECT_TIMEOUT_SECONDS = 1.0
+
+
+class Applier:
+    """Writes for one KernelInstance at a time; what it learns goes to ``Memory`` and to the cache."""
+
+    def __init__(self, cluster: Cluster, pods: Store, operator_key: bytes, clock: Callable[[], float] = time.time):
+        self._cluster = cluster
+        self._pods = pods
+        self._operator_key = operator_key
+        self._clock = clock
+
+    async def apply(self, cr: dict[str, Any], memory: Memory, action: Action) -> None:
+        """One action. Refusals are remembered; what is unknown raises, and the work queue comes back.
+
+        Raises:
+            ClusterError: the write's outcome is unknown or unexpected.
+        """
+        log = {"namespace": cr["metadata"]["namespace"], "kernel_instance": cr["metadata"]["name"]}
+        level = logging.DEBUG if isinstance(action, Probe | Explain) else logging.INFO
+        logger.log(level, "%s/%s: %s", *log.values(), describe(action), extra=log)
+        match action:
+            case Create():
+                await self._create(cr, memory, action)
+            case DeletePod(pod=pod):
+                metadata = pod["metadata"]
+                path = f"{paths.core('pods', metadata['namespace'])}/{metadata['name']}"
+                await self._cluster.delete(path, uid=metadata["uid"])
+            case DeleteInstance():
+                await self._cluster.delete(instance_path(cr), uid=cr["metadata"]["uid"])
+            case Restart():
+                await self._restart(cr, memory, action)
+            case Probe():
+                await self._probe(cr, memory, action)
+            case Explain(pod=pod):
+                await self._explain(memory, pod)
+
+    async def patch_status(self, cr: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
+        """Writes a status, refused by the server (409) when the object has changed since it was read."""
+        body = {"metadata": {"resourceVersion": cr["metadata"]["resourceVersion"]}, "status": patch}
+        return await self._cluster.merge_patch(f"{instance_path(cr)}/status", body)
+
+    async def post_event(self, cr: dict[str, Any], reason: str, message: str) -> None:
+        """Posts an Event; one that cannot be posted is no reason to do anything else again."""
+        event = build_event(cr, reason, message, suffix=secrets.token_hex(8), now=self._clock())
+        try:
+            await self._cluster.create(paths.core("events", cr["metadata"]["namespace"]), event)
+        except (ApiError, ApiUnavailableError) as error:
+            logger.warning("Event %s for %s was not posted: %s", reason, cr["metadata"]["name"], error)
+
+    async def _create(self, cr: dict[str, Any], memory: Memory, action: Create) -> None:
+        namespace = cr["metadata"]["namespace"]
+        path = paths.core({"secret": "secrets", "pod": "pods", "service": "services"}[action.kind], namespace)
+        try:
+            created = await self._cluster.create(path, action.body)
+        except ApiError as error:
+            if error.status == 409 and error.reason == "AlreadyExists":
+                adopted = await self._adopt(cr, path, action)
+                if adopted is None:
+                    _refuse(memory, action, error)
+                    return
+                created = adopted
+            elif error.status == 409:  # e.g. the quota was updated at the same moment
+                raise
+            else:
+                _refuse(memory, action, error)
+                return
+        self._learn(memory, action, created)
+
+    async def _adopt(self, cr: dict[str, Any], path: str, action: Create) -> dict[str, Any] | None:
+        """The object that is already there, if it is ours. Secrets cannot be read; their name holds our uid."""
+        if action.kind == "secret":
+            return action.body
+        found = await self._cluster.get(f"{path}/{action.body['metadata']['name']}")
+        return found if controller_uid(found) == cr["metadata"]["uid"] else None
+
+    def _learn(self, memory: Memory, action: Create, created: dict[str, Any]) -> None:
+        memory.refusals.pop(action.kind, None)
+        match action.kind:
+            case "secret":
+                memory.secret = True
+            case "service":
+                memory.service = True
+                memory.service_ip = (created.get("spec") or {}).get("clusterIP")
+            case "pod":
+                self._pods.put(created)
+                memory.pod_seen = created["metadata"]["name"]
+                memory.refused_times, memory.pending = 0, None
+
+    async def _restart(self, cr: dict[str, Any], memory: Memory, action: Restart) -> None:
+        request = {"op": "restart", "generation": action.generation}
+        for attempt in range(CONTROL_ATTEMPTS):
+            try:
+                await self._control(cr, action.ip, request)
+            except ControlUnreachableError as error:
+                logger.warning("%s: %s (attempt %d)", cr["metadata"]["name"], error, attempt + 1)
+            else:
+                memory.control_sent = action.generation
+                return
+        memory.control_failed = action.generation
+
+    async def _probe(self, cr: dict[str, Any], memory: Memory, action: Probe) -> None:
+        pod = memory.pod_seen or ""
+        try:
+            answer = await self._control(cr, action.ip, {"op": "status"})
+            report = from_control_status(answer, self._clock())
+        except ControlError:
+            if not await _all_ports_accept(action.ip):
+                return
+            now = self._clock()
+            report = Report("", -1, action.generation, "running", now, ip=action.ip, supervised=False)
+        # A callback may have arrived meanwhile; it knows better.
+        memory.reports.setdefault(pod, report)
+
+    async def _control(self, cr: dict[str, Any], ip: str, request: dict[str, Any]) -> dict[str, Any]:
+        metadata = cr["metadata"]
+        name = f"{metadata['namespace']}/{secret_name(metadata['name'], metadata['uid'])}"
+        key = token(self._operator_key, name).encode()
+        return await control(ip, CONTROL_PORT, request, key=key, role="operator")
+
+    async def _explain(self, memory: Memory, pod: dict[str, Any]) -> None:
+        now = self._clock()
+        if now < memory.explained_at + EXPLAIN_INTERVAL_SECONDS:
+            return
+        memory.explained_at = now
+        metadata = pod["metadata"]
+        listing = await self._cluster.list(
+            paths.core("events", metadata["namespace"]), fieldSelector=f"involvedObject.uid={metadata['uid']}"
+        )
+        memory.pending = reason_from_events(listing.items)
+
+
+def instance_path(cr: dict[str, Any]) -> str:
+    """The path of a KernelInstance."""
+    return f"{paths.kernel_instances(cr['metadata']['namespace'])}/{cr['metadata']['name']}"
+
+
+def describe(action: Action) -> str:
+    """One line for the log; never a body, which may hold a key."""
+    match action:
+        case Create(kind=kind, body=body, why=why):
+            return f"create {kind} {body['metadata']['name']}: {why}"
+        case DeletePod(pod=pod, why=why):
+            return f"delete pod {pod['metadata']['name']}: {why}"
+        case DeleteInstance(why=why):
+            return f"delete the KernelInstance: {why}"
+        case Restart(why=why):
+            return f"restart in place: {why}"
+        case Probe(why=why):
+            return f"probe the pod: {why}"
+        case Explain(why=why):
+            return f"read the pod's Events: {why}"
+
+
+def _refuse(memory: Memory, action: Create, error: ApiError) -> None:
+    memory.refusals[action.kind] = refusal_of(action.body["kind"], error)
+    memory.refused_times += 1
+
+
+async def _all_ports_accept(ip: str) -> bool:
+    return all(await asyncio.gather(*(_accepts(ip, port) for port in PORTS.values())))
+
+
+async def _accepts(ip: str, port: int) -> bool:
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS):
+            _, writer = await asyncio.open_connection(ip, port)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True

@@ -1,0 +1,89 @@
+"""kopf's edge: three watches that hand each event on. No decision is made here."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any, Literal
+
+import kopf
+
+from kubernel_api.constants import GROUP, PLURAL, VERSION
+
+from . import metrics
+from .kopf_settings import kopf_settings, session
+
+logger = logging.getLogger(__name__)
+
+Kind = Literal["instance", "pod", "lease"]
+Take = Callable[[Kind, str | None, dict[str, Any]], None]
+RESTART_SECONDS = 1.0
+
+
+def registry(take: Take) -> kopf.OperatorRegistry:
+    """Handlers that call ``take(kind, event type, object)``; type None is a listed object."""
+    handlers = kopf.OperatorRegistry()
+
+    @kopf.on.login(registry=handlers)
+    async def login(**kwargs: Any) -> kopf.AiohttpSession | None:
+        info = kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+        return session(info) if info else None
+
+    def watch(kind: Kind, *resource: str) -> None:
+        async def handler(event: Any, **_: Any) -> None:
+            take(kind, event["type"], event["object"])
+
+        kopf.on.event(*resource, registry=handlers, id=kind)(handler)
+
+    watch("instance", GROUP, VERSION, PLURAL)
+    watch("pod", "", "v1", "pods")
+    watch("lease", "coordination.k8s.io", "v1", "leases")
+    return handlers
+
+
+class Watches:
+    """Runs kopf in a thread and loop of its own, again and again until stopped.
+
+    kopf 1.45 ends on some errors (410 at connect, other ERROR events) and cancels every task of its loop when it does:
+    in a thread of its own that is a watch that starts anew, not an operator that is gone.
+    """
+
+    def __init__(self, namespaces: tuple[str, ...], take: Take) -> None:
+        self._namespaces = namespaces
+        self._take = take
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="kopf", daemon=True)
+        self.ready = threading.Event()
+
+    def start(self) -> None:
+        """Starts watching."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stops watching; returns when the watches are closed."""
+        self._stop.set()
+        self._thread.join(timeout=10)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                asyncio.run(self._operator())
+            except Exception:
+                logger.exception("The watches ended; they start again.")
+            if not self._stop.is_set():
+                metrics.WATCH_RESTARTS.inc()
+                self.ready.clear()
+                self._stop.wait(RESTART_SECONDS)
+
+    async def _operator(self) -> None:
+        await kopf.operator(
+            registry=registry(self._take),
+            settings=kopf_settings(),
+            standalone=True,
+            clusterwide=not self._namespaces,
+            namespaces=self._namespaces,
+            stop_flag=self._stop,
+            ready_flag=self.ready,
+        )

@@ -1,0 +1,90 @@
+"""What is known about one KernelInstance's children. Values only; who fills them is ``reconcile``.
+
+A cache that was never listed, a request that failed: those are "unknown" and never "absent". So ``pods`` is only
+built from a synchronised cache, and ``Lease`` has an unknown state of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from kubernel_api.conditions import Reason
+
+from .report import Report
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why the API server refused a child."""
+
+    reason: Reason
+    message: str
+
+
+class LeaseState(Enum):
+    """What is known of the Lease that a KernelInstance names."""
+
+    NONE_NAMED = "none named"
+    VALID = "valid"
+    EXPIRED = "expired"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Everything a decision about one KernelInstance needs, beside the object itself.
+
+    Attributes:
+        pods: all pods that it controls, of any incarnation.
+        report: newest report from the supervisor of the newest pod.
+        secret: True when the Secret is known to exist; False: not known to.
+        service: the same for the Service.
+        service_ip: cluster IP of the Service, once known.
+        refusal: why the API server last refused a child.
+        pending: what the pod's Events say about why it is pending.
+        pod_seen: name of a pod of ours that once existed in this process's time.
+        restart_since: Unix seconds when this process first saw the restart that is now wanted.
+        first_seen: Unix seconds when this process first saw the KernelInstance.
+        control_sent: restartGeneration that the supervisor was told to start.
+        control_failed: restartGeneration for which the supervisor could not be reached.
+        lease: of the Lease it names.
+    """
+
+    pods: tuple[dict[str, Any], ...] = ()
+    report: Report | None = None
+    secret: bool = False
+    service: bool = False
+    service_ip: str | None = None
+    refusal: Refusal | None = None
+    pending: tuple[Reason, str] | None = None
+    pod_seen: str | None = None
+    restart_since: float | None = None
+    first_seen: float = 0.0
+    control_sent: int = -1
+    control_failed: int = -1
+    lease: LeaseState = LeaseState.NONE_NAMED
+
+
+@dataclass
+class Memory:
+    """What this process remembers of one KernelInstance between two passes. Losing it costs a request, never a state."""
+
+    uid: str
+    first_seen: float
+    secret: bool = False
+    service: bool = False
+    service_ip: str | None = None
+    refusals: dict[str, Refusal] = field(default_factory=dict)  # by kind of child
+    refused_times: int = 0
+    pending: tuple[Reason, str] | None = None
+    explained_at: float = 0.0
+    pod_seen: str | None = None
+    restart_wanted: int = 0
+    restart_since: float | None = None
+    control_sent: int = -1
+    control_failed: int = -1
+    event_reason: str = ""
+    lease_expired_since: float | None = None
+    reports: dict[str, Report] = field(default_factory=dict)  # by pod name

@@ -1,0 +1,231 @@
+"""What to do for a KernelInstance: a list of actions, each with its reason. Pure; ``apply`` carries them out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from kubernel_api.conditions import ConditionType, Reason, find_condition
+from kubernel_api.constants import RESTART_GRACE_SECONDS
+
+from .build_pod import build_pod
+from .build_secret import ConnectionKeys, build_secret
+from .build_service import build_service
+from .clock import unix
+from .exit_status import NODE_SILENCE_SECONDS
+from .observed import LeaseState, Observed
+from .report import token
+from .settings import Settings
+from .situation import Situation, Stage, active_deadline, is_running, start_deadline
+
+# A pod that has not started by then is asked why; before, the answer would be "it is starting".
+EXPLAIN_AFTER_SECONDS = 2.0
+# While a start lasts longer than usual, its status is looked at this often.
+PENDING_INTERVAL_SECONDS = 1.0
+# A callback that never comes: how soon and how often a running pod is asked instead.
+PROBE_INTERVAL_SECONDS = 0.25
+# A slow start gets a status; a fast one goes from nothing to Ready in one write.
+SLOW_START_SECONDS = 1.0
+# A Lease is looked at this long after it should have been renewed.
+LEASE_CHECK_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class Create:
+    """Create a child. ``kind``: "secret", "pod" or "service"."""
+
+    kind: Literal["secret", "pod", "service"]
+    body: dict[str, Any]
+    why: str
+
+
+@dataclass(frozen=True)
+class DeletePod:
+    """Delete a pod of ours."""
+
+    pod: dict[str, Any]
+    why: str
+
+
+@dataclass(frozen=True)
+class DeleteInstance:
+    """Delete the KernelInstance; its children follow by owner reference."""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class Restart:
+    """Ask the supervisor for a new kernel process."""
+
+    ip: str
+    generation: int
+    why: str
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Ask a pod whose callbacks do not arrive."""
+
+    ip: str
+    generation: int
+    why: str
+
+
+@dataclass(frozen=True)
+class Explain:
+    """Read a pod's Events."""
+
+    pod: dict[str, Any]
+    why: str
+
+
+Action = Create | DeletePod | DeleteInstance | Restart | Probe | Explain
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Actions, all of which may run at the same time, and when to look again (Unix seconds)."""
+
+    actions: tuple[Action, ...] = ()
+    again_at: float | None = None
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a plan needs beside the object: the operator's own settings and secrets.
+
+    Attributes:
+        operator_key: derives tokens.
+        supervisor: source of the supervisor.
+        callback_url: where pods report.
+        new_keys: makes fresh keys; the argument says whether with a CurveZMQ pair.
+    """
+
+    settings: Settings
+    operator_key: bytes
+    supervisor: str
+    callback_url: str | None
+    new_keys: Callable[[bool], ConnectionKeys]
+
+
+def plan(cr: dict[str, Any], at: Situation, observed: Observed, context: Context, now: float) -> Plan:
+    """The actions that bring a KernelInstance from where it stands to where it should be."""
+    match at.stage:
+        case Stage.GONE:
+            return Plan()
+        case Stage.FINISHED:
+            return _finished(cr, at, now)
+        case Stage.ORPHANED:
+            return Plan((DeleteInstance("its server no longer renews its Lease"),))
+        case Stage.NEEDS_POD:
+            return Plan(tuple(_create(cr, at, observed, context)), _again_while_starting(cr, at, now))
+        case Stage.NEEDS_RESTART:
+            return Plan(tuple(_restart(at)), _again_while_starting(cr, at, now))
+        case Stage.STARTING:
+            return Plan(
+                (*_missing_children(cr, observed, context), *_starting(at, observed, now)),
+                _again_while_starting(cr, at, now),
+            )
+        case Stage.RUNNING:
+            return Plan(tuple(_missing_children(cr, observed, context)), _again_while_running(cr, at, observed, now))
+        case Stage.EXITED:
+            grace = at.ending.time + RESTART_GRACE_SECONDS if at.ending else now
+            return Plan((), _earliest(grace, _lease_check(observed, now)))
+
+
+def _finished(cr: dict[str, Any], at: Situation, now: float) -> Plan:
+    """Free the node at once, keep the object for people until its time to live is over."""
+    actions: list[Action] = []
+    if is_running(at.pod) and at.pod is not None:
+        actions.append(DeletePod(at.pod, "the KernelInstance is finished"))
+    finished = find_condition((cr.get("status") or {}).get("conditions") or [], ConditionType.FINISHED) or {}
+    since = unix(finished.get("lastTransitionTime")) if finished.get("status") == "True" else None
+    ttl = (cr["spec"].get("lifecycle") or {}).get("ttlSecondsAfterFinished")
+    gone_at = (since if since is not None else now) + float(300 if ttl is None else ttl)
+    if since is not None and now >= gone_at:
+        return Plan((DeleteInstance("finished for ttlSecondsAfterFinished"),))
+    return Plan(tuple(actions), gone_at)
+
+
+def _create(cr: dict[str, Any], at: Situation, observed: Observed, context: Context) -> list[Action]:
+    """The next pod, and whatever it needs that is not known to exist."""
+    actions: list[Action] = []
+    replaced = is_running(at.pod) and at.pod is not None
+    if replaced and at.pod is not None:
+        actions.append(DeletePod(at.pod, "a restart was asked for and cannot be done in place"))
+    body = build_pod(cr, context.settings, incarnation=at.incarnation + 1, callback_url=context.callback_url)
+    why = "first start" if at.incarnation == 0 else f"replaces pod {at.incarnation}"
+    return [*actions, *_missing_children(cr, observed, context), Create("pod", body, why)]
+
+
+def _missing_children(cr: dict[str, Any], observed: Observed, context: Context) -> list[Action]:
+    actions: list[Action] = []
+    connection = cr["spec"].get("connection") or {}
+    if not observed.secret:
+        keys = context.new_keys(connection.get("encryption") == "Curve")
+        body = build_secret(cr, keys, token="", supervisor=context.supervisor)
+        secret = f"{cr['metadata']['namespace']}/{body['metadata']['name']}"
+        body["stringData"]["token"] = token(context.operator_key, secret)
+        actions.append(Create("secret", body, "holds the connection key"))
+    if not observed.service and connection.get("service", "ClusterIP") == "ClusterIP":
+        actions.append(Create("service", build_service(cr), "keeps the kernel's address"))
+    return actions
+
+
+def _restart(at: Situation) -> list[Action]:
+    assert at.ip is not None  # noqa: S101 - situation() only says NEEDS_RESTART when there is one
+    return [Restart(at.ip, at.wanted, f"restartGeneration {at.wanted} was asked for")]
+
+
+def _starting(at: Situation, observed: Observed, now: float) -> list[Action]:
+    if at.pod is None:
+        return []
+    if observed.report is None and at.ip and _container_running(at.pod):
+        return [Probe(at.ip, at.wanted, "its container runs and nothing was reported")]
+    if not _container_running(at.pod) and now >= at.start_seen + EXPLAIN_AFTER_SECONDS:
+        return [Explain(at.pod, "it has not started yet")]
+    return []
+
+
+def _again_while_starting(cr: dict[str, Any], at: Situation, now: float) -> float:
+    deadline = at.start_began + start_deadline(cr)
+    if at.pod is not None and at.stage is Stage.STARTING and at.ip and _container_running(at.pod):
+        return min(deadline, now + PROBE_INTERVAL_SECONDS)
+    slow = at.start_seen + SLOW_START_SECONDS
+    return min(deadline, slow if now < slow else now + PENDING_INTERVAL_SECONDS)
+
+
+def _again_while_running(cr: dict[str, Any], at: Situation, observed: Observed, now: float) -> float | None:
+    deletion = unix((at.pod or {"metadata": {}})["metadata"].get("deletionTimestamp"))
+    silence = deletion + NODE_SILENCE_SECONDS if deletion else None
+    return _earliest(active_deadline(cr), silence, _lease_check(observed, now))
+
+
+def _lease_check(observed: Observed, now: float) -> float | None:
+    return None if observed.lease is LeaseState.NONE_NAMED else now + LEASE_CHECK_SECONDS
+
+
+def _earliest(*times: float | None) -> float | None:
+    return min((t for t in times if t is not None), default=None)
+
+
+def _container_running(pod: dict[str, Any]) -> bool:
+    statuses = (pod.get("status") or {}).get("containerStatuses") or []
+    return any("running" in (s.get("state") or {}) for s in statuses)
+
+
+def is_worth_writing(at: Situation, reason: str, now: float) -> bool:
+    """Whether a status on the way to Ready is news: not in the first second of a start that goes well."""
+    usual = reason in {
+        Reason.PENDING,
+        Reason.CREATING,
+        Reason.SCHEDULED,
+        Reason.CONTAINER_CREATING,
+        Reason.KERNEL_STARTING,
+        Reason.RESTARTING,
+        Reason.IMAGE_PULLING,
+    }
+    on_the_way = at.stage in {Stage.NEEDS_POD, Stage.NEEDS_RESTART, Stage.STARTING}
+    return not (on_the_way and usual and now < at.start_seen + SLOW_START_SECONDS)

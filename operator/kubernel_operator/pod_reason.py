@@ -1,0 +1,88 @@
+"""Why a pod does not run yet: Kubernetes' words to ours. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kubernel_api.conditions import Reason
+
+from .errors import ApiError
+from .observed import Refusal
+
+
+def refusal_of(kind: str, error: ApiError) -> Refusal:
+    """Why the API server refused to create a child. ``kind`` is e.g. "Pod"."""
+    text = error.message
+    if error.status == 403 and "exceeded quota" in text:
+        return Refusal(Reason.QUOTA_EXCEEDED, f"{kind} refused: {text}")
+    if error.status == 403 and "error looking up service account" in text:
+        # A namespace that was created a moment ago: its controller makes the ServiceAccount soon.
+        return Refusal(Reason.PENDING, f"{kind} refused for now: {text}")
+    if error.status == 403 and "PodSecurity" in text:
+        return Refusal(Reason.POD_SECURITY_VIOLATION, f"{kind} refused by Pod Security: {text}")
+    if error.status == 403:
+        return Refusal(Reason.FORBIDDEN, f"{kind} refused: {text}")
+    if error.status == 409:
+        return Refusal(Reason.NAME_CONFLICT, f"{kind} refused: {text}; delete it or choose another name")
+    return Refusal(Reason.CONFIG_ERROR, f"{kind} refused: {text}")
+
+
+def pending_reason(pod: dict[str, Any]) -> tuple[Reason, str]:
+    """Why a pod that has not ended does not run its kernel yet, as far as the pod itself tells."""
+    scheduled = _condition(pod, "PodScheduled")
+    if scheduled is None:
+        return Reason.CREATING, "The pod was created; the scheduler has not seen it yet."
+    if scheduled.get("status") != "True":
+        message = scheduled.get("message") or "no node fits"
+        if "unbound immediate PersistentVolumeClaims" in message or "persistentvolumeclaim" in message:
+            return Reason.VOLUME_PENDING, f"The pod waits for its volume: {message}"
+        return Reason.UNSCHEDULABLE, f"The pod cannot be scheduled: {message}"
+    for container in (pod.get("status") or {}).get("containerStatuses") or []:
+        state = container.get("state") or {}
+        if "running" in state:
+            return Reason.KERNEL_STARTING, "The container runs; the kernel does not answer yet."
+        waiting = state.get("waiting") or {}
+        if waiting:
+            return _waiting(container.get("image") or "", waiting.get("reason") or "", waiting.get("message") or "")
+    node = (pod.get("spec") or {}).get("nodeName") or "a node"
+    return Reason.SCHEDULED, f"The pod was scheduled to {node}."
+
+
+def reason_from_events(events: list[dict[str, Any]]) -> tuple[Reason, str] | None:
+    """What only Events tell about a pod that is being created: image pulls, mounts, sandboxes. Newest first wins."""
+    for event in sorted(events, key=_event_time, reverse=True):
+        message = event.get("message") or ""
+        match event.get("reason"):
+            case "Pulling":
+                return Reason.IMAGE_PULLING, f"The image is being pulled. {message}"
+            case "FailedMount" | "FailedAttachVolume" | "FailedMapVolume":
+                return Reason.VOLUME_MOUNT_FAILED, f"A volume cannot be mounted: {message}"
+            case "FailedCreatePodSandBox":
+                return Reason.CONTAINER_CREATING, f"The node cannot set up the pod yet: {message}"
+            case "Pulled" | "Created" | "Started":
+                return None
+    return None
+
+
+def _waiting(image: str, reason: str, message: str) -> tuple[Reason, str]:
+    match reason:
+        case "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" | "RegistryUnavailable" | "ImageInspectError":
+            return Reason.IMAGE_PULL_FAILED, f"The image {image} cannot be pulled ({reason}): {message}"
+        case "InvalidImageName":
+            return Reason.INVALID_IMAGE_NAME, f"The image name {image} is not valid: {message}; correct spec.image"
+        case "CreateContainerConfigError" if "secret" in message and "not found" in message:
+            # The pod and its Secret are created at the same time; the kubelet asks again.
+            return Reason.CONTAINER_CREATING, f"The container is being created: {message}"
+        case "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" | "CrashLoopBackOff":
+            return Reason.CONFIG_ERROR, f"The container cannot be created ({reason}): {message}"
+        case _:
+            return Reason.CONTAINER_CREATING, f"The container is being created. {message}".strip()
+
+
+def _condition(pod: dict[str, Any], type_: str) -> dict[str, Any] | None:
+    conditions = (pod.get("status") or {}).get("conditions") or []
+    return next((c for c in conditions if c.get("type") == type_), None)
+
+
+def _event_time(event: dict[str, Any]) -> str:
+    return str(event.get("eventTime") or event.get("lastTimestamp") or event.get("firstTimestamp") or "")

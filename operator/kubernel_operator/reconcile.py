@@ -1,0 +1,173 @@
+"""One pass over one KernelInstance: observe, decide, report, apply. Every trigger runs the same pass."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from . import metrics
+from .apply import Applier
+from .cache import Key, Store
+from .errors import ApiError
+from .events import is_news
+from .leases import lease_state
+from .observed import Memory, Observed
+from .plan import Context, Explain, Probe, Restart, is_worth_writing, plan
+from .report import Callback, merged
+from .situation import Situation, newest_pod, situation
+from .status import build_status, status_patch
+from .work_queue import WorkQueue
+
+logger = logging.getLogger(__name__)
+
+# A refusal (quota, Pod Security) is tried again after 1, 2, 4 ... seconds: nobody tells when it heals.
+REFUSAL_RETRY_MAX_SECONDS = 15.0
+# What an action learned (a probe's answer, Events) is looked at this soon.
+LEARNED_SECONDS = 0.1
+
+
+class Reconciler:
+    """Holds the cache and the memory, and brings each KernelInstance to where it should be."""
+
+    def __init__(
+        self, applier: Applier, pods: Store, context: Callable[[], Context], clock: Callable[[], float] = time.time
+    ):
+        self.instances = Store()
+        self.pods = pods
+        self.leases = Store()
+        self.queue: WorkQueue[Key] = WorkQueue(self.reconcile, _log_failure)
+        self._applier = applier
+        self._context = context
+        self._clock = clock
+        self._memory: dict[Key, Memory] = {}
+
+    async def reconcile(self, key: Key) -> None:
+        """One pass."""
+        with metrics.RECONCILE_SECONDS.time():
+            cr = self.instances.get(key)
+            if cr is None:
+                self._memory.pop(key, None)
+                self.queue.forget(key)
+                return
+            await self._pass(key, cr)
+
+    def take_callback(self, callback: Callback) -> bool:
+        """A supervisor's report; False when the pod is not known here."""
+        namespace, _ = callback.secret.split("/")
+        pod = self.pods.get((namespace, callback.pod))
+        cr = self._owner_of(pod) if pod else None
+        if pod is None or cr is None:
+            return False
+        key = (namespace, cr["metadata"]["name"])
+        memory = self._memory_of(key, cr)
+        report = merged(memory.reports.get(callback.pod), callback)
+        if report is not None:
+            memory.reports[callback.pod] = report
+            self.queue.add(key)
+        return True
+
+    async def _pass(self, key: Key, cr: dict[str, Any]) -> None:
+        now = self._clock()
+        memory = self._memory_of(key, cr)
+        observed = self._observe(key, cr, memory, now)
+        at = situation(cr, observed, now)
+        context = self._context()
+        steps = plan(cr, at, observed, context, now)
+        status = build_status(cr, at, observed, context.settings, now)
+        cr = await self._report(cr, memory, at, status, now)
+        refused = memory.refused_times
+        await self._apply_all(cr, memory, steps.actions)
+        if memory.refused_times > refused:
+            self._again_after_refusal(key, memory)
+            return
+        if any(isinstance(a, Explain | Probe | Restart) for a in steps.actions):
+            self.queue.add_after(key, LEARNED_SECONDS)
+        if steps.again_at is not None:
+            self.queue.add_after(key, steps.again_at - self._clock())
+
+    def _again_after_refusal(self, key: Key, memory: Memory) -> None:
+        if memory.refused_times == 1:
+            self.queue.add(key)  # to say so
+        else:
+            self.queue.add_after(key, min(REFUSAL_RETRY_MAX_SECONDS, 2.0**memory.refused_times / 4))
+
+    async def _apply_all(self, cr: dict[str, Any], memory: Memory, actions: tuple[Any, ...]) -> None:
+        """All at once; a failure of one must not keep what the others learned from being remembered."""
+        if not actions:
+            return
+        results = await asyncio.gather(*(self._applier.apply(cr, memory, a) for a in actions), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+
+    async def _report(
+        self, cr: dict[str, Any], memory: Memory, at: Situation, status: dict[str, Any], now: float
+    ) -> dict[str, Any]:
+        """Writes the status if it is news; returns the KernelInstance as it is then."""
+        old = cr.get("status") or {}
+        patch = status_patch(old, status)
+        if not patch or not is_worth_writing(at, status.get("reason", ""), now):
+            return cr
+        try:
+            written = await self._applier.patch_status(cr, patch)
+        except ApiError as error:
+            if error.status == 404:
+                return cr  # deleted; the watch will say so
+            raise
+        self.instances.put(written)
+        metrics.observe_status(old, status)
+        reason = status.get("reason", "")
+        if is_news(reason, memory.event_reason):
+            memory.event_reason = reason
+            await self._applier.post_event(cr, reason, status.get("message", ""))
+        return written
+
+    def _observe(self, key: Key, cr: dict[str, Any], memory: Memory, now: float) -> Observed:
+        status = cr.get("status") or {}
+        connection = status.get("connection") or {}
+        wanted = int(cr["spec"].get("restartGeneration") or 0)
+        if wanted > max(memory.restart_wanted, int(status.get("restartGeneration") or 0)):
+            memory.restart_wanted, memory.restart_since = wanted, now
+        pods = self.pods.owned_by(cr["metadata"]["uid"])
+        newest = newest_pod(pods)
+        if newest is not None:
+            memory.pod_seen = newest["metadata"]["name"]
+        lease_name = (cr["spec"].get("lifecycle") or {}).get("leaseName")
+        lease = self.leases.get((key[0], lease_name)) if lease_name else None
+        return Observed(
+            pods=pods,
+            report=memory.reports.get(newest["metadata"]["name"]) if newest else None,
+            # A connection in the status says that Secret and Service were created.
+            secret=memory.secret or bool(connection),
+            service=memory.service or bool(connection),
+            service_ip=memory.service_ip or connection.get("ip"),
+            refusal=next(iter(memory.refusals.values()), None),
+            pending=memory.pending,
+            pod_seen=memory.pod_seen,
+            restart_since=memory.restart_since,
+            first_seen=memory.first_seen,
+            control_sent=memory.control_sent,
+            control_failed=memory.control_failed,
+            lease=lease_state(cr, lease, memory, now),
+        )
+
+    def _memory_of(self, key: Key, cr: dict[str, Any]) -> Memory:
+        memory = self._memory.get(key)
+        if memory is None or memory.uid != cr["metadata"]["uid"]:
+            memory = self._memory[key] = Memory(cr["metadata"]["uid"], self._clock())
+        return memory
+
+    def _owner_of(self, pod: dict[str, Any]) -> dict[str, Any] | None:
+        for owner in pod["metadata"].get("ownerReferences") or []:
+            cr = self.instances.get((pod["metadata"]["namespace"], owner["name"]))
+            if cr is not None and cr["metadata"]["uid"] == owner["uid"]:
+                return cr
+        return None
+
+
+def _log_failure(key: Key, error: Exception) -> None:
+    metrics.RECONCILE_ERRORS.inc()
+    logger.warning("%s/%s: will be tried again: %s", *key, error or type(error).__name__)

@@ -1,0 +1,123 @@
+"""What supervisors report, and which report counts: ``docs/protocols.md``, "Callback"."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+State = Literal["starting", "running", "exited"]
+
+
+class MalformedReportError(ValueError):
+    """A callback's body is not a report; the message names the field."""
+
+
+class Callback(BaseModel):
+    """Body of a callback, as the supervisor sends it."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore")
+
+    secret: str = Field(pattern=r"^[a-z0-9-]{1,63}/[a-z0-9.-]{1,253}$")
+    pod: str = Field(max_length=253)
+    boot: str = Field(max_length=64)
+    sequence: int = Field(ge=0)
+    event: Literal["started", "ready", "exited", "activity"]
+    generation: int = Field(ge=0)
+    time: float
+    state: State
+    ip: str | None = Field(default=None, max_length=64)
+    exit_code: int | None = None
+    signal: int | None = None
+    oom_killed: bool = False
+    reason: Literal["IdleTimeout"] | None = None
+    log: str = Field(default="", max_length=4096)
+    last_activity: float | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """The newest that is known of the kernel process in one pod.
+
+    Attributes:
+        state: of the process of ``generation``.
+        supervised: False when this is what a probe saw, in an image without Python.
+        time: Unix seconds of the event that led to ``state``, by the pod's clock.
+    """
+
+    boot: str
+    sequence: int
+    generation: int
+    state: State
+    time: float
+    ip: str | None = None
+    supervised: bool = True
+    exit_code: int | None = None
+    signal: int | None = None
+    oom_killed: bool = False
+    reason: str | None = None
+    log: str = ""
+    last_activity: float | None = None
+
+
+def token(operator_key: bytes, secret: str) -> str:
+    """The token of a pod. ``secret`` is "namespace/secretName"."""
+    return hmac.new(operator_key, secret.encode(), hashlib.sha256).hexdigest()
+
+
+def verified(body: bytes, signature: str, operator_key: bytes) -> Callback | None:
+    """The callback in ``body``, or None when the signature is not that of the pod it names.
+
+    Raises:
+        MalformedReportError: the body is no callback.
+    """
+    try:
+        callback = Callback.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise MalformedReportError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    expected = hmac.new(token(operator_key, callback.secret).encode(), body, hashlib.sha256).hexdigest()
+    return callback if hmac.compare_digest(expected, signature) else None
+
+
+def merged(known: Report | None, callback: Callback) -> Report | None:
+    """The report after a callback, or None when the callback is old news.
+
+    A supervisor numbers its callbacks; one that was sent again after its answer was lost has a number already seen.
+    """
+    if known is not None and known.boot == callback.boot and callback.sequence <= known.sequence:
+        return None
+    return Report(
+        boot=callback.boot,
+        sequence=callback.sequence,
+        generation=callback.generation,
+        state=callback.state,
+        time=known.time if known is not None and callback.event == "activity" else callback.time,
+        ip=callback.ip,
+        exit_code=callback.exit_code,
+        signal=callback.signal,
+        oom_killed=callback.oom_killed,
+        reason=callback.reason,
+        log=callback.log,
+        last_activity=callback.last_activity,
+    )
+
+
+def from_control_status(answer: dict[str, Any], now: float) -> Report:
+    """The report in a supervisor's answer to ``status``. Any callback counts as newer than it."""
+    return Report(
+        boot="",
+        sequence=-1,
+        generation=int(answer["generation"]),
+        state=answer["state"],
+        time=now,
+        ip=answer.get("ip"),
+        exit_code=answer.get("exitCode"),
+        signal=answer.get("signal"),
+        oom_killed=bool(answer.get("oomKilled")),
+        last_activity=answer.get("lastActivity"),
+    )
