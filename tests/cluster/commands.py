@@ -1,0 +1,69 @@
+"""Runs other programs, and turns their failure into an error that shows what they said."""
+
+import os
+import shlex
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from cluster.errors import ClusterError
+
+TAIL_LINES = 15  # enough for a compiler's or pip's last words, short enough for a terminal
+PROBE_SECONDS = 30.0  # `docker info` of an engine that hangs
+
+
+def run(
+    argv: Sequence[str | Path],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: str | None = None,
+) -> str:
+    """Runs a program to its end and returns its standard output.
+
+    Args:
+        argv: program and arguments.
+        cwd: folder to run in.
+        env: variables set on top of our own environment.
+        stdin: text to feed; None gives it no input.
+
+    Raises:
+        ClusterError: the program is missing or failed.
+    """
+    words = [str(word) for word in argv]
+    try:
+        done = subprocess.run(
+            words,
+            check=False,
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            input=stdin if stdin is not None else "",
+            text=True,
+            capture_output=True,
+        )
+    except FileNotFoundError as error:
+        raise ClusterError(f"{words[0]}: not found; install it and try again") from error
+    if done.returncode != 0:
+        said = tail(done.stderr or done.stdout)
+        raise ClusterError(f"{shlex.join(words)}\nended with code {done.returncode}:\n{said}")
+    return done.stdout
+
+
+def succeeds(argv: Sequence[str | Path]) -> bool:
+    """Returns whether the program exists and ends with code 0."""
+    try:
+        done = subprocess.run(
+            [str(word) for word in argv],
+            check=False,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=PROBE_SECONDS,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
+
+
+def tail(text: str, lines: int = TAIL_LINES) -> str:
+    """Returns the last lines of a text."""
+    return "\n".join(text.rstrip().splitlines()[-lines:])

@@ -1,0 +1,75 @@
+"""Where the development cluster keeps its files, and the addresses it uses."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+BRIDGE = "kubernel0"
+GATEWAY = "10.244.0.1"  # the bridge's own address: node, DNS server and API server as pods see them
+POD_CIDR = "10.244.0.0/16"
+SERVICE_CIDR = "10.96.0.0/16"
+API_SERVICE = "10.96.0.1"  # Kubernetes gives the first address of the range to the Service "kubernetes"
+API_PORT = 6443
+ETCD_PORT = 12379  # not 2379: an etcd of the machine's own may live there
+ETCD_PEER_PORT = 12380
+NODE = "node1"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The three folders everything lives in.
+
+    Args:
+        repo: the checkout, where Dockerfiles and requirement files are.
+        cache: what is worth keeping for ever: programs, wheels, base images.
+        state: what one cluster writes: certificates, logs, etcd, containers.
+    """
+
+    repo: Path
+    cache: Path
+    state: Path
+
+    @property
+    def bin(self) -> Path:
+        """Folder of the programs that tools.py builds."""
+        return self.cache / "bin"
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's kubeconfig."""
+        return self.state / "admin.conf"
+
+    @property
+    def pki(self) -> Path:
+        """Folder of keys and certificates."""
+        return self.state / "pki"
+
+    @property
+    def logs(self) -> Path:
+        """Folder of one log per component."""
+        return self.state / "logs"
+
+    @property
+    def audit_log(self) -> Path:
+        """The API server's audit log, one JSON object a line."""
+        return self.logs / "audit.log"
+
+    @property
+    def containerd_socket(self) -> Path:
+        """Socket of the cluster's own containerd."""
+        return self.state / "containerd.sock"
+
+
+def find_layout(environ: Mapping[str, str]) -> Layout:
+    """Returns the layout of this user, by the XDG base directory rules."""
+    home = Path(environ.get("HOME", "~")).expanduser()
+    cache = Path(environ.get("XDG_CACHE_HOME") or home / ".cache")
+    state = Path(environ.get("XDG_STATE_HOME") or home / ".local" / "state")
+    repo = Path(__file__).resolve().parents[2]
+    return Layout(repo=repo, cache=cache / "kubernel", state=state / "kubernel-cluster")
+
+
+def search_path(layout: Layout) -> str:
+    """Returns a PATH that finds the built programs first."""
+    return f"{layout.bin}{os.pathsep}{os.environ.get('PATH', os.defpath)}"

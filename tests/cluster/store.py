@@ -1,0 +1,62 @@
+"""The images inside the native cluster's containerd."""
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from cluster import archive
+from cluster.commands import run
+from cluster.configuration import PAUSE_IMAGE
+from cluster.layout import Layout
+
+KEY_LABEL = "kubernel.dev/made-from"
+
+
+def ctr(layout: Layout, *arguments: str | Path) -> str:
+    """Runs containerd's own client in the namespace that Kubernetes uses."""
+    return run(["ctr", "--address", layout.containerd_socket, "--namespace", "k8s.io", *arguments])
+
+
+def made_from(layout: Layout, image: str) -> str | None:
+    """Returns the key of what the loaded image was made from; None when it is absent or was loaded without one."""
+    return parse_label(ctr(layout, "images", "list", f"name=={image}"), KEY_LABEL)
+
+
+def parse_label(listing: str, label: str) -> str | None:
+    """Returns the label's value in the last column of a listing of one image."""
+    for line in listing.splitlines()[1:]:
+        pairs = (pair.partition("=") for pair in line.split()[-1].split(","))
+        return next((value for name, _, value in pairs if name == label), None)
+    return None
+
+
+def import_archive(layout: Layout, file: Path) -> None:
+    """Imports a docker-archive under the name it carries."""
+    ctr(layout, "images", "import", file)
+
+
+def label(layout: Layout, image: str, key: str) -> None:
+    """Remembers what the image was made from; after the import, so that only a complete one says so."""
+    ctr(layout, "images", "label", image, f"{KEY_LABEL}={key}")
+
+
+def ensure_pause(layout: Layout) -> None:
+    """Makes and loads the image that holds every pod's namespaces; Debian's catatonit is a static program for that."""
+    if made_from(layout, PAUSE_IMAGE) is not None:
+        return
+    with tempfile.TemporaryDirectory(dir=layout.state) as scratch:
+        root = Path(scratch) / "root"
+        root.mkdir()
+        shutil.copy("/usr/bin/catatonit", root / "pause")
+        file = Path(scratch) / "pause.tar"
+        archive.pack(root, PAUSE_IMAGE, file, entrypoint=("/pause", "-P"))
+        import_archive(layout, file)
+    label(layout, PAUSE_IMAGE, "catatonit")
+
+
+def remove_containers(layout: Layout) -> None:
+    """Forgets the containers of an earlier cluster, whose processes are gone."""
+    containers: Sequence[str] = ctr(layout, "containers", "list", "--quiet").split()
+    if containers:
+        ctr(layout, "containers", "delete", *containers)

@@ -1,0 +1,47 @@
+"""Every version this cluster is made of, in one place."""
+
+from dataclasses import dataclass
+
+# The newest Kubernetes that still runs on a cgroup v1 node with the containerd 1.6 of Debian 12.
+KUBERNETES = "v1.35.4"
+# The same minor as KUBERNETES, as far as kind publishes it.
+KIND_NODE_IMAGE = "docker.io/kindest/node:v1.35.0"
+
+# Debian packages: what the node itself needs, and what only image building needs.
+NODE_PACKAGES = (
+    "containerd",
+    "runc",
+    "containernetworking-plugins",
+    "nftables",
+    "iptables",
+    "conntrack",
+    "openssl",
+    "iproute2",
+    "catatonit",
+)
+IMAGE_PACKAGES = ("debootstrap", "buildah", "python3-venv")
+
+
+@dataclass(frozen=True)
+class GoTool:
+    """One program built from a Go module of its own, so that its dependencies meet nobody else's."""
+
+    name: str
+    package: str
+    version: str
+
+
+GO_TOOLS = (
+    GoTool("etcd", "go.etcd.io/etcd/server/v3", "v3.6.5"),
+    GoTool("coredns", "github.com/coredns/coredns", "v1.12.4"),
+    GoTool("helm", "helm.sh/helm/v4/cmd/helm", "v4.3.1"),
+    GoTool("kwok", "sigs.k8s.io/kwok/cmd/kwok", "v0.8.0"),
+)
+KUBERNETES_PROGRAMS = (
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kubelet",
+    "kube-proxy",
+    "kubectl",
+)
