@@ -14,8 +14,6 @@ VENV_STAMP := .venv/up-to-date
 PYTEST := $(VENV_BIN)/pytest
 PYTEST_ARGS ?=
 CHART := helm/kubernel
-PYTHON_FILES := crds operator provisioner tests $(wildcard bench demo docs)
-TYPED_FOLDERS := tests/cluster $(wildcard bench demo)
 
 export PYTHON
 

@@ -1,4 +1,7 @@
-{{/* The operator's command line: a YAML list. Options whose value is empty keep the operator's own default. */}}
+{{/*
+The operator's command line: a YAML list. Options whose value is empty keep the operator's own default, except for
+security contexts: empty means none, which must be said.
+*/}}
 {{- define "kubernel.operatorArgs" -}}
 {{- $kernel := .Values.kernelDefaults -}}
 {{- $options := list
@@ -12,8 +15,8 @@
   (dict "name" "tolerations" "value" $kernel.tolerations)
   (dict "name" "runtime-class-name" "value" $kernel.runtimeClassName)
   (dict "name" "priority-class-name" "value" $kernel.priorityClassName)
-  (dict "name" "pod-security-context" "value" $kernel.podSecurityContext "evenEmpty" true)
-  (dict "name" "security-context" "value" $kernel.securityContext "evenEmpty" true)
+  (dict "name" "pod-security-context" "value" (default dict $kernel.podSecurityContext) "evenEmpty" true)
+  (dict "name" "security-context" "value" (default dict $kernel.securityContext) "evenEmpty" true)
   (dict "name" "callback-url" "value" (include "kubernel.callbackURL" .))
   (dict "name" "callback-port" "value" 8443)
   (dict "name" "health-port" "value" 8081)

@@ -1,0 +1,59 @@
+"""What the chart refuses although every single value is fine."""
+
+import re
+
+import pytest
+
+from .conftest import CHART, PROMETHEUS_OPERATOR, Helm
+
+GUARDS = {
+    "no ServiceAccount at all": (
+        ["serviceAccount.create=false"],
+        "serviceAccount.create is false: serviceAccount.name must name the ServiceAccount to use",
+    ),
+    "watch and ignore": (
+        ["watchNamespaces={a}", "ignoreNamespaces={b}"],
+        "watchNamespaces and ignoreNamespaces exclude each other: name the namespaces to watch, or watch all but some",
+    ),
+    "subjects without namespaces": (
+        ["clientRole.subjects[0].kind=User", "clientRole.subjects[0].name=jane"],
+        "clientRole.subjects needs clientRole.namespaces: the namespaces where their kernels run",
+    ),
+    "peers without namespaces": (
+        ["networkPolicy.enabled=true", "networkPolicy.kernels.allowFrom[0].podSelector.matchLabels.a=b"],
+        "networkPolicy.kernels.allowFrom needs networkPolicy.kernels.namespaces: the namespaces where the kernels run",
+    ),
+    "namespaces without peers": (
+        ["networkPolicy.enabled=true", "networkPolicy.kernels.namespaces={a}"],
+        "networkPolicy.kernels.namespaces needs networkPolicy.kernels.allowFrom: "
+        "without a peer no server could reach its kernels",
+    ),
+    "callback URL of another path": (
+        ["callback.url=http://operator/"],
+        'callback.url must end in /v1/callback, not "http://operator/"',
+    ),
+    "ServiceMonitor without Prometheus operator": (
+        ["metrics.serviceMonitor.enabled=true"],
+        "metrics.serviceMonitor.enabled needs the Prometheus operator: this cluster has no monitoring.coreos.com/v1",
+    ),
+    "PrometheusRule without Prometheus operator": (
+        ["metrics.prometheusRule.enabled=true"],
+        "metrics.prometheusRule.enabled needs the Prometheus operator: this cluster has no monitoring.coreos.com/v1",
+    ),
+}
+
+
+@pytest.mark.parametrize(("settings", "message"), GUARDS.values(), ids=GUARDS)
+def test_guard(helm: Helm, settings: list[str], message: str) -> None:
+    done = helm("template", str(CHART), *(f"--set={each}" for each in settings))
+    assert done.returncode == 1
+    assert message in done.stderr
+
+
+def test_every_guard_has_a_test() -> None:
+    assert len(re.findall(r"\bfail\b", (CHART / "templates" / "_guards.tpl").read_text())) == len(GUARDS)
+
+
+def test_guards_are_silent_where_the_prometheus_operator_is(helm: Helm) -> None:
+    done = helm("template", str(CHART), PROMETHEUS_OPERATOR, "--set=metrics.serviceMonitor.enabled=true")
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,116 @@
+"""Who may do what: exactly what is used, and no wildcard anywhere."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from .conftest import CHART, Object, Render
+
+OPERATOR_RULES = {
+    ("kubernel.dev", "kernelinstances"): ["get", "list", "watch", "delete"],
+    ("kubernel.dev", "kernelinstances/status"): ["patch"],
+    ("", "pods"): ["create", "get", "list", "watch", "delete"],
+    ("", "services"): ["create", "get"],
+    ("", "secrets"): ["create"],
+    ("", "events"): ["create", "list"],
+    ("coordination.k8s.io", "leases"): ["get", "list", "watch"],
+}
+CLIENT_RULES = {
+    ("kubernel.dev", "kernelinstances"): ["create", "get", "list", "watch", "patch", "delete"],
+    ("", "secrets"): ["get"],
+    ("coordination.k8s.io", "leases"): ["create", "get", "update", "patch"],
+}
+NAMESPACED = CHART / "ci" / "namespaced-values.yaml"
+Find = Callable[..., Object]
+
+
+def test_operator_in_all_namespaces(find: Find) -> None:
+    assert by_resource(find("ClusterRole", "kubernel-system")) == OPERATOR_RULES
+
+
+def test_operator_in_some_namespaces_has_nothing_elsewhere(render: Render) -> None:
+    objects = render(NAMESPACED)
+    roles = [o for o in objects if o["kind"] == "Role" and o["metadata"]["name"] == "kubernel-system"]
+    assert [role["metadata"]["namespace"] for role in roles] == ["kernels-a", "kernels-b"]
+    assert [by_resource(role) for role in roles] == [OPERATOR_RULES] * 2
+    assert [o for o in objects if o["kind"] in {"ClusterRole", "ClusterRoleBinding"}] == []
+
+
+def test_operator_may_read_its_own_secret_and_create_it(find: Find) -> None:
+    assert find("Role", "kubernel-token")["rules"] == [
+        {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["kubernel-token"], "verbs": ["get"]},
+        {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]},
+    ]
+
+
+def test_operator_only_reads_a_secret_that_exists(find: Find) -> None:
+    assert find("Role", "kubernel-token", None, "--set=operatorSecret.existingName=mine")["rules"] == [
+        {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["mine"], "verbs": ["get"]},
+    ]
+
+
+def test_notebook_servers(render: Render) -> None:
+    plain = render(None, "--set=clientRole.namespaces={kernels}")
+    assert [by_resource(o) for o in plain if o["metadata"]["name"] == "kubernel-system-client"] == [CLIENT_RULES]
+
+
+def test_notebook_servers_outside_of_the_cluster(find: Find) -> None:
+    options = ["--set=clientRole.namespaces={kernels}", "--set=clientRole.portForward=true"]
+    role = find("Role", "kubernel-system-client", None, *options)
+    assert by_resource(role) == {**CLIENT_RULES, ("", "pods/portforward"): ["create", "get"]}
+
+
+def test_subjects_are_bound_in_every_namespace(render: Render) -> None:
+    bindings = [
+        o for o in render(NAMESPACED) if o["kind"] == "RoleBinding" and o["roleRef"]["name"].endswith("-client")
+    ]
+    assert [o["metadata"]["namespace"] for o in bindings] == ["kernels-a", "kernels-b"]
+    group = "rbac.authorization.k8s.io"
+    assert bindings[0]["subjects"] == [
+        {"kind": "ServiceAccount", "namespace": "kernels-a", "name": "notebook"},
+        {"kind": "User", "apiGroup": group, "name": "jane@example.org"},
+        {"kind": "Group", "apiGroup": group, "name": "scientists"},
+    ]
+
+
+def test_view_and_edit_grow(find: Find) -> None:
+    view, edit = find("ClusterRole", "kubernel-system-view"), find("ClusterRole", "kubernel-system-edit")
+    assert aggregated_to(view) == {"view", "edit", "admin"}
+    assert aggregated_to(edit) == {"edit", "admin"}
+    assert by_resource(view) == {("kubernel.dev", "kernelinstances"): ["get", "list", "watch"]}
+    assert by_resource(edit) == {
+        ("kubernel.dev", "kernelinstances"): ["create", "update", "patch", "delete", "deletecollection"]
+    }
+
+
+def test_no_wildcard(render: Render, values_file: Path) -> None:
+    for role in render(values_file):
+        for rule in role.get("rules", []):
+            assert "*" not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]], role["metadata"]["name"]
+
+
+def test_bindings_refer_to_roles_and_accounts_of_the_chart(render: Render, values_file: Path) -> None:
+    objects = render(values_file)
+    there = {(o["kind"], o["metadata"].get("namespace"), o["metadata"]["name"]) for o in objects}
+    for binding in (o for o in objects if o["kind"].endswith("RoleBinding")):
+        kind = binding["roleRef"]["kind"]
+        namespace = binding["metadata"].get("namespace") if kind == "Role" else None
+        assert (kind, namespace, binding["roleRef"]["name"]) in there
+
+
+def test_nothing_without_rbac_create(render: Render) -> None:
+    kinds = [o["kind"] for o in render(None, "--set=rbac.create=false") if "helm.sh/hook" not in annotations(o)]
+    assert sorted(kinds) == ["CustomResourceDefinition", "Deployment", "Service", "Service", "ServiceAccount"]
+
+
+def by_resource(role: Object) -> dict[tuple[str, str], list[str]]:
+    return {(rule["apiGroups"][0], rule["resources"][0]): rule["verbs"] for rule in role["rules"]}
+
+
+def aggregated_to(role: Object) -> set[str]:
+    prefix = "rbac.authorization.k8s.io/aggregate-to-"
+    return {label.removeprefix(prefix) for label in role["metadata"]["labels"] if label.startswith(prefix)}
+
+
+def annotations(obj: Object) -> dict[str, str]:
+    found: dict[str, str] = obj["metadata"].get("annotations", {})
+    return found
