@@ -1,0 +1,91 @@
+"""What can go wrong, in words for the person in front of the notebook.
+
+    KubernelError (RuntimeError)
+    ├── ConfigurationError          an option, a kernelspec or a kubeconfig is wrong
+    ├── ClusterError                the API server cannot be used for this
+    │   ├── ClusterUnreachableError     nobody answers
+    │   ├── NotPermittedError           401 or 403: credentials or rights are missing
+    │   ├── CRDMissingError             the API server does not know KernelInstances
+    │   ├── NamespaceMissingError
+    │   └── RefusedError                any other answer that is no success
+    ├── OperatorNotRunningError     nobody works on the KernelInstance
+    └── LaunchError                 the kernel did not start
+        ├── KernelFailedError           the operator says why
+        ├── KernelDeletedError          somebody deleted it meanwhile
+        └── KernelUnreachableError      it runs, but does not answer at its address
+
+JupyterLab prints ``str(error)`` in its dialog and jupyter_server sends it as the ``message`` of a 500, so the text is
+two or three short lines: what happened, why, which command shows more. The cause is kept with ``from``.
+"""
+
+from __future__ import annotations
+
+
+class KubernelError(RuntimeError):
+    """An error with two or three lines for people.
+
+    Args:
+        what: what happened, naming the thing.
+        why: the reason, as far as it is known.
+        command: a shell command that shows more or mends it.
+    """
+
+    def __init__(self, what: str, why: str = "", command: str = "") -> None:
+        self.what, self.why, self.command = what, why, command
+        super().__init__("\n".join(line for line in (what, why, f"Try: {command}" if command else "") if line))
+
+
+class ConfigurationError(KubernelError):
+    """An option, a kernelspec or a kubeconfig is wrong."""
+
+
+class ClusterError(KubernelError):
+    """The API server cannot be used for this."""
+
+
+class ClusterUnreachableError(ClusterError):
+    """No API server answers."""
+
+
+class NotPermittedError(ClusterError):
+    """The credentials or the rights do not suffice."""
+
+
+class CRDMissingError(ClusterError):
+    """The API server does not know KernelInstances."""
+
+
+class NamespaceMissingError(ClusterError):
+    """The namespace does not exist."""
+
+
+class RefusedError(ClusterError):
+    """The API server understood and said no."""
+
+
+class OperatorNotRunningError(KubernelError):
+    """No operator works on the KernelInstance."""
+
+
+class LaunchError(KubernelError):
+    """The kernel did not start."""
+
+
+class KernelFailedError(LaunchError):
+    """The operator gave up on the kernel, or it ended while it started.
+
+    Args:
+        reason: the word in the KernelInstance's status.
+    """
+
+    def __init__(self, what: str, why: str = "", command: str = "", *, reason: str = "") -> None:
+        self.reason = reason
+        super().__init__(what, why, command)
+
+
+class KernelDeletedError(LaunchError):
+    """Somebody deleted the KernelInstance while it started."""
+
+
+class KernelUnreachableError(LaunchError):
+    """The kernel runs but does not answer at the address that clients would use."""

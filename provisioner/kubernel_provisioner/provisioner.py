@@ -1,0 +1,210 @@
+"""The kernel provisioner: what jupyter_client calls, each method a few lines.
+
+A KernelManager calls it from any loop and thread, several methods at once; all work is done in the background thread.
+Nothing here imports kubernetes or aiohttp, so a notebook server starts as fast as without it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import uuid
+from collections.abc import Coroutine
+from pathlib import PurePosixPath
+from typing import Any, TypeVar, cast
+
+from jupyter_client.connect import KernelConnectionInfo
+
+from .background import background
+from .kernel_resource import PodOptions, SpecFacts, pod_argv, pod_env, wants_curve
+from .login import ClusterKey
+from .options import ProvisionerOptions
+from .remote_kernel import Held, LaunchRequest, RemoteKernel
+from .waiting import Patience
+
+T = TypeVar("T")
+
+# A kernel without supervisor is seen to end by the kubelet's relist, a second apart, and by a watch after that.
+UNSUPERVISED_SHUTDOWN_SECONDS = 5.0
+
+
+class KubernetesProvisioner(ProvisionerOptions):
+    """Starts kernels as KernelInstances; see ``options.ProvisionerOptions`` for its options.
+
+    A restart keeps address, ports and key. It also keeps the environment, working directory and arguments of the
+    first start: they shape the pod and are immutable.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        # ``km.provisioner = KubernetesProvisioner(parent=km)`` is documented use.
+        if self.kernel_spec is None:
+            self.kernel_spec = getattr(self.parent, "kernel_spec", None)
+        if not self.kernel_id:
+            self.kernel_id = getattr(self.parent, "kernel_id", None) or str(uuid.uuid4())
+        self.connection_info: KernelConnectionInfo = {}
+        self._remote: RemoteKernel | None = None
+        self._has_process = False
+        self._expects_end = False
+
+    @property
+    def has_process(self) -> bool:
+        """True from a launch until ``wait`` or ``cleanup``. Called all over the KernelManager."""
+        return self._has_process
+
+    @property
+    def _kernel(self) -> RemoteKernel:
+        mine = background()
+        if self._remote is None:
+            self._remote = RemoteKernel(ClusterKey(self.kubeconfig, self.context, self.namespace), mine, self.log)
+        elif self._remote.background is not mine:
+            self._remote = self._remote.in_this_process(mine)
+        return self._remote
+
+    async def _do(self, work: Coroutine[Any, Any, T]) -> T:
+        return await self._kernel.background.run(work)
+
+    # Starting.
+
+    async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
+        """Arguments for ``launch_kernel``: argv in the pod, and the environment that may pass."""
+        extra_arguments = kwargs.pop("extra_arguments", None) or []
+        kwargs = await super().pre_launch(**kwargs)
+        spec, options = self._spec_facts(), self._pod_options()
+        kwargs["cmd"] = pod_argv(spec, options, kernel_id=str(self.kernel_id), extra_arguments=extra_arguments)
+        kwargs["env"] = pod_env(kwargs["env"], spec, options)
+        return kwargs
+
+    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
+        """Starts or restarts the kernel and returns its connection info once it answers.
+
+        What a failed or cancelled launch made is deleted.
+
+        Raises:
+            KubernelError: two or three lines that say what, why, and the command that shows more.
+        """
+        kernel = self._kernel
+        ticket = kernel.new_ticket()
+        self._has_process, self._expects_end = True, False
+        try:
+            info = await self._do(kernel.launch(self._launch_request(cmd, kwargs), ticket))
+        except BaseException as error:
+            self._has_process = False
+            if isinstance(error, asyncio.CancelledError | GeneratorExit):
+                # The launch may have succeeded in this very moment, and nobody would know.
+                kernel.background.loop.call_soon_threadsafe(kernel.abandon, ticket)
+            raise
+        self.connection_info = cast("KernelConnectionInfo", info)
+        return self.connection_info
+
+    def _launch_request(self, cmd: list[str], kwargs: dict[str, Any]) -> LaunchRequest:
+        metadata = self.kernel_spec.metadata if self.kernel_spec else {}
+        policy = getattr(self.parent, "transport_encryption", "disabled")
+        return LaunchRequest(
+            kernel_id=str(self.kernel_id),
+            spec=self._spec_facts(),
+            options=self._pod_options(),
+            cmd=list(cmd),
+            env=dict(kwargs.get("env") or {}),
+            curve=wants_curve(policy, metadata),
+            access=self.access,
+            patience=Patience(operator=self.operator_timeout, start=self.start_deadline_seconds),
+        )
+
+    def _spec_facts(self) -> SpecFacts:
+        spec = self.kernel_spec
+        if spec is None:
+            return SpecFacts()
+        return SpecFacts(
+            name=getattr(self.parent, "kernel_name", "") or "",
+            argv=tuple(spec.argv),
+            env=dict(spec.env),
+            display_name=spec.display_name,
+            language=spec.language,
+            interrupt_mode=spec.interrupt_mode,
+        )
+
+    def _pod_options(self) -> PodOptions:
+        return PodOptions(**{option.name: getattr(self, option.name) for option in dataclasses.fields(PodOptions)})
+
+    def _finalize_env(self, env: dict[str, str]) -> None:
+        """Called by the base's ``pre_launch``, which does not expect to have no kernelspec."""
+        if self.kernel_spec is not None:
+            super()._finalize_env(env)
+
+    # While it runs.
+
+    async def poll(self) -> int | None:
+        """None while the kernel runs or starts, else its exit code (-n for signal n). Never awaits."""
+        code = self._kernel.poll()
+        if code is not None and self._has_process and not self._expects_end:
+            self._expects_end = True
+            self.log.warning("Kernel %s ended with %d: %s", self.kernel_id, code, self._kernel.describe_end())
+        return code
+
+    async def wait(self) -> int | None:
+        """The exit code, once the kernel has ended; not its pod. Called when ``poll`` saw an end."""
+        code = await self._do(self._kernel.wait())
+        self._has_process = False
+        return code
+
+    async def send_signal(self, signum: int) -> None:
+        """Sends a signal to the kernel's process group. Never raises: there may be no kernel, or not yet."""
+        await self._do(self._kernel.signal(signum))
+
+    async def terminate(self, restart: bool = False) -> None:  # noqa: ARG002
+        """SIGTERM. ``restart`` is always False here, whatever follows."""
+        self._expects_end = True
+        await self._do(self._kernel.terminate())
+
+    async def kill(self, restart: bool = False) -> None:  # noqa: ARG002
+        """SIGKILL, or the end of the pod where there is no supervisor. ``restart`` cannot be relied on."""
+        self._expects_end = True
+        await self._do(self._kernel.kill())
+
+    async def shutdown_requested(self, restart: bool = False) -> None:  # noqa: ARG002
+        """The kernel was asked to end; its end is no news."""
+        self._expects_end = True
+
+    async def cleanup(self, restart: bool = False) -> None:
+        """Deletes the KernelInstance, or keeps all for a restart. Idempotent; does not wait for the pod's end."""
+        self._has_process = False
+        if not restart:
+            await self._do(self._kernel.delete())
+
+    # Properties of this kind of kernel.
+
+    def get_shutdown_wait_time(self, recommended: float = 5.0) -> float:
+        """Seconds for a shutdown; half of it before SIGTERM, half before SIGKILL."""
+        return recommended if self._kernel.is_supervised else recommended + UNSUPERVISED_SHUTDOWN_SECONDS
+
+    def resolve_path(self, path: str) -> str | None:
+        """A path as the kernel sees it, if ``path_map`` says where the pod has that folder."""
+        for local, remote in self.path_map.items():
+            if PurePosixPath(path).is_relative_to(local):
+                return str(PurePosixPath(remote) / PurePosixPath(path).relative_to(local))
+        return None
+
+    async def get_provisioner_info(self) -> dict[str, Any]:
+        """What another process needs to take over the kernel; can be written as JSON, and holds its key."""
+        info = await super().get_provisioner_info()
+        connection = dict(info["connection_info"])
+        if isinstance(connection.get("key"), bytes):
+            connection["key"] = connection["key"].decode()
+        held = self._kernel.held
+        instance = dataclasses.asdict(dataclasses.replace(held, info={})) if held else None
+        return {**info, "connection_info": connection, "namespace": self._kernel.namespace, "instance": instance}
+
+    async def load_provisioner_info(self, provisioner_info: dict[str, Any]) -> None:
+        """Takes over the kernel of another process: its watch and its Lease become this process's."""
+        await super().load_provisioner_info(provisioner_info)
+        connection = dict(provisioner_info["connection_info"])
+        if isinstance(connection.get("key"), str):
+            connection["key"] = connection["key"].encode()
+        self.connection_info = cast("KernelConnectionInfo", connection)
+        self.namespace = provisioner_info["namespace"] or self.namespace
+        self._remote = None
+        if provisioner_info["instance"] is not None:
+            held = Held(**{**provisioner_info["instance"], "info": connection})
+            await self._do(self._kernel.adopt(held))
+            self._has_process = True
