@@ -6,13 +6,13 @@ from pathlib import Path
 from .conftest import CHART, Object, Render
 
 OPERATOR_RULES = {
-    ("kubernel.dev", "kernelinstances"): ["get", "list", "watch", "delete"],
+    ("kubernel.dev", "kernelinstances"): ["list", "watch", "delete"],
     ("kubernel.dev", "kernelinstances/status"): ["patch"],
     ("", "pods"): ["create", "get", "list", "watch", "delete"],
     ("", "services"): ["create", "get"],
     ("", "secrets"): ["create"],
     ("", "events"): ["create", "list"],
-    ("coordination.k8s.io", "leases"): ["get", "list", "watch"],
+    ("coordination.k8s.io", "leases"): ["list", "watch"],
 }
 CLIENT_RULES = {
     ("kubernel.dev", "kernelinstances"): ["create", "get", "list", "watch", "patch", "delete"],

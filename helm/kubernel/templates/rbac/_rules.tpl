@@ -2,7 +2,7 @@
 {{- define "kubernel.operatorRules" -}}
 - apiGroups: [kubernel.dev]
   resources: [kernelinstances]
-  verbs: [get, list, watch, delete]
+  verbs: [list, watch, delete]
 - apiGroups: [kubernel.dev]
   resources: [kernelinstances/status]
   verbs: [patch]
@@ -20,7 +20,7 @@
   verbs: [create, list]
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 {{- end -}}
 
 {{/* What a notebook server does with the API. */}}
