@@ -8,6 +8,9 @@ from cluster.commands import run, succeeds
 from cluster.layout import BRIDGE, GATEWAY, POD_CIDR, SERVICE_CIDR
 
 TABLE = "kubernel"
+# A bridge without an address of its own takes the lowest of what is plugged into it, so it would change as pods come
+# and go, and a pod that has learned the old one could not reach this machine for up to a minute. Locally administered.
+BRIDGE_MAC = "0a:58:0a:f4:00:01"
 KUBE_PROXY_TABLES = (("ip", "kube-proxy"), ("ip6", "kube-proxy"))
 SYSCTL = Path("/proc/sys/net")
 
@@ -37,6 +40,7 @@ def ensure() -> None:
     """Makes what is missing; safe to repeat while the cluster runs."""
     if BRIDGE not in {link.name for link in list_links()}:
         run(["ip", "link", "add", BRIDGE, "type", "bridge"])
+    run(["ip", "link", "set", BRIDGE, "address", BRIDGE_MAC])
     prefix = POD_CIDR.partition("/")[2]
     run(["ip", "address", "replace", f"{GATEWAY}/{prefix}", "dev", BRIDGE])
     run(["ip", "link", "set", BRIDGE, "up"])
