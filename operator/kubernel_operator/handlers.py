@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 Kind = Literal["instance", "pod", "lease"]
 Take = Callable[[Kind, str | None, dict[str, Any]], None]
 RESTART_SECONDS = 1.0
+# Only peering uses it. kopf would otherwise ask for the name of the user, and a bare uid in a container has none.
+IDENTITY: Any = "kubernel"
 
 
 def registry(take: Take) -> kopf.OperatorRegistry:
@@ -81,6 +83,7 @@ class Watches:
         await kopf.operator(
             registry=registry(self._take),
             settings=kopf_settings(),
+            identity=IDENTITY,
             standalone=True,
             clusterwide=not self._namespaces,
             namespaces=self._namespaces,
