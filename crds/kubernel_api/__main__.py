@@ -10,6 +10,7 @@ from typing import Final
 from .constants import GROUP, PLURAL
 from .crd import custom_resource_definition
 from .crd_files import helm_text, kubectl_text
+from .reference import reference_text
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
 
@@ -20,6 +21,7 @@ def generated_files() -> dict[str, str]:
     return {
         f"crds/{PLURAL}.{GROUP}.yaml": kubectl_text(crd),
         f"helm/kubernel/templates/crds/{PLURAL}.yaml": helm_text(crd),
+        "docs/reference/kernelinstance.md": reference_text(),
     }
 
 

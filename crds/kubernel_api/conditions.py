@@ -87,7 +87,7 @@ STALLING: Final = frozenset(
 )
 
 
-def condition(  # noqa: PLR0913 - the fields of a condition
+def condition(
     type_: ConditionType,
     status: ConditionStatus,
     reason: str,

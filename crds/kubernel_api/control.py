@@ -30,7 +30,7 @@ def signed_request(key: bytes, role: Role, nonce: str, request: dict[str, Any]) 
     return f"{mac} {role} {text}\n".encode()
 
 
-async def control(  # noqa: PLR0913 - a request, whom to ask, and who asks
+async def control(
     ip: str, port: int, request: dict[str, Any], *, key: bytes, role: Role, timeout_seconds: float = 2.0
 ) -> dict[str, Any]:
     """Sends one request to a supervisor and returns its answer.

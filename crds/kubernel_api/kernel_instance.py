@@ -24,8 +24,8 @@ class KernelInstance(Model):
             rule(
                 f"self.metadata.name.size() <= {NAME_MAX_LENGTH}"
                 " && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
-                f"metadata.name becomes a host name: at most {NAME_MAX_LENGTH} characters of a-z, 0-9 and - , "
-                "no dot, and neither the first nor the last is -",
+                f"metadata.name becomes a host name: at most {NAME_MAX_LENGTH} lower case letters, digits and -, "
+                "no dot, and no - at either end",
             )
         ),
     )

@@ -1,0 +1,188 @@
+"""The parts of ``spec`` that Kubernetes has too; they go into the pod as they are, and follow a pod's rules."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from pydantic import ConfigDict, Field
+
+from .fields import AbsolutePath, Model, ObjectName, ProcessText, Quantity, rule, rules
+
+
+class ImagePullSecret(Model):
+    """A Secret of type kubernetes.io/dockerconfigjson in the same namespace."""
+
+    name: Annotated[ObjectName, Field(description="Name of the Secret.")]
+
+
+class EnvVar(Model):
+    """One environment variable with a literal value. There is no valueFrom: it would read any Secret."""
+
+    name: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=253,
+            pattern=r"^[-._a-zA-Z][-._a-zA-Z0-9]*$",
+            description="Name of the variable. KUBERNEL_* and JPY_PARENT_PID are reserved.",
+            json_schema_extra=rules(
+                rule(
+                    "!self.startsWith('KUBERNEL_') && self != 'JPY_PARENT_PID'",
+                    "KUBERNEL_* and JPY_PARENT_PID are reserved: the pod's supervisor sets or removes them",
+                )
+            ),
+        ),
+    ]
+    value: Annotated[
+        ProcessText, Field(default="", max_length=32768, description="Its literal value; $(VAR) is not expanded.")
+    ]
+
+
+_RESOURCE_NAMES: Final = rule(
+    "self.all(name, name in ['cpu', 'memory', 'ephemeral-storage'] || name.contains('/')"
+    " || name.startsWith('hugepages-'))",
+    "a resource is cpu, memory, ephemeral-storage, hugepages-<size> or one with a domain, such as nvidia.com/gpu",
+)
+# Amounts that are none are the business of their own rule; here they would only add a second, obscure message.
+_REQUESTS_WITHIN_LIMITS: Final = rule(
+    "!has(self.requests) || !has(self.limits) || self.requests.all(name, !(name in self.limits)"
+    " || !isQuantity(string(self.requests[name])) || !isQuantity(string(self.limits[name]))"
+    " || quantity(string(self.requests[name])).compareTo(quantity(string(self.limits[name]))) <= 0)",
+    "a request must not be higher than the limit of the same resource",
+    field="requests",
+)
+
+
+class Resources(Model):
+    """Compute resources of the kernel's container. GPUs are resources: limits nvidia.com/gpu."""
+
+    model_config = ConfigDict(json_schema_extra=rules(_REQUESTS_WITHIN_LIMITS))
+    requests: Annotated[
+        dict[str, Quantity] | None,
+        Field(
+            default=None,
+            max_length=16,
+            description="What the scheduler reserves, e.g. cpu 500m, memory 1Gi.",
+            json_schema_extra=rules(_RESOURCE_NAMES),
+        ),
+    ]
+    limits: Annotated[
+        dict[str, Quantity] | None,
+        Field(
+            default=None,
+            max_length=16,
+            description="What the kernel may use at most.",
+            json_schema_extra=rules(_RESOURCE_NAMES),
+        ),
+    ]
+
+
+class Toleration(Model):
+    """Lets the pod be scheduled onto nodes with a matching taint; the rules are those of a pod."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "self.operator == 'Exists' || (has(self.key) && self.key != '')",
+                "a toleration without key needs operator Exists, which matches every taint",
+                field="operator",
+            ),
+            rule(
+                "self.operator != 'Exists' || !has(self.value) || self.value == ''",
+                "a toleration with operator Exists has no value",
+                field="value",
+            ),
+            rule(
+                "!has(self.tolerationSeconds) || (has(self.effect) && self.effect == 'NoExecute')",
+                "tolerationSeconds needs effect NoExecute",
+                field="effect",
+            ),
+        )
+    )
+    key: Annotated[
+        str | None,
+        Field(
+            default=None,
+            max_length=317,  # 253 of a domain, a slash, 63 of a name
+            pattern=r"^(([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[a-zA-Z0-9]([-a-zA-Z0-9_.]*[a-zA-Z0-9])?)?$",
+            description="Taint key; empty with Exists matches all.",
+        ),
+    ]
+    operator: Annotated[
+        Literal["Exists", "Equal"], Field(default="Equal", description="How key and value are compared.")
+    ]
+    value: Annotated[
+        str | None,
+        Field(
+            default=None,
+            max_length=63,
+            pattern=r"^([a-zA-Z0-9]([-a-zA-Z0-9_.]*[a-zA-Z0-9])?)?$",
+            description="Taint value, with operator Equal.",
+        ),
+    ]
+    effect: Annotated[
+        Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None,
+        Field(default=None, description="Taint effect; empty matches all."),
+    ]
+    toleration_seconds: Annotated[
+        int | None, Field(default=None, ge=0, description="How long a NoExecute taint is tolerated, in seconds.")
+    ]
+
+
+class PersistentVolumeClaimVolume(Model):
+    """A PersistentVolumeClaim in the same namespace."""
+
+    claim_name: Annotated[ObjectName, Field(description="Name of the claim.")]
+
+
+class EmptyDirVolume(Model):
+    """An empty folder that lives as long as the pod."""
+
+    medium: Annotated[
+        Literal["", "Memory"], Field(default="", description="Memory makes it a tmpfs, e.g. for /dev/shm.")
+    ]
+    size_limit: Annotated[Quantity | None, Field(default=None, description="Upper limit of its size.")]
+
+
+class Volume(Model):
+    """A volume and where it is mounted. There are no hostPath, Secret or projected volumes."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "has(self.persistentVolumeClaim) != has(self.emptyDir)",
+                "a volume has exactly one of persistentVolumeClaim and emptyDir",
+            ),
+            rule(
+                "self.mountPath != '/' && !self.mountPath.contains(':')",
+                "mountPath must not be / nor contain a colon",
+                field="mountPath",
+            ),
+        )
+    )
+    name: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=63,
+            pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+            description="Name of the volume, unique.",
+        ),
+    ]
+    mount_path: Annotated[AbsolutePath, Field(description="Absolute path in the container, unique.")]
+    sub_path: Annotated[
+        str | None,
+        Field(
+            default=None,
+            max_length=1024,
+            description="Path inside the volume, instead of its root.",
+            json_schema_extra=rules(
+                rule(r"!self.matches('^/|(^|/)\\.\\.(/|$)')", "must be a relative path without ..")
+            ),
+        ),
+    ]
+    read_only: Annotated[bool, Field(default=False, description="Mount read-only.")]
+    persistent_volume_claim: Annotated[
+        PersistentVolumeClaimVolume | None, Field(default=None, description="A claim in the same namespace.")
+    ]
+    empty_dir: Annotated[EmptyDirVolume | None, Field(default=None, description="An empty folder.")]
