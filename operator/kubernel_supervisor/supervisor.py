@@ -844,8 +844,8 @@ class Supervisor:
     def run(self, pid: "int | None", failure: "StartError | None") -> int:
         """Supervises until the end and returns the container's exit code."""
         self.reporter.start()
+        self._listen_for_requests()  # first: whoever hears of the kernel may ask for something
         self._started(pid, failure)
-        self._listen_for_requests()
         while not self.done:
             self.loop.turn()
         self.relay.drain()
@@ -975,9 +975,11 @@ class Supervisor:
         if self.ending:
             self._end_when_told()
         else:
-            self.loop.later("end", float(self.settings["restartGraceSeconds"]), self._end)
+            self.loop.later("end", float(self.settings["restartGraceSeconds"]), self._end_when_told)
 
     def _end_when_told(self) -> None:
+        """No restart any more: ends when the operator knows all, or a little later."""
+        self.ending = True
         self.done = self.reporter.idle
         self.loop.later("end", self.flush_seconds, self._end)
 

@@ -1,0 +1,260 @@
+"""The control port: who may ask, what is answered, and that nobody can hold it up."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fixtures.supervisors import KEY, TOKEN, Kernel, Operator, Supervise, eventually
+from kubernel_api.control import ControlError, ControlUnreachableError, control, signed_request
+
+
+def greeting(connection: socket.socket) -> str:
+    """The nonce."""
+    line = connection.makefile("rb").readline()
+    hello = json.loads(line)
+    assert hello == {"nonce": hello["nonce"], "version": 1}
+    nonce: str = hello["nonce"]
+    return nonce
+
+
+def rest_of(connection: socket.socket) -> bytes:
+    """All that still comes, until the supervisor closes."""
+    with connection.makefile("rb") as stream:
+        return stream.read()
+
+
+def ask(connection: socket.socket, line: bytes) -> dict[str, Any]:
+    """The answer to a raw line."""
+    connection.sendall(line)
+    answer: dict[str, Any] = json.loads(rest_of(connection))
+    return answer
+
+
+REFUSED = {"ok": False, "error": "authentication failed"}
+
+
+@pytest.mark.parametrize(("role", "key"), [("connection", KEY), ("operator", TOKEN)])
+async def test_the_shared_client_gets_the_status(
+    supervise: Supervise, kernel: Kernel, operator: Operator, role: Any, key: str
+) -> None:
+    container = supervise(kernel("serve()"), operator=operator, restartGeneration=2)
+    ready = operator.wait("ready")
+    port = container.config["controlPort"]
+    status = await control("127.0.0.1", port, {"op": "status"}, key=key.encode(), role=role)
+    assert status.pop("pid") > 0
+    assert status.pop("lastActivity") == pytest.approx(ready["time"], abs=5)
+    assert status == {
+        "ok": True,
+        "state": "running",
+        "generation": 2,
+        "exitCode": None,
+        "signal": None,
+        "oomKilled": False,
+        "ip": ready["ip"],
+    }
+
+
+async def test_the_shared_client_says_why_it_was_refused(
+    supervise: Supervise, kernel: Kernel, operator: Operator
+) -> None:
+    container = supervise(kernel("serve()"), operator=operator)
+    operator.wait("ready")
+    port = container.config["controlPort"]
+    with pytest.raises(ControlError, match="refused 'status': authentication failed"):
+        await control("127.0.0.1", port, {"op": "status"}, key=b"wrong", role="connection")
+    container.request("stop")
+    container.wait()
+    with pytest.raises(ControlUnreachableError):
+        await control("127.0.0.1", port, {"op": "status"}, key=KEY.encode(), role="connection")
+
+
+@pytest.mark.parametrize(
+    ("key", "role"),
+    [
+        pytest.param("0" * 64, "connection", id="wrong key"),
+        pytest.param(KEY, "operator", id="connection key as operator"),
+        pytest.param(TOKEN, "connection", id="token as server"),
+        pytest.param(KEY, "root", id="unknown role"),
+        pytest.param("", "", id="no role"),
+    ],
+)
+def test_wrong_mac_is_refused_and_does_nothing(
+    supervise: Supervise, kernel: Kernel, operator: Operator, key: str, role: Any
+) -> None:
+    container = supervise(kernel("serve()"), operator=operator)
+    operator.wait("ready")
+    assert container.request("signal", signum=signal.SIGKILL, key=key, role=role) == REFUSED
+    assert container.request("status")["state"] == "running"
+
+
+def test_mac_covers_the_request(supervise: Supervise, kernel: Kernel) -> None:
+    container = supervise(kernel("serve()"))
+    with container.connect() as connection:
+        line = signed_request(KEY.encode(), "connection", greeting(connection), {"op": "signal", "signum": 2})
+        assert ask(connection, line.replace(b'"signum":2', b'"signum":9')) == REFUSED
+
+
+def test_nonce_is_good_for_its_own_connection_only(supervise: Supervise, kernel: Kernel) -> None:
+    container = supervise(kernel("serve()"))
+    with container.connect() as first, container.connect() as second:
+        line = signed_request(KEY.encode(), "connection", greeting(first), {"op": "status"})
+        greeting(second)
+        assert ask(second, line) == REFUSED
+        assert ask(first, line)["ok"] is True
+
+
+def test_second_request_of_a_connection_is_not_read(supervise: Supervise, kernel: Kernel, operator: Operator) -> None:
+    container = supervise(kernel("serve()"), operator=operator)
+    operator.wait("ready")
+    with container.connect() as connection:
+        nonce = greeting(connection)
+        status = signed_request(KEY.encode(), "connection", nonce, {"op": "status"})
+        kill = signed_request(KEY.encode(), "connection", nonce, {"op": "signal", "signum": 9})
+        answer = ask(connection, status + kill)
+    assert answer["state"] == "running"
+    assert container.request("status")["state"] == "running"
+
+
+@pytest.mark.parametrize(
+    ("request_", "error"),
+    [
+        ({"op": "dance"}, "unknown op 'dance'"),
+        ({}, "unknown op None"),
+        ({"op": "signal"}, "signum must be a signal number"),
+        ({"op": "signal", "signum": 0}, "signum must be a signal number"),
+        ({"op": "signal", "signum": 65}, "signum must be a signal number"),
+        ({"op": "signal", "signum": True}, "signum must be a signal number"),
+        ({"op": "signal", "signum": "9"}, "signum must be a signal number"),
+        ({"op": "restart"}, "generation must be a number"),
+        ({"op": "restart", "generation": 1.5}, "generation must be a number"),
+        ({"op": "restart", "generation": 1, "env": ["A=1"]}, "env must be an object of strings"),
+        ({"op": "restart", "generation": 1, "env": {"A": 1}}, "env must be an object of strings"),
+        (["status"], "the request is no JSON object"),
+    ],
+)
+def test_request_that_makes_no_sense_is_refused(
+    supervise: Supervise, kernel: Kernel, request_: Any, error: str
+) -> None:
+    container = supervise(kernel("serve()"))
+    with container.connect() as connection:
+        line = signed_request(KEY.encode(), "connection", greeting(connection), request_)
+        assert ask(connection, line) == {"ok": False, "error": error}
+
+
+@pytest.mark.parametrize("size", [64 * 1024, 1024 * 1024])
+def test_oversized_line_is_refused(supervise: Supervise, kernel: Kernel, size: int) -> None:
+    container = supervise(kernel("serve()"))
+    with container.connect() as connection:
+        greeting(connection)
+        assert ask(connection, b"x" * size) == {"ok": False, "error": "a line may have at most 64 KiB"}
+
+
+def test_line_may_come_in_pieces(supervise: Supervise, kernel: Kernel) -> None:
+    container = supervise(kernel("serve()"))
+    with container.connect() as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in signed_request(KEY.encode(), "connection", greeting(connection), {"op": "status"}):
+            connection.sendall(bytes([byte]))
+        assert json.loads(rest_of(connection))["ok"] is True
+
+
+def test_silent_connection_is_closed(supervise: Supervise, kernel: Kernel) -> None:
+    container = supervise(kernel("serve()"))
+    with container.connect() as silent, container.connect() as slow:
+        greeting(silent)
+        greeting(slow)
+        slow.sendall(b"half a li")
+        assert container.request("status")["ok"] is True  # nobody waits for them
+        assert rest_of(silent) == rest_of(slow) == b""
+
+
+def test_flood_of_connections_does_not_keep_a_request_out(supervise: Supervise, kernel: Kernel) -> None:
+    container = supervise(kernel("serve()"))
+    hoarded = [container.connect() for _ in range(300)]
+    assert container.request("status")["ok"] is True
+    assert rest_of(hoarded[0]).endswith(b'"version":1}\n')  # the oldest was closed for the newer ones
+    for connection in hoarded:
+        connection.close()
+
+
+def test_signal_reaches_the_whole_process_group(supervise: Supervise, kernel: Kernel, operator: Operator) -> None:
+    body = """
+CHILD = (
+    "import signal, sys; signal.signal(signal.SIGUSR1, lambda *_: sys.exit(print('child got it')));"
+    "print('child', flush=True); signal.pause()"
+)
+signal.signal(signal.SIGUSR1, lambda *_: print('kernel got it', flush=True))
+subprocess.Popen([sys.executable, "-c", CHILD])
+serve()
+"""
+    container = supervise(kernel(body), operator=operator)
+    operator.wait("ready")
+    container.wait_for_output("child\n")
+    assert container.request("signal", signum=signal.SIGUSR1) == {"ok": True, "delivered": True}
+    container.wait_for_output("child got it")
+    container.wait_for_output("kernel got it")
+
+
+def test_signal_to_a_kernel_that_has_ended_is_not_delivered(
+    supervise: Supervise, kernel: Kernel, operator: Operator
+) -> None:
+    container = supervise(kernel("sys.exit(1)"), operator=operator)
+    operator.wait("exited")
+    assert container.request("signal", signum=signal.SIGINT) == {"ok": True, "delivered": False}
+    status = container.request("status")
+    assert (status["state"], status["pid"], status["exitCode"], status["signal"]) == ("exited", None, 1, None)
+
+
+def test_stop_ends_the_container_with_the_kernels_code_and_no_grace(
+    supervise: Supervise, kernel: Kernel, operator: Operator
+) -> None:
+    body = "signal.signal(signal.SIGTERM, lambda *_: sys.exit(7)); serve()"
+    container = supervise(kernel(body), operator=operator, restartGraceSeconds=3600)
+    operator.wait("ready")
+    assert container.request("stop") == {"ok": True}
+    assert container.wait() == 7
+    assert operator.wait("exited")["exitCode"] == 7
+
+
+def test_stop_kills_a_kernel_that_ignores_sigterm(supervise: Supervise, kernel: Kernel, operator: Operator) -> None:
+    container = supervise(kernel("signal.signal(signal.SIGTERM, signal.SIG_IGN); serve()"), operator=operator)
+    operator.wait("ready")
+    container.request("stop")
+    assert container.wait() == 128 + signal.SIGKILL
+
+
+def test_stop_after_the_kernels_end_cuts_the_grace(supervise: Supervise, kernel: Kernel, operator: Operator) -> None:
+    container = supervise(kernel("sys.exit(5)"), operator=operator, restartGraceSeconds=3600)
+    operator.wait("exited")
+    container.request("stop")
+    assert container.wait() == 5
+
+
+def test_port_that_is_taken_is_said_and_the_kernel_runs_on(
+    supervise: Supervise, kernel: Kernel, operator: Operator
+) -> None:
+    with socket.create_server(("0.0.0.0", 0)) as taken:
+        container = supervise(kernel("serve()"), operator=operator, controlPort=taken.getsockname()[1])
+        operator.wait("ready")
+        container.wait_for_output("kubernel: no control port")
+
+
+def test_descriptors_of_closed_connections_are_released(
+    supervise: Supervise, kernel: Kernel, operator: Operator
+) -> None:
+    container = supervise(kernel("serve()"), operator=operator)
+    operator.wait("ready")
+
+    def descriptors() -> int:
+        return len(list(Path(f"/proc/{container.pid}/fd").iterdir()))
+
+    before = descriptors()
+    for _ in range(100):
+        container.request("status")
+    assert eventually(lambda: descriptors() <= before, "all connections closed")

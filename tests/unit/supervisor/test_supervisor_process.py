@@ -1,0 +1,352 @@
+"""The kernel as a process: its session, signals and environment; the supervisor as PID 1."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from fixtures.supervisors import (
+    KEY,
+    TOKEN,
+    Container,
+    Kernel,
+    Operator,
+    Supervise,
+    children,
+    descendants,
+    eventually,
+)
+
+
+def output_json(container: Container) -> dict[str, object]:
+    """What the kernel printed as its only line of JSON."""
+    value: dict[str, object] = json.loads(container.output().splitlines()[0])
+    return value
+
+
+def test_kernel_leads_its_own_session_with_default_signals_and_no_input(
+    supervise: Supervise, kernel: Kernel, operator: Operator
+) -> None:
+    body = """
+status = dict(line.split(':', 1) for line in open('/proc/self/status'))
+print(json.dumps({
+    "leads session and group": os.getsid(0) == os.getpgid(0) == os.getpid(),
+    "group": subprocess.run(["ps", "-eo", "pgid="], stdout=-1).stdout.split().count(b"%d" % os.getpid()),
+    "blocked": int(status["SigBlk"], 16), "ignored": int(status["SigIgn"], 16) & ~(1 << 12 | 1 << 24),
+    "stdin": os.read(0, 10).decode(), "cwd": os.getcwd(), "umask": os.umask(0),
+    "descriptors": sorted(int(fd) for fd in os.listdir("/proc/self/fd"))[:3],
+}))
+"""
+    container = supervise(kernel(body), operator=operator, restartGraceSeconds=0)
+    operator.wait("exited", exitCode=0)
+    umask = os.umask(0o22)
+    os.umask(umask)
+    assert output_json(container) == {
+        "leads session and group": True,
+        "group": 2,  # itself and its ps
+        "blocked": 0,
+        "ignored": 0,
+        "stdin": "",
+        "cwd": str(container.folder),
+        "umask": umask,
+        "descriptors": [0, 1, 2],
+    }
+
+
+def test_kernel_inherits_no_descriptor_of_the_supervisor(supervise: Supervise, operator: Operator) -> None:
+    container = supervise(
+        ["sh", "-c", "ls /proc/$$/fd | tr '\\n' ' '; : {connection_file}"], operator=operator, restartGraceSeconds=0
+    )
+    assert container.output() == "0 1 2 "
+
+
+def test_environment_is_the_containers_without_ours(supervise: Supervise) -> None:
+    env = {"USER_VARIABLE": "ü=1\n2", "JPY_PARENT_PID": "4711", "KUBERNEL_CURVE_SECRETKEY": "c" * 40}
+    container = supervise(["env", "-0"], env=env, restartGraceSeconds=0)
+    seen = dict(item.split("=", 1) for item in container.output().split("\0") if item)
+    assert seen["USER_VARIABLE"] == "ü=1\n2"
+    assert [name for name in seen if name.startswith(("KUBERNEL", "JPY"))] == []
+    assert seen["HOME"] == str(container.folder)
+
+
+def test_connection_file_is_private_and_complete(supervise: Supervise, kernel: Kernel, operator: Operator) -> None:
+    env = {"KUBERNEL_CURVE_PUBLICKEY": "p.-:+=^!/*?&<>()[]{}@%$#", "KUBERNEL_CURVE_SECRETKEY": "s" * 40}
+    container = supervise(kernel("serve()"), operator=operator, env=env, kernelName="ir")
+    operator.wait("ready")
+    path = Path(container.config["connectionFile"])
+    assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    assert container.connection_file == {
+        "transport": "tcp",
+        "ip": "0.0.0.0",
+        "signature_scheme": "hmac-sha256",
+        "key": KEY,
+        "kernel_name": "ir",
+        "curve_publickey": "p.-:+=^!/*?&<>()[]{}@%$#",
+        "curve_secretkey": "s" * 40,
+        **{f"{name}_port": port for name, port in container.config["ports"].items()},
+    }
+
+
+def test_link_in_the_place_of_the_connection_file_is_not_followed(
+    supervise: Supervise, kernel: Kernel, operator: Operator, tmp_path: Path
+) -> None:
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (folder / "connection.json").symlink_to(victim)
+    supervise(kernel("serve()"), operator=operator, connectionFile=str(folder / "connection.json"))
+    operator.wait("ready")
+    assert victim.read_text() == "precious"
+
+
+def test_unwritable_folder_falls_back_to_shared_memory(
+    supervise: Supervise, kernel: Kernel, operator: Operator
+) -> None:
+    name = f"test-{os.getpid()}.json"
+    container = supervise(
+        kernel("print(sys.argv[1])"), operator=operator, connectionFile=f"/proc/{name}", restartGraceSeconds=0
+    )
+    assert container.output() == f"/dev/shm/kubernel/{name}\n"
+    Path(f"/dev/shm/kubernel/{name}").unlink()
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "message"),
+    [
+        pytest.param(["no-such-program"], 127, "no-such-program: not found in this image on PATH", id="not on PATH"),
+        pytest.param(["/no/such/program"], 127, "/no/such/program: not found in this image", id="no such path"),
+        pytest.param(["./plain"], 126, "./plain: ./plain is not executable", id="no x bit"),
+        pytest.param(["."], 126, "is not executable", id="a folder"),
+        pytest.param(["./garbage"], 126, "./garbage cannot be executed: Exec format error", id="no program"),
+        pytest.param(["./orphan"], 126, "./orphan cannot be executed: No such file", id="no interpreter"),
+    ],
+)
+def test_kernel_that_cannot_start_is_explained(
+    supervise: Supervise, operator: Operator, tmp_path: Path, argv: list[str], code: int, message: str
+) -> None:
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    (folder / "plain").write_text("not executable")
+    for name, text in (("garbage", "\x7f garbage"), ("orphan", "#!/no/such/interpreter\n")):
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    in_folder = ("env", f"--chdir={folder}")
+    container = supervise(argv, operator=operator, prefix=in_folder, restartGraceSeconds=0)
+    exited = operator.wait("exited")
+    assert (exited["exitCode"], exited["signal"], exited["generation"]) == (code, None, 0)
+    assert message in exited["log"]
+    assert operator.events() == ["exited"]
+    assert container.wait() == code
+    assert f"kubernel: {exited['log']}" in container.output()
+
+
+def test_missing_configuration_is_explained(supervise: Supervise) -> None:
+    container = supervise(["true"], env={"KUBERNEL_KEY": ""}, prefix=("env", "-u", "KUBERNEL_CONFIG"))
+    assert container.wait() == 2
+    assert container.output().startswith("kubernel: KUBERNEL_CONFIG and KUBERNEL_KEY are missing")
+
+
+def test_sigterm_ends_kernel_and_container(supervise: Supervise, kernel: Kernel, operator: Operator) -> None:
+    container = supervise(kernel("serve()"), operator=operator)
+    operator.wait("ready")
+    os.kill(container.pid, signal.SIGTERM)
+    assert operator.wait("exited")["signal"] == signal.SIGTERM
+    assert container.wait() == 128 + signal.SIGTERM
+
+
+def test_sigterm_gives_the_kernel_time_for_its_last_words(
+    supervise: Supervise, kernel: Kernel, operator: Operator
+) -> None:
+    container = supervise(
+        kernel("signal.signal(signal.SIGTERM, lambda *_: sys.exit('saved')); serve()"), operator=operator
+    )
+    operator.wait("ready")
+    os.kill(container.pid, signal.SIGTERM)
+    assert container.wait() == 1
+    assert container.output() == "saved\n"
+
+
+def test_sigterm_during_the_grace_ends_the_container_at_once(
+    supervise: Supervise, kernel: Kernel, operator: Operator
+) -> None:
+    container = supervise(kernel("sys.exit(9)"), operator=operator, restartGraceSeconds=3600)
+    operator.wait("exited")
+    os.kill(container.pid, signal.SIGTERM)
+    assert container.wait() == 9
+
+
+STUBBORN = "signal.signal(signal.SIGTERM, lambda *_: print('never', flush=True)); serve()"
+
+
+def test_second_sigterm_kills(supervise: Supervise, kernel: Kernel, operator: Operator) -> None:
+    container = supervise(kernel(STUBBORN), operator=operator)
+    operator.wait("ready")
+    os.kill(container.pid, signal.SIGTERM)
+    container.wait_for_output("never")
+    os.kill(container.pid, signal.SIGTERM)
+    assert container.wait() == 128 + signal.SIGKILL
+
+
+def test_sigterm_that_the_kernel_ignores_becomes_sigkill(
+    supervise: Supervise, kernel: Kernel, operator: Operator
+) -> None:
+    container = supervise(kernel(STUBBORN), operator=operator)
+    operator.wait("ready")
+    os.kill(container.pid, signal.SIGTERM)
+    assert container.wait() == 128 + signal.SIGKILL
+
+
+def test_sigint_is_passed_on(supervise: Supervise, kernel: Kernel, operator: Operator) -> None:
+    container = supervise(kernel("signal.signal(signal.SIGINT, lambda *_: sys.exit(4)); serve()"), operator=operator)
+    operator.wait("ready")
+    os.kill(container.pid, signal.SIGINT)
+    assert operator.wait("exited")["exitCode"] == 4
+
+
+# ---- As PID 1.
+
+
+def test_as_pid_1_it_ends_on_sigterm(
+    supervise: Supervise, kernel: Kernel, operator: Operator, pid_namespace: tuple[str, ...]
+) -> None:
+    container = supervise(kernel("serve()"), operator=operator, prefix=pid_namespace)
+    operator.wait("ready")
+    assert container.request("status")["pid"] != 1
+    os.kill(container.pid, signal.SIGTERM)
+    assert container.wait() == 128 + signal.SIGTERM
+
+
+def test_as_pid_1_it_reaps_orphans(
+    supervise: Supervise, kernel: Kernel, operator: Operator, pid_namespace: tuple[str, ...]
+) -> None:
+    body = """
+for _ in range(20):
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            time.sleep(0.05)
+        os._exit(0)
+    os.wait()
+print('orphans made', flush=True)
+serve()
+"""
+    container = supervise(kernel(body), operator=operator, prefix=pid_namespace)
+    operator.wait("ready")
+    container.wait_for_output("orphans made")
+    assert eventually(lambda: len(children(container.pid)) == 1, "only the kernel left")
+
+
+def test_as_pid_1_nothing_outlives_it(
+    supervise: Supervise, kernel: Kernel, operator: Operator, pid_namespace: tuple[str, ...]
+) -> None:
+    body = "subprocess.Popen(['sleep', '1000'], start_new_session=True); serve()"
+    container = supervise(kernel(body), operator=operator, prefix=pid_namespace)
+    operator.wait("ready")
+    everyone = descendants(container.process.pid)
+    assert len(everyone) == 3
+    container.request("stop")
+    container.wait()
+    assert [pid for pid in everyone if Path(f"/proc/{pid}").exists()] == []
+
+
+# ---- What user code can find out.
+
+SNOOP = (
+    f"""
+TOKEN, KEY = {TOKEN!r}, {KEY!r}
+"""
+    + """
+found = []
+for pid in [int(name) for name in os.listdir('/proc') if name.isdigit()]:
+    if pid == os.getpid():
+        continue
+    for name in ('environ', 'cmdline', 'mem'):
+        try:
+            if name != 'mem':
+                seen = open('/proc/%d/%s' %% (pid, name), 'rb').read()
+            else:
+                seen = b''
+                memory = open('/proc/%d/mem' %% pid, 'rb', 0)
+                for line in open('/proc/%d/maps' %% pid):
+                    start, end = (int(x, 16) for x in line.split()[0].split('-'))
+                    if line.split()[1].startswith('rw'):
+                        memory.seek(start)
+                        seen += memory.read(end - start)
+        except OSError:
+            continue
+        found += ['%s of %d' %% (name, pid) for secret in (TOKEN, KEY) if secret.encode() in seen]
+print(json.dumps({"uid": os.getuid(), "found": found, "PID 1": open('/proc/1/comm').read()}))
+"""
+)
+
+
+def readable_kernel(argv: list[str]) -> list[str]:
+    """With the system's Python, which other users may run."""
+    return ["/usr/bin/python3", *argv[1:]]
+
+
+SYSTEM_PATH = {"PATH": "/usr/bin:/bin"}
+
+
+@pytest.mark.skipif(not Path("/usr/bin/python3").exists(), reason="needs a Python that every user may run")
+def test_kernel_of_the_same_user_cannot_read_the_token(
+    supervise: Supervise, kernel: Kernel, operator: Operator, other_user: tuple[str, ...]
+) -> None:
+    container = supervise(
+        readable_kernel(kernel(SNOOP)), operator=operator, prefix=other_user, env=SYSTEM_PATH, restartGraceSeconds=0
+    )
+    operator.wait("exited", exitCode=0)
+    assert output_json(container) == {"uid": 65534, "found": [], "PID 1": "python3\n"}
+
+
+@pytest.mark.skipif(not Path("/usr/bin/python3").exists(), reason="needs a Python that every user may run")
+def test_snooping_kernel_would_find_an_unprotected_token(
+    supervise: Supervise, kernel: Kernel, other_user: tuple[str, ...], tmp_path: Path
+) -> None:
+    """The test above can fail: the same kernel beside a process that does not protect its environment."""
+    script = readable_kernel(kernel(SNOOP))
+    (tmp_path / "info.json").write_text("{}")
+    careless = f"{' '.join(script[:-1])} {tmp_path}/info.json; exit 0"
+    seen = subprocess.run(
+        [*other_user, "dash", "-c", careless],
+        env={**SYSTEM_PATH, "KUBERNEL_TOKEN": TOKEN},
+        capture_output=True,
+        check=True,
+        cwd="/",
+    ).stdout
+    assert json.loads(seen) == {"uid": 65534, "found": ["environ of 1", "mem of 1"], "PID 1": "dash\n"}
+
+
+@pytest.mark.skipif(not Path("/usr/bin/python3").exists(), reason="needs a Python that every user may run")
+def test_token_is_wiped_from_an_init_in_front(
+    supervise: Supervise, kernel: Kernel, operator: Operator, other_user: tuple[str, ...]
+) -> None:
+    yama = Path("/proc/sys/kernel/yama/ptrace_scope")
+    if yama.exists() and yama.read_text().strip() != "0":
+        pytest.skip("Yama protects the memory of parents here, so the token stays in that of an init")
+    body = SNOOP.replace("('environ', 'cmdline', 'mem')", "('environ', 'cmdline')")
+    init = ("dash", "-c", '"$@"; exit $?', "init")
+    container = supervise(
+        readable_kernel(kernel(body)),
+        operator=operator,
+        prefix=(*other_user, *init),
+        env=SYSTEM_PATH,
+        restartGraceSeconds=0,
+    )
+    operator.wait("exited", exitCode=0)
+    assert output_json(container) == {"uid": 65534, "found": [], "PID 1": "dash\n"}
+
+
+def test_no_secret_in_any_argument_list(supervise: Supervise, kernel: Kernel, operator: Operator) -> None:
+    container = supervise(kernel("serve()"), operator=operator)
+    operator.wait("ready")
+    for pid in (container.pid, *descendants(container.pid)):
+        arguments = Path(f"/proc/{pid}/cmdline").read_text()
+        assert KEY not in arguments
+        assert TOKEN not in arguments

@@ -1,0 +1,182 @@
+"""What the operator is told: order, signatures, retries, exit codes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+
+from fixtures.supervisors import TOKEN, Kernel, Operator, Supervise, eventually
+
+
+def test_started_ready_exited_with_everything_an_operator_needs(
+    supervise: Supervise, kernel: Kernel, operator: Operator
+) -> None:
+    before = time.time()
+    container = supervise(kernel("serve()"), operator=operator, restartGraceSeconds=0, restartGeneration=4)
+    operator.wait("ready")
+    container.request("signal", signum=signal.SIGKILL)
+    operator.wait("exited")
+    assert container.wait() == 128 + signal.SIGKILL
+
+    boots = {report.pop("boot") for report in operator.reports}
+    addresses = {report.pop("ip") for report in operator.reports}
+    moments = [report.pop("time") for report in operator.reports]
+    assert len(boots) == len(addresses) == 1
+    assert before <= moments[0] <= moments[1] <= moments[2] <= time.time()
+    common = {"secret": "ns/secret", "pod": "k-1-1", "generation": 4}
+    assert operator.reports == [
+        {**common, "sequence": 1, "event": "started", "state": "starting", "supervised": True},
+        {**common, "sequence": 2, "event": "ready", "state": "running"},
+        {
+            **common,
+            "sequence": 3,
+            "event": "exited",
+            "state": "exited",
+            "exitCode": None,
+            "signal": signal.SIGKILL,
+            "oomKilled": False,
+            "reason": None,
+            "log": "",
+        },
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "exit_code", "number", "container_code"),
+    [
+        pytest.param("sys.exit(0)", 0, None, 0, id="exit 0"),
+        pytest.param("sys.exit(42)", 42, None, 42, id="exit 42"),
+        pytest.param("os.kill(os.getpid(), signal.SIGSEGV)", None, 11, 139, id="segmentation fault"),
+        pytest.param("os.kill(os.getpid(), signal.SIGKILL)", None, 9, 137, id="killed"),
+    ],
+)
+def test_exit_code_is_told_and_becomes_the_containers(
+    supervise: Supervise,
+    kernel: Kernel,
+    operator: Operator,
+    body: str,
+    exit_code: int | None,
+    number: int | None,
+    container_code: int,
+) -> None:
+    container = supervise(kernel(body), operator=operator, restartGraceSeconds=0.2)
+    exited = operator.wait("exited")
+    assert (exited["exitCode"], exited["signal"]) == (exit_code, number)
+    assert container.wait() == container_code
+
+
+def test_ready_only_when_all_five_ports_listen(supervise: Supervise, kernel: Kernel, operator: Operator) -> None:
+    container = supervise(
+        kernel("sockets = listen(); sockets[2].close(); print('four of five'); sys.stdout.flush(); signal.pause()"),
+        operator=operator,
+    )
+    container.wait_for_output("four of five")
+    assert container.request("status")["state"] == "starting"
+    container.request("stop")
+    operator.wait("exited")
+    assert operator.events() == ["started", "exited"]
+
+
+@pytest.mark.parametrize("status", [404, 500, 503])
+def test_report_that_is_not_taken_is_sent_again_before_later_ones(
+    supervise: Supervise, kernel: Kernel, operator: Operator, status: int
+) -> None:
+    operator.answers = [status, status, status]
+    supervise(kernel("serve()"), operator=operator)
+    operator.wait("ready")
+    assert [report["sequence"] for report in operator.reports] == [1, 2]
+    assert operator.attempts == 5
+
+
+@pytest.mark.parametrize("status", [400, 403])
+def test_report_that_is_refused_is_given_up(
+    supervise: Supervise, kernel: Kernel, operator: Operator, status: int
+) -> None:
+    operator.answers = [status]
+    container = supervise(kernel("serve()"), operator=operator)
+    operator.wait("ready")
+    assert [report["sequence"] for report in operator.reports] == [2]
+    assert operator.attempts == 2
+    container.wait_for_output(f"the operator refused a report with HTTP status {status}")
+
+
+def test_exit_is_told_to_an_operator_that_comes_back_within_the_grace(supervise: Supervise, kernel: Kernel) -> None:
+    absent = Operator()
+    absent.close()
+    port = int(absent.url.split(":")[2].split("/")[0])
+    container = supervise(kernel("sys.exit(3)"), callback_url=absent.url)
+    container.status(state="exited")
+    back = Operator(port)
+    try:
+        assert back.wait("exited")["exitCode"] == 3
+        assert back.events() == ["started", "exited"]
+    finally:
+        back.close()
+
+
+def test_container_ends_after_the_grace_when_no_operator_ever_answers(supervise: Supervise, kernel: Kernel) -> None:
+    absent = Operator()
+    absent.close()
+    container = supervise(kernel("sys.exit(3)"), callback_url=absent.url, restartGraceSeconds=0.5)
+    assert container.wait() == 3
+
+
+def test_log_holds_the_last_lines_of_a_kernel_that_did_not_get_ready(
+    supervise: Supervise, kernel: Kernel, operator: Operator
+) -> None:
+    body = (
+        "for n in range(1000): print('line %04d ' % n + 'x' * 40)\nsys.stdout.flush(); sys.exit('ImportError: no such')"
+    )
+    container = supervise(kernel(body), operator=operator, restartGraceSeconds=0)
+    log = operator.wait("exited")["log"]
+    lines = log.splitlines()
+    assert len(log.encode()) <= 2048
+    assert lines[0].startswith("line 09")
+    assert lines[-1] == "ImportError: no such"
+    expected = [f"line {n:04} " + "x" * 40 for n in range(1000)] + ["ImportError: no such"]
+    assert container.output().splitlines() == expected
+
+
+def test_log_of_a_clean_exit_and_of_a_crash_after_ready_is_empty(
+    supervise: Supervise, kernel: Kernel, operator: Operator
+) -> None:
+    supervise(kernel("print('all is well')"), operator=operator)
+    assert operator.wait("exited", exitCode=0)["log"] == ""
+    crashed = supervise(
+        kernel("SOCKETS = listen(); print('private'); sys.stdout.flush(); signal.pause()"), operator=operator
+    )
+    crashed.wait_for_output("private")
+    crashed.status(state="running")
+    crashed.request("signal", signum=signal.SIGABRT)
+    assert operator.wait("exited", signal=signal.SIGABRT)["log"] == ""
+
+
+def test_log_never_holds_a_secret(supervise: Supervise, kernel: Kernel, operator: Operator) -> None:
+    supervise(kernel(f"sys.exit('key=' + INFO['key'] + ' token={TOKEN}')"), operator=operator)
+    assert operator.wait("exited")["log"] == "key=[secret] token=[secret]\n"
+
+
+def test_output_is_passed_on_unchanged_and_at_once(supervise: Supervise, kernel: Kernel) -> None:
+    container = supervise(
+        kernel("os.write(1, bytes(range(256)) * 4096); os.write(2, b'no newline at the end'); signal.pause()")
+    )
+    path = container.folder / "output"
+    container_has_all = 256 * 4096 + len(b"no newline at the end")
+    eventually(lambda: path.stat().st_size == container_has_all, "all of the output while the kernel runs")
+    assert path.read_bytes().replace(b"no newline at the end", b"") == bytes(range(256)) * 4096
+
+
+def test_stuck_log_does_not_hold_up_the_control_port(supervise: Supervise, kernel: Kernel, operator: Operator) -> None:
+    reader, writer = os.pipe()  # nobody reads
+    container = supervise(
+        kernel("threading.Thread(target=lambda: os.write(1, b'x' * 10_000_000), daemon=True).start(); serve()"),
+        operator=operator,
+        output=writer,
+    )
+    os.close(writer)
+    operator.wait("ready")
+    assert container.request("status")["state"] == "running"
+    os.close(reader)

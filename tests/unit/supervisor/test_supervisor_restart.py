@@ -1,0 +1,142 @@
+"""Restart in place: same ports, same key, another process."""
+
+from __future__ import annotations
+
+import signal
+from threading import Barrier, Thread
+from typing import Any
+
+from fixtures.supervisors import Kernel, Operator, Supervise
+
+
+def test_restart_after_the_kernels_end_keeps_ports_and_key(
+    supervise: Supervise, kernel: Kernel, operator: Operator
+) -> None:
+    container = supervise(kernel("serve()"), operator=operator)
+    operator.wait("ready", generation=0)
+    before, pid = container.connection_file, container.request("status")["pid"]
+    container.request("signal", signum=signal.SIGKILL)
+    operator.wait("exited", generation=0)
+    assert container.request("restart", generation=1) == {"ok": True, "started": True}
+    operator.wait("ready", generation=1)
+    assert container.connection_file == before
+    assert container.request("status")["pid"] not in (pid, None)
+    assert operator.events() == ["started", "ready", "exited", "started", "ready"]
+
+
+def test_restart_while_running_kills_the_old_process_without_telling_of_its_end(
+    supervise: Supervise, kernel: Kernel, operator: Operator
+) -> None:
+    container = supervise(kernel("signal.signal(signal.SIGTERM, signal.SIG_IGN); serve()"), operator=operator)
+    operator.wait("ready", generation=0)
+    container.request("restart", generation=1)
+    operator.wait("ready", generation=1)
+    assert operator.events() == ["started", "ready", "started", "ready"]
+
+
+def test_stale_generation_does_nothing(supervise: Supervise, kernel: Kernel, operator: Operator) -> None:
+    container = supervise(kernel("serve()"), operator=operator, restartGeneration=5)
+    operator.wait("ready")
+    pid = container.request("status")["pid"]
+    for generation in (5, 4, 0, -1):
+        assert container.request("restart", generation=generation) == {"ok": True, "started": False}
+    assert container.request("status")["pid"] == pid
+
+
+def test_same_restart_asked_for_twice_at_once_happens_once(
+    supervise: Supervise, kernel: Kernel, operator: Operator
+) -> None:
+    container = supervise(kernel("serve()"), operator=operator)
+    operator.wait("ready")
+    together, answers = Barrier(2), []
+
+    def ask() -> None:
+        together.wait()
+        answers.append(container.request("restart", generation=1)["started"])
+
+    threads = [Thread(target=ask) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    operator.wait("ready", generation=1)
+    assert sorted(answers) == [False, True]
+    assert operator.events() == ["started", "ready", "started", "ready"]
+
+
+def test_newest_of_many_restarts_wins(supervise: Supervise, kernel: Kernel, operator: Operator) -> None:
+    container = supervise(kernel("serve()"), operator=operator)
+    operator.wait("ready", generation=0)
+    for generation in range(1, 11):
+        assert container.request("restart", generation=generation)["started"] is True
+    operator.wait("ready", generation=10)
+    assert container.request("status")["generation"] == 10
+    assert "exited" not in operator.events()
+
+
+def test_restart_while_starting(supervise: Supervise, kernel: Kernel, operator: Operator) -> None:
+    body = "\nif not os.path.exists('restarted'): open('restarted', 'w'); signal.pause()\nserve()"
+    container = supervise(kernel(body), operator=operator)
+    operator.wait("started", generation=0)
+    container.wait_until_file("restarted")
+    container.request("restart", generation=1)
+    operator.wait("ready", generation=1)
+
+
+def test_environment_of_a_restart_holds_until_the_next_one(
+    supervise: Supervise, kernel: Kernel, operator: Operator
+) -> None:
+    body = "print('session', os.environ.get('JPY_SESSION_NAME'), os.environ['HOME'] != ''); sys.stdout.flush(); serve()"
+    container = supervise(kernel(body), operator=operator)
+    operator.wait("ready", generation=0)
+    environments: list[dict[str, Any]] = [{"env": {"JPY_SESSION_NAME": "a.ipynb"}}, {}, {"env": {}}]
+    for generation, fields in enumerate(environments, 1):
+        container.request("restart", generation=generation, **fields)
+        operator.wait("ready", generation=generation)
+    container.request("stop")
+    assert container.output().splitlines() == [
+        "session None True",
+        "session a.ipynb True",
+        "session a.ipynb True",
+        "session None True",
+    ]
+
+
+def test_children_of_the_old_kernel_that_hold_its_ports_are_killed(
+    supervise: Supervise, kernel: Kernel, operator: Operator
+) -> None:
+    body = "SOCKETS = listen()\nif os.fork() == 0: signal.pause()\nprint('forked', flush=True)\nsignal.pause()"
+    container = supervise(kernel(body), operator=operator)
+    container.wait_for_output("forked")
+    container.request("restart", generation=1)
+    operator.wait("ready", generation=1)
+    assert "exited" not in operator.events()
+
+
+def test_connection_file_that_the_kernel_removed_is_written_again(
+    supervise: Supervise, kernel: Kernel, operator: Operator
+) -> None:
+    container = supervise(kernel("os.unlink(sys.argv[1]); serve()"), operator=operator)
+    operator.wait("ready", generation=0)
+    container.request("restart", generation=1)
+    operator.wait("ready", generation=1)
+
+
+def test_restart_is_refused_once_the_container_is_to_end(
+    supervise: Supervise, kernel: Kernel, operator: Operator
+) -> None:
+    container = supervise(kernel("signal.signal(signal.SIGTERM, signal.SIG_IGN); serve()"), operator=operator)
+    operator.wait("ready")
+    container.request("stop")
+    assert container.request("restart", generation=1) == {"ok": False, "error": "the container is ending"}
+    assert container.wait() == 128 + signal.SIGKILL
+
+
+def test_kernel_that_cannot_be_restarted_is_told(supervise: Supervise, kernel: Kernel, operator: Operator) -> None:
+    container = supervise(kernel("serve()"), operator=operator)
+    operator.wait("ready", generation=0)
+    container.request("restart", generation=1, env={"PATH": "/nowhere"})
+    exited = operator.wait("exited", generation=1)
+    assert (exited["exitCode"], exited["log"]) == (127, "python3: not found in this image on PATH (/nowhere)")
+    container.request("restart", generation=2, env={})
+    operator.wait("ready", generation=2)
