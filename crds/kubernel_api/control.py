@@ -51,16 +51,22 @@ async def control(
         async with asyncio.timeout(timeout_seconds):
             reader, writer = await asyncio.open_connection(ip, port, limit=LINE_LIMIT)
             try:
-                nonce = json.loads(await reader.readline())["nonce"]
+                nonce = (await _read_object(reader))["nonce"]
                 writer.write(signed_request(key, role, nonce, request))
                 await writer.drain()
-                answer: dict[str, Any] = json.loads(await reader.readline())
+                answer = await _read_object(reader)
             finally:
                 writer.close()
     except (OSError, TimeoutError, ValueError, KeyError) as error:
-        raise ControlUnreachableError(
-            f"no supervisor answered at {ip}:{port} ({error or type(error).__name__})"
-        ) from error
+        reason = str(error) or type(error).__name__  # a TimeoutError has no words
+        raise ControlUnreachableError(f"no supervisor answered at {ip}:{port} ({reason})") from error
     if not answer.get("ok"):
         raise ControlError(f"the supervisor at {ip}:{port} refused {request.get('op')!r}: {answer.get('error')}")
     return answer
+
+
+async def _read_object(reader: asyncio.StreamReader) -> dict[str, Any]:
+    found = json.loads(await reader.readline())
+    if not isinstance(found, dict):
+        raise ValueError("what it sent is no JSON object")  # noqa: TRY004 - a wrong text, not a wrong argument
+    return found

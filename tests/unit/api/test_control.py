@@ -90,6 +90,8 @@ async def test_a_refusal_is_an_error_with_the_supervisors_words() -> None:
         pytest.param((GREETING,), id="hangs up after the request"),
         pytest.param((b"SSH-2.0-OpenSSH_9.2\n",), id="speaks something else"),
         pytest.param((b"{}\n",), id="no nonce"),
+        pytest.param((b"[]\n",), id="no object"),
+        pytest.param((GREETING, b"true\n"), id="no object in the answer"),
         pytest.param((b'{"nonce": "' + b"0" * 70_000 + b'"}\n',), id="line too long"),
     ],
 )
@@ -112,6 +114,6 @@ async def test_whoever_says_nothing_is_left_alone_in_the_end() -> None:
     async with listening:
         port = listening.sockets[0].getsockname()[1]
         with pytest.raises(ControlUnreachableError, match=r"no supervisor answered at .* \(TimeoutError\)"):
-            await control("127.0.0.1", port, {"op": "stop"}, key=b"key", role="operator", timeout_seconds=0.01)
+            await control("127.0.0.1", port, {"op": "stop"}, key=b"key", role="operator", timeout_seconds=0.05)
         for writer in silent:
             writer.close()
