@@ -16,12 +16,12 @@ def main() -> int:
     """Exit code 0 after a signal, 2 for a wrong option."""
     try:
         settings = load_settings(sys.argv[1:])
+        configure_logging(settings)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(run(settings))
     except SettingsError as error:
         print(f"kubernel-operator: {error}", file=sys.stderr)
         return 2
-    configure_logging(settings)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(run(settings))
 
 
 if __name__ == "__main__":

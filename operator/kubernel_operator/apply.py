@@ -26,8 +26,6 @@ from .report import Report, from_control_status, token
 
 logger = logging.getLogger(__name__)
 
-# Events of a pod that waits are read again after this long.
-EXPLAIN_INTERVAL_SECONDS = 10.0
 CONTROL_ATTEMPTS = 2
 CONNECT_TIMEOUT_SECONDS = 1.0
 
@@ -150,10 +148,7 @@ class Applier:
         return await control(ip, CONTROL_PORT, request, key=key, role="operator")
 
     async def _explain(self, memory: Memory, pod: dict[str, Any]) -> None:
-        now = self._clock()
-        if now < memory.explained_at + EXPLAIN_INTERVAL_SECONDS:
-            return
-        memory.explained_at = now
+        memory.explained_at = self._clock()
         metadata = pod["metadata"]
         listing = await self._cluster.list(
             paths.core("events", metadata["namespace"]), fieldSelector=f"involvedObject.uid={metadata['uid']}"

@@ -44,6 +44,7 @@ class Observed:
         service_ip: cluster IP of the Service, once known.
         refusal: why the API server last refused a child.
         pending: what the pod's Events say about why it is pending.
+        explained_at: Unix seconds when they were read.
         pod_seen: name of a pod of ours that once existed in this process's time.
         restart_since: Unix seconds when this process first saw the restart that is now wanted.
         first_seen: Unix seconds when this process first saw the KernelInstance.
@@ -59,6 +60,7 @@ class Observed:
     service_ip: str | None = None
     refusal: Refusal | None = None
     pending: tuple[Reason, str] | None = None
+    explained_at: float = 0.0
     pod_seen: str | None = None
     restart_since: float | None = None
     first_seen: float = 0.0
@@ -69,7 +71,7 @@ class Observed:
 
 @dataclass
 class Memory:
-    """What this process remembers of one KernelInstance between two passes. Losing it costs a request, never a state."""
+    """What this process remembers of one KernelInstance between two passes. Losing it costs requests, no state."""
 
     uid: str
     first_seen: float

@@ -21,6 +21,7 @@ from .situation import Situation, Stage, active_deadline, is_running, start_dead
 
 # A pod that has not started by then is asked why; before, the answer would be "it is starting".
 EXPLAIN_AFTER_SECONDS = 2.0
+EXPLAIN_INTERVAL_SECONDS = 10.0
 # While a start lasts longer than usual, its status is looked at this often.
 PENDING_INTERVAL_SECONDS = 1.0
 # A callback that never comes: how soon and how often a running pod is asked instead.
@@ -184,7 +185,8 @@ def _starting(at: Situation, observed: Observed, now: float) -> list[Action]:
         return []
     if observed.report is None and at.ip and _container_running(at.pod):
         return [Probe(at.ip, at.wanted, "its container runs and nothing was reported")]
-    if not _container_running(at.pod) and now >= at.start_seen + EXPLAIN_AFTER_SECONDS:
+    explain_at = max(at.start_seen + EXPLAIN_AFTER_SECONDS, observed.explained_at + EXPLAIN_INTERVAL_SECONDS)
+    if not _container_running(at.pod) and now >= explain_at:
         return [Explain(at.pod, "it has not started yet")]
     return []
 

@@ -64,6 +64,7 @@ class Reconciler:
         key = (namespace, cr["metadata"]["name"])
         memory = self._memory_of(key, cr)
         report = merged(memory.reports.get(callback.pod), callback)
+        logger.debug("%s/%s: callback %d: %s", *key, callback.sequence, callback.event)
         if report is not None:
             memory.reports[callback.pod] = report
             self.queue.add(key)
@@ -74,6 +75,7 @@ class Reconciler:
         memory = self._memory_of(key, cr)
         observed = self._observe(key, cr, memory, now)
         at = situation(cr, observed, now)
+        logger.debug("%s/%s: %s", *key, at.stage)
         context = self._context()
         steps = plan(cr, at, observed, context, now)
         status = build_status(cr, at, observed, context.settings, now)
@@ -146,6 +148,7 @@ class Reconciler:
             service_ip=memory.service_ip or connection.get("ip"),
             refusal=next(iter(memory.refusals.values()), None),
             pending=memory.pending,
+            explained_at=memory.explained_at,
             pod_seen=memory.pod_seen,
             restart_since=memory.restart_since,
             first_seen=memory.first_seen,

@@ -47,6 +47,7 @@ class Report:
         state: of the process of ``generation``.
         supervised: False when this is what a probe saw, in an image without Python.
         time: Unix seconds of the event that led to ``state``, by the pod's clock.
+        started_time: Unix seconds when the process of ``generation`` was started, if that was reported.
     """
 
     boot: str
@@ -55,6 +56,7 @@ class Report:
     state: State
     time: float
     ip: str | None = None
+    started_time: float | None = None
     supervised: bool = True
     exit_code: int | None = None
     signal: int | None = None
@@ -91,6 +93,7 @@ def merged(known: Report | None, callback: Callback) -> Report | None:
     """
     if known is not None and known.boot == callback.boot and callback.sequence <= known.sequence:
         return None
+    same_process = known is not None and known.generation == callback.generation
     return Report(
         boot=callback.boot,
         sequence=callback.sequence,
@@ -98,6 +101,7 @@ def merged(known: Report | None, callback: Callback) -> Report | None:
         state=callback.state,
         time=known.time if known is not None and callback.event == "activity" else callback.time,
         ip=callback.ip,
+        started_time=known.started_time if known is not None and same_process else callback.time,
         exit_code=callback.exit_code,
         signal=callback.signal,
         oom_killed=callback.oom_killed,

@@ -28,7 +28,7 @@ from .health_server import health_app, metrics_app
 from .operator_key import read_operator_key
 from .plan import Context
 from .reconcile import Reconciler
-from .settings import Settings, own_namespace
+from .settings import Settings, SettingsError, own_namespace
 from .sweep import INTERVAL_SECONDS, sweep
 
 logger = logging.getLogger(__name__)
@@ -170,7 +170,12 @@ async def _serve(stack: AsyncExitStack, app: web.Application, port: int) -> None
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
-    await web.TCPSite(runner, port=port).start()
+    try:
+        await web.TCPSite(runner, port=port).start()
+    except OSError as error:
+        raise SettingsError(
+            f"port {port} cannot be opened ({error.strerror}); choose another one, see --help"
+        ) from error
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

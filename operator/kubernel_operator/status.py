@@ -80,7 +80,7 @@ def _words(at: Situation, observed: Observed, old: Json) -> tuple[Phase, Reason,
         return Phase.RUNNING, Reason.RUNNING, "The kernel is ready."
     if observed.refusal is not None and at.stage in {Stage.NEEDS_POD, Stage.STARTING}:
         return Phase.PENDING, observed.refusal.reason, observed.refusal.message
-    if at.stage is Stage.NEEDS_RESTART or (at.wanted > 0 and at.supervised and at.stage is Stage.STARTING):
+    if at.stage is Stage.NEEDS_RESTART or (at.stage is Stage.STARTING and observed.control_sent >= at.wanted):
         return Phase.STARTING, Reason.RESTARTING, "The kernel is being restarted."
     if at.pod is None:
         again = " again" if old.get("podName") else ""
@@ -156,9 +156,10 @@ def _times(at: Situation, observed: Observed, old: Json, now: float) -> Json | N
     is_new = at.wanted != (old.get("restartGeneration") or 0) or "ready" not in known
     if at.stage is not Stage.RUNNING or not is_new:
         return known or None
+    started = observed.report.started_time if observed.report else None
     times = {
         "scheduled": (_pod_scheduled(at.pod) or {}).get("lastTransitionTime"),
-        "started": rfc3339_micro(observed.report.time) if observed.report else None,
+        "started": rfc3339_micro(started) if started else None,
         "ready": rfc3339_micro(now),
     }
     return {k: v for k, v in times.items() if v is not None}
