@@ -30,6 +30,9 @@ def main() -> int:
     except ClusterError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted; run it again to go on, or `down` to clean up.", file=sys.stderr)
+        return 130  # as a shell reports SIGINT
     return 0
 
 

@@ -17,7 +17,7 @@ CNI_CACHE = Path("/var/lib/cni/results")  # compiled into the CNI library
 # What a cluster wrote and the next one must not find. Certificates, images and logs stay.
 VOLATILE = ("etcd", "kubelet", "addresses", "containerd/state", "containerd/runc")
 # The kernel empties a cgroup a moment after its last process died.
-CGROUP_SECONDS = 3.0
+CGROUP_SECONDS = 1.0
 
 
 def remove(layout: Layout) -> None:
@@ -31,8 +31,7 @@ def remove(layout: Layout) -> None:
     unmount_below(layout.state)
     network.remove()
     _remove_cgroups()
-    for file in CNI_CACHE.glob(f"{CNI_NETWORK}-*"):
-        file.unlink(missing_ok=True)
+    _remove_cni_cache(CNI_CACHE)
     for name in VOLATILE:
         shutil.rmtree(layout.state / name, ignore_errors=True)
 
@@ -80,6 +79,14 @@ def _remove_shim_sockets(layout: Layout) -> None:
     """A killed shim cannot remove its socket; it wrote the address beside its container."""
     for file in (layout.state / "containerd" / "state").glob("io.containerd.runtime.v2.task/*/*/address"):
         Path(file.read_text().strip().removeprefix("unix://")).unlink(missing_ok=True)
+
+
+def _remove_cni_cache(folder: Path) -> None:
+    """Removes what the CNI library remembers of our sandboxes: one file per network, named network-sandbox-interface."""
+    for file in folder.glob(f"{CNI_NETWORK}-*-eth0"):
+        sandbox = file.name.split("-")[1]
+        file.unlink(missing_ok=True)
+        (folder / f"cni-loopback-{sandbox}-lo").unlink(missing_ok=True)
 
 
 def _remove_cgroups() -> None:
