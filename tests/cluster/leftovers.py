@@ -82,7 +82,7 @@ def _remove_shim_sockets(layout: Layout) -> None:
 
 
 def _remove_cni_cache(folder: Path) -> None:
-    """Removes what the CNI library remembers of our sandboxes: one file per network, named network-sandbox-interface."""
+    """Removes what the CNI library remembers: files named network-sandbox-interface, two of them a sandbox."""
     for file in folder.glob(f"{CNI_NETWORK}-*-eth0"):
         sandbox = file.name.split("-")[1]
         file.unlink(missing_ok=True)
