@@ -17,7 +17,7 @@ OPERATOR_RULES = {
 CLIENT_RULES = {
     ("kubernel.dev", "kernelinstances"): ["create", "get", "list", "watch", "patch", "delete"],
     ("", "secrets"): ["get"],
-    ("coordination.k8s.io", "leases"): ["create", "get", "update", "patch"],
+    ("coordination.k8s.io", "leases"): ["create", "patch", "delete"],
 }
 NAMESPACED = CHART / "ci" / "namespaced-values.yaml"
 Find = Callable[..., Object]

@@ -33,7 +33,7 @@
   verbs: [get]
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
-  verbs: [create, get, update, patch]
+  verbs: [create, patch, delete]
 {{- if .Values.clientRole.portForward }}
 # A port-forward is a POST, and a GET when it comes over a websocket.
 - apiGroups: [""]
