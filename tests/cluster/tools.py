@@ -46,7 +46,7 @@ def ensure(folder: Path, names: Sequence[str] = ()) -> None:
     """
     for build in builds():
         if (not names or build.name in names) and not is_built(folder, build):
-            with step(f"building {build.source.rpartition('/')[2]}"):
+            with step(f"building {build.name} {build.source.rpartition('@')[2]}"):
                 _build(folder, build)
 
 
