@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
 from kubernel_api.constants import GROUP, PLURAL, VERSION
 
 from .api_errors import ApiStatusError, explain, unreachable
-from .errors import ClusterUnreachableError
+from .errors import ClusterError, ClusterUnreachableError
 from .login import ClusterKey, Login, login
 
 # Seconds for one request. The API server itself gives up on a write after 34 s.
@@ -24,6 +25,8 @@ CONNECT_SECONDS = 5.0
 # Seconds before a request is tried again that met a busy or absent API server. Someone waits for the first answer, so
 # an API server that is really away is reported within three seconds.
 RETRY_SECONDS = (0.1, 0.4, 1.0)
+# ... and one that swallows packets, where each attempt takes as long as a connection may, after one attempt.
+RETRY_WINDOW_SECONDS = 3.0
 RETRIED_STATUS = frozenset({429, 500, 502, 503, 504})
 
 MERGE_PATCH = "application/merge-patch+json"
@@ -73,17 +76,17 @@ class Api:
             ApiStatusError: it answered with an error.
             ClusterUnreachableError: nobody answered.
         """
-        for delay in (*RETRY_SECONDS, None):
+        give_up = time.monotonic() + RETRY_WINDOW_SECONDS
+        delays = iter(RETRY_SECONDS)
+        while True:
             try:
                 return await self._request_once(method, path, query, body, content_type)
-            except ApiStatusError as error:
-                if delay is None or error.status not in RETRIED_STATUS:
-                    raise
-            except ClusterUnreachableError:
-                if delay is None:
+            except (ApiStatusError, ClusterUnreachableError) as error:
+                delay = next(delays, None)
+                is_final = isinstance(error, ApiStatusError) and error.status not in RETRIED_STATUS
+                if is_final or delay is None or time.monotonic() > give_up:
                     raise
             await asyncio.sleep(delay * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
-        raise AssertionError("unreachable")
 
     async def _request_once(
         self, method: str, path: str, query: dict[str, str] | None, body: Any, content_type: str
@@ -208,7 +211,7 @@ class Api:
         """Deletes a Lease."""
         await self.request("DELETE", f"{LEASES}/{name}")
 
-    def explain(self, error: ApiStatusError, doing: str) -> Exception:
+    def explain(self, error: ApiStatusError, doing: str) -> ClusterError:
         """The error for people; see ``api_errors.explain``."""
         return explain(error, doing, self.key, self.namespace)
 

@@ -81,11 +81,16 @@ def explain(error: ApiStatusError, doing: str, key: ClusterKey, namespace: str) 
         return NotPermittedError(
             f"Cannot {doing}: not permitted (403).", error.message, _can_i(error, kubectl, namespace)
         )
+    command = f"{kubectl} {_more_about(error, namespace)}"
     return RefusedError(
-        f"Cannot {doing}: the API server refused ({error.status} {error.reason}).",
-        error.message,
-        f"{kubectl} explain kernel.spec",
+        f"Cannot {doing}: the API server refused ({error.status} {error.reason}).", error.message, command
     )
+
+
+def _more_about(error: ApiStatusError, namespace: str) -> str:
+    if "exceeded quota" in error.message:
+        return f"describe resourcequota -n {namespace}"
+    return "explain kernel.spec" if error.status == 422 else f"get events -n {namespace}"
 
 
 def _can_i(error: ApiStatusError, kubectl: str, namespace: str) -> str:

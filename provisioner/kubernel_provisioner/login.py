@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from .errors import ConfigurationError
 
@@ -66,10 +68,11 @@ async def login(key: ClusterKey) -> Login:
     """
     from kubernetes.aio.client import Configuration
 
-    configuration = Configuration()
+    # With trust_env aiohttp looks into the user's netrc before each request, in a thread. Proxies: see _with_proxy.
+    configuration = Configuration(client_session_kwargs={"trust_env": False})
     path = kubeconfig_path(key)
     if path is None:
-        return _from_account(key, configuration)
+        return _with_proxy(_from_account(key, configuration))
     if not _exists(path):
         raise ConfigurationError(
             f"No cluster is configured: there is no kubeconfig at {path}.",
@@ -77,7 +80,7 @@ async def login(key: ClusterKey) -> Login:
             "kubectl config view",
         )
     try:
-        return await _from_kubeconfig(key, path, configuration)
+        return _with_proxy(await _from_kubeconfig(key, path, configuration))
     except Exception as error:  # the loader raises whatever a malformed file leads it to
         raise ConfigurationError(
             f"The kubeconfig {path} cannot be used.", _one_line(error), f"{key.kubectl()} config get-contexts"
@@ -99,6 +102,14 @@ async def _from_kubeconfig(key: ClusterKey, path: str, configuration: Any) -> Lo
     )
     context = loader.current_context["context"]
     return Login(configuration, key.namespace or context.safe_get("namespace") or "default")
+
+
+def _with_proxy(granted: Login) -> Login:
+    """With the proxy that HTTPS_PROXY and NO_PROXY ask for, unless the kubeconfig names one."""
+    url = urlsplit(granted.configuration.host)
+    if not granted.configuration.proxy and url.hostname and not proxy_bypass(url.hostname):
+        granted.configuration.proxy = getproxies().get(url.scheme)
+    return granted
 
 
 def _exists(path: str) -> bool:

@@ -112,7 +112,7 @@ class RemoteKernel:
         self._deletions = 0
         self._names = 0
         self._starting = False
-        self._last_code: int | None = None
+        self._last_code = 0
         self.held: Held | None = None
 
     def in_this_process(self, background: Background) -> RemoteKernel:
@@ -146,7 +146,7 @@ class RemoteKernel:
         return self._starting
 
     def poll(self) -> int | None:
-        """None while it runs or starts, else its exit code. From memory."""
+        """None while it runs or starts, else its exit code; 0 when there never was one. From memory."""
         held, seen = self.held, self.seen
         if self._starting:
             return None
@@ -172,6 +172,7 @@ class RemoteKernel:
     def new_ticket(self) -> int:
         """A number for the next launch; the newest one decides."""
         self._newest += 1
+        self._starting = True
         return self._newest
 
     async def launch(self, request: LaunchRequest, ticket: int) -> dict[str, Any]:
@@ -180,7 +181,6 @@ class RemoteKernel:
         Raises:
             KubernelError: it did not start; everything that was made is deleted.
         """
-        self._starting = True
         try:
             return await self._launch(request)
         except BaseException:

@@ -1,0 +1,152 @@
+"""The provisioner without a cluster: construction, preparation, and calls on a kernel that never was."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
+from jupyter_client.provisioning import KernelProvisionerFactory
+
+from kubernel_provisioner import KubernetesProvisioner
+
+
+@pytest.fixture
+def spec() -> KernelSpec:
+    return KernelSpec(
+        argv=["/opt/conda/bin/python", "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        display_name="Python",
+        language="python",
+        env={"GREETING": "hello ${WHO}"},
+    )
+
+
+@pytest.fixture
+def manager(spec: KernelSpec) -> Iterator[AsyncKernelManager]:
+    manager = AsyncKernelManager(kernel_name="python3")
+    manager._kernel_spec = spec
+    yield manager
+    manager.context.destroy(linger=0)
+
+
+def test_the_entry_point() -> None:
+    entries = KernelProvisionerFactory.instance().get_provisioner_entries()
+    assert entries["kubernel"] == "kubernel_provisioner:KubernetesProvisioner"
+
+
+def test_created_by_the_factory(spec: KernelSpec) -> None:
+    stanza = {"provisioner_name": "kubernel", "config": {"image": "r:1"}}
+    spec.metadata = {"kernel_provisioner": stanza}
+    made = KernelProvisionerFactory.instance().create_provisioner_instance("id", spec, parent=None)
+    assert isinstance(made, KubernetesProvisioner)
+    assert (made.kernel_id, made.kernel_spec, made.image) == ("id", spec, "r:1")
+
+
+def test_created_by_hand_it_takes_what_is_missing_from_its_parent(
+    manager: AsyncKernelManager, spec: KernelSpec
+) -> None:
+    manager.kernel_id = "from-parent"
+    made = KubernetesProvisioner(parent=manager)
+    assert (made.kernel_spec, made.kernel_id) == (spec, "from-parent")
+
+
+def test_created_with_nothing_at_all() -> None:
+    one, other = KubernetesProvisioner(), KubernetesProvisioner()
+    assert one.kernel_spec is None
+    assert one.kernel_id != other.kernel_id
+    assert one.connection_info is not other.connection_info  # the base class has one for all
+
+
+async def test_pre_launch(spec: KernelSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WHO", "world")
+    monkeypatch.setenv("SECRET", "x")
+    made = await KubernetesProvisioner(kernel_spec=spec).pre_launch(cwd="/x", extra_arguments=["--debug"], stdout=1)
+    assert made == {
+        "cwd": "/x",
+        "stdout": 1,
+        "cmd": ["python3", "-m", "ipykernel_launcher", "-f", "{connection_file}", "--debug"],
+        "env": {key: value for key, value in made["env"].items() if key.startswith("KERNEL_")}
+        | {"GREETING": "hello world"},
+    }
+
+
+async def test_pre_launch_does_not_change_the_callers_environment(spec: KernelSpec) -> None:
+    """The kernel manager hands the same dict to every restart."""
+    env = {"WHO": "you", "JPY_SESSION_NAME": "a.ipynb", "TOKEN": "x"}
+    made = await KubernetesProvisioner(kernel_spec=spec).pre_launch(env=env)
+    assert made["env"] == {"JPY_SESSION_NAME": "a.ipynb", "GREETING": "hello you"}
+    assert env == {"WHO": "you", "JPY_SESSION_NAME": "a.ipynb", "TOKEN": "x"}
+
+
+async def test_pre_launch_without_a_kernelspec() -> None:
+    made = await KubernetesProvisioner().pre_launch(env={})
+    assert made == {"cmd": ["python3", "-m", "ipykernel_launcher", "-f", "{connection_file}"], "env": {}}
+
+
+async def test_calls_on_a_kernel_that_never_was() -> None:
+    """A shutdown after a failed start makes them all; none may raise, and none may need a cluster."""
+    made = KubernetesProvisioner(kubeconfig="/nowhere")
+    assert made.has_process is False
+    assert await made.poll() == 0
+    await made.send_signal(signal.SIGINT)
+    await made.terminate()
+    await made.kill()
+    await made.shutdown_requested()
+    assert await made.wait() == 0
+    await made.cleanup(restart=True)
+    await made.cleanup(restart=False)
+    await made.cleanup(restart=False)
+    await made.post_launch()
+    assert made.has_process is False
+
+
+async def test_a_start_that_fails_leaves_no_process() -> None:
+    made = KubernetesProvisioner(kubeconfig="/nowhere")
+    with pytest.raises(RuntimeError, match="no kubeconfig at /nowhere"):
+        await made.launch_kernel([])
+    assert (made.has_process, await made.poll()) == (False, 0)
+
+
+async def test_information_for_another_process_is_json() -> None:
+    made = KubernetesProvisioner(kernel_id="id")
+    made.connection_info = {"ip": "10.0.0.7", "key": b"k"}
+    info = json.loads(json.dumps(await made.get_provisioner_info()))
+    assert info == {
+        "kernel_id": "id",
+        "connection_info": {"ip": "10.0.0.7", "key": "k"},
+        "namespace": "",
+        "instance": None,
+    }
+    other = KubernetesProvisioner()
+    await other.load_provisioner_info(info)
+    assert (other.kernel_id, other.connection_info) == ("id", {"ip": "10.0.0.7", "key": b"k"})
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        pytest.param("/home/me/work/a.py", "/data/a.py", id="inside"),
+        pytest.param("/home/me/work", "/data", id="the folder itself"),
+        pytest.param("/home/me/workshop/a.py", None, id="only looks like it"),
+        pytest.param("a.py", None, id="relative"),
+    ],
+)
+def test_resolve_path(path: str, expected: str | None) -> None:
+    assert KubernetesProvisioner(path_map={"/home/me/work": "/data"}).resolve_path(path) == expected
+    assert KubernetesProvisioner().resolve_path(path) is None
+
+
+@pytest.mark.parametrize("recommended", [2.0, 5.0])
+def test_times(recommended: float) -> None:
+    made = KubernetesProvisioner()
+    assert made.get_shutdown_wait_time(recommended) == recommended
+    assert made.get_stable_start_time(recommended) == recommended
+
+
+def test_importing_it_is_cheap() -> None:
+    """A notebook server imports it when it lists kernelspecs."""
+    code = "import sys, kubernel_provisioner; print([m for m in ('kubernetes', 'aiohttp', 'yaml') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
