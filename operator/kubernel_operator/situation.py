@@ -171,13 +171,11 @@ def _ending(cr: dict[str, Any], pod: dict[str, Any] | None, observed: Observed, 
         return ending_of_lost_pod(name, int(status.get("restartGeneration") or 0), now) if name else None
     if observed.report is not None and observed.report.state == "exited":
         return _with_pods_reason(ending_of_report(observed.report), pod, now)
-    ending = ending_of_pod(pod, started_generation(cr, pod, observed), now)
-    if ending is None:
-        in_status = _ending_in_status(status)
-        # Without a report, the status remembers what an earlier operator was told of this pod's process.
-        return in_status if observed.report is None and status.get("podName") == pod["metadata"]["name"] else None
-    known = _ending_in_status(status)
-    return known if known and known.generation == ending.generation else ending
+    generation = started_generation(cr, pod, observed)
+    known = _ending_in_status(status) if status.get("podName") == pod["metadata"]["name"] else None
+    if known is not None and known.generation >= generation:
+        return known  # an end that was said is not taken back: another operator may have heard more than this one
+    return ending_of_pod(pod, generation, now)
 
 
 def _with_pods_reason(ending: Ending, pod: dict[str, Any], now: float) -> Ending:
