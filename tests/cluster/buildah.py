@@ -55,9 +55,9 @@ def pull_archive(layout: Layout, file: Path) -> None:
     _buildah(layout, "pull", "--quiet", f"docker-archive:{file}")
 
 
-def push_archive(layout: Layout, image: str, file: Path) -> None:
-    """Writes an image of the store as a docker-archive."""
-    _buildah(layout, "push", "--quiet", image, f"docker-archive:{file}:{image}")
+def export(layout: Layout, image: str, folder: Path) -> None:
+    """Writes an image of the store as an OCI layout: one file per layer, named by its digest."""
+    _buildah(layout, "push", "--quiet", image, f"oci:{folder}:{image}")
 
 
 def _buildah(layout: Layout, *arguments: str | Path) -> None:

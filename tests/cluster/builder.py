@@ -32,9 +32,9 @@ def load(layout: Layout, image: str) -> None:
         store.import_archive(layout, Path(image))
         return
     with tempfile.TemporaryDirectory(dir=layout.state) as scratch:
-        file = Path(scratch) / "image.tar"
-        buildah.push_archive(layout, image, file)
-        store.import_archive(layout, file)
+        folder = Path(scratch) / "layout"
+        buildah.export(layout, image, folder)
+        store.import_layout(layout, folder)
 
 
 def _build(layout: Layout, image: Image) -> None:

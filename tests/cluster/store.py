@@ -1,8 +1,9 @@
 """The images inside the native cluster's containerd."""
 
 import shutil
+import tarfile
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from cluster import archive
@@ -34,6 +35,25 @@ def parse_label(listing: str, label: str) -> str | None:
 def import_archive(layout: Layout, file: Path) -> None:
     """Imports a docker-archive under the name it carries."""
     ctr(layout, "images", "import", file)
+
+
+def import_layout(layout: Layout, folder: Path) -> None:
+    """Imports an OCI layout, without the layers that are there already.
+
+    After a change of our own sources that is all but one of them: half a second instead of five.
+    """
+    present = set(ctr(layout, "content", "list", "--quiet").split())
+    file = folder.with_suffix(".tar")
+    with tarfile.open(file, "w") as tar:
+        for path in ("oci-layout", "index.json", *absent_blobs(folder, present)):
+            tar.add(folder / path, arcname=path)
+    ctr(layout, "images", "import", file)
+
+
+def absent_blobs(folder: Path, present: Collection[str]) -> list[str]:
+    """Returns the paths of the layout's blobs whose digests are not present, in the order of their names."""
+    digests = (f"sha256:{blob.name}" for blob in sorted((folder / "blobs" / "sha256").iterdir()))
+    return [f"blobs/{digest.replace(':', '/')}" for digest in digests if digest not in present]
 
 
 def label(layout: Layout, image: str, key: str) -> None:

@@ -1,6 +1,8 @@
+from pathlib import Path
+
 import pytest
 
-from cluster.store import KEY_LABEL, parse_label
+from cluster.store import KEY_LABEL, absent_blobs, parse_label
 
 HEADER = "REF  TYPE  DIGEST  SIZE  PLATFORMS  LABELS"
 ROW = "localhost/kubernel/operator:dev application/x sha256:00 1.0 MiB linux/amd64"
@@ -17,3 +19,11 @@ ROW = "localhost/kubernel/operator:dev application/x sha256:00 1.0 MiB linux/amd
 )
 def test_the_key_of_a_loaded_image_is_in_its_labels(listing: str, expected: str | None) -> None:
     assert parse_label(listing, KEY_LABEL) == expected
+
+
+def test_only_absent_blobs_are_imported(tmp_path: Path) -> None:
+    blobs = tmp_path / "blobs" / "sha256"
+    blobs.mkdir(parents=True)
+    for name in ("cafe", "beef", "f00d"):
+        (blobs / name).touch()
+    assert absent_blobs(tmp_path, {"sha256:cafe"}) == ["blobs/sha256/beef", "blobs/sha256/f00d"]
