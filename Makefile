@@ -52,7 +52,7 @@ test: venv cluster images ## Run all tests: unit, charts, integration, end to en
 
 .PHONY: demo
 demo: venv cluster images ## Watch notebooks run in pods, from four sides (2 minutes)
-	@$(VENV_BIN)/python demo
+	@PYTHONPATH=tests $(VENV_BIN)/python -m demo
 
 .PHONY: bench
 bench: venv cluster images ## Measure starts, restarts and interrupts next to bare pods and local kernels
