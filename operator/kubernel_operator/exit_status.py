@@ -12,6 +12,7 @@ from .report import Report
 
 # A signal's number is added to this in the exit code of a shell and of a container.
 SIGNAL_BASE = 128
+SIGNAL_MAX = 64  # of Linux; exit code 255 is a program's -1
 # A pod whose grace period ended this long ago, and which is still there, is on a node that does not answer.
 NODE_SILENCE_SECONDS = 5.0
 
@@ -63,7 +64,7 @@ def ending_of_pod(pod: dict[str, Any], generation: int, now: float) -> Ending | 
     if terminated is None and status.get("phase") not in ("Failed", "Succeeded"):
         return _silent_node(pod, generation, now)
     code = (terminated or {}).get("exitCode")
-    signal = code - SIGNAL_BASE if code is not None and code > SIGNAL_BASE else None
+    signal = code - SIGNAL_BASE if code is not None and 0 < code - SIGNAL_BASE <= SIGNAL_MAX else None
     time = unix((terminated or {}).get("finishedAt")) or now
     if disruption:
         return Ending(generation, disruption[0], disruption[1], time, code, signal)
