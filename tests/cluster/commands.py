@@ -9,6 +9,7 @@ from pathlib import Path
 from cluster.errors import ClusterError
 
 TAIL_LINES = 15  # enough for a compiler's or pip's last words, short enough for a terminal
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PROBE_SECONDS = 30.0  # `docker info` of an engine that hangs
 
 
@@ -36,7 +37,7 @@ def run(
             words,
             check=False,
             cwd=cwd,
-            env={**os.environ, **(env or {})},
+            env={**environment(), **(env or {})},
             input=stdin if stdin is not None else "",
             text=True,
             capture_output=True,
@@ -58,10 +59,16 @@ def succeeds(argv: Sequence[str | Path]) -> bool:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=PROBE_SECONDS,
+            env=environment(),
         )
     except (OSError, subprocess.TimeoutExpired):
         return False
     return done.returncode == 0
+
+
+def environment() -> dict[str, str]:
+    """Returns our environment with the system's folders on the PATH: a root made by `su` lacks those of ip and nft."""
+    return {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}"}
 
 
 def tail(text: str, lines: int = TAIL_LINES) -> str:

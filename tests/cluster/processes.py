@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from cluster.commands import SYSTEM_PATH
 from cluster.components import Component
 from cluster.errors import ClusterError
 
@@ -102,7 +103,8 @@ def has_fingerprint(process: Process, wanted: str, proc: Path = PROC) -> bool:
 
 def start(component: Component, log: Path) -> int:
     """Starts the component and returns its pid; in a session of its own it outlives the shell that asked for it."""
-    environment = {**os.environ, FINGERPRINT: fingerprint(component)}
+    # Nothing of the caller's environment: a proxy or a PATH without sbin must not decide how the cluster behaves.
+    environment = {"PATH": SYSTEM_PATH, FINGERPRINT: fingerprint(component)}
     with log.open("ab") as output:
         child = subprocess.Popen(
             component.argv,
