@@ -22,7 +22,7 @@ from .events import build_event
 from .observed import Memory
 from .plan import Action, Create, DeleteInstance, DeletePod, Explain, Probe, Restart
 from .pod_reason import reason_from_events, refusal_of
-from .report import Report, from_control_status, token
+from .report import Report, after_probe, from_control_status, token
 
 logger = logging.getLogger(__name__)
 
@@ -130,16 +130,17 @@ class Applier:
 
     async def _probe(self, cr: dict[str, Any], memory: Memory, action: Probe) -> None:
         pod = memory.pod_seen or ""
+        before = memory.reports.get(pod)
         try:
             answer = await self._control(cr, action.ip, {"op": "status"})
             report = from_control_status(answer, self._clock())
         except ControlError:
-            if not await _all_ports_accept(action.ip):
+            if action.supervised or not await _all_ports_accept(action.ip):
                 return
             now = self._clock()
             report = Report("", -1, action.generation, "running", now, ip=action.ip, supervised=False)
-        # A callback may have arrived meanwhile; it knows better.
-        memory.reports.setdefault(pod, report)
+        if memory.reports.get(pod) is before:  # else a callback arrived meanwhile; it knows better
+            memory.reports[pod] = after_probe(before, report)
 
     async def _control(self, cr: dict[str, Any], ip: str, request: dict[str, Any]) -> dict[str, Any]:
         metadata = cr["metadata"]

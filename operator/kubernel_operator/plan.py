@@ -26,6 +26,8 @@ EXPLAIN_INTERVAL_SECONDS = 10.0
 PENDING_INTERVAL_SECONDS = 1.0
 # A callback that never comes: how soon and how often a running pod is asked instead.
 PROBE_INTERVAL_SECONDS = 0.25
+# A supervisor whose callbacks arrived before, and which has been silent for so long of a start, is asked too.
+CALLBACK_SILENCE_SECONDS = 2.0
 # A slow start gets a status; a fast one goes from nothing to Ready in one write.
 SLOW_START_SECONDS = 1.0
 # A Lease is looked at this long after it should have been renewed.
@@ -67,10 +69,16 @@ class Restart:
 
 @dataclass(frozen=True)
 class Probe:
-    """Ask a pod whose callbacks do not arrive."""
+    """Ask a pod whose callbacks do not arrive.
+
+    Attributes:
+        generation: the one that runs when an image without a supervisor accepts connections.
+        supervised: whether a supervisor is known to be there; then only its word counts.
+    """
 
     ip: str
     generation: int
+    supervised: bool
     why: str
 
 
@@ -117,7 +125,7 @@ def plan(cr: dict[str, Any], at: Situation, observed: Observed, context: Context
         case Stage.GONE:
             return Plan()
         case Stage.FINISHED:
-            return _finished(cr, at, now)
+            return _finished(cr, observed, now)
         case Stage.ORPHANED:
             return Plan((DeleteInstance("its server no longer renews its Lease"),))
         case Stage.NEEDS_POD:
@@ -126,39 +134,48 @@ def plan(cr: dict[str, Any], at: Situation, observed: Observed, context: Context
             return Plan(tuple(_restart(at)), _again_while_starting(cr, at, now))
         case Stage.STARTING:
             return Plan(
-                (*_missing_children(cr, observed, context), *_starting(at, observed, now)),
+                (
+                    *_surplus_pods(at, observed),
+                    *_missing_children(cr, observed, context),
+                    *_starting(at, observed, now),
+                ),
                 _again_while_starting(cr, at, now),
             )
         case Stage.RUNNING:
-            return Plan(tuple(_missing_children(cr, observed, context)), _again_while_running(cr, at, observed, now))
+            return Plan(
+                (*_surplus_pods(at, observed), *_missing_children(cr, observed, context)),
+                _again_while_running(cr, at, observed, now),
+            )
         case Stage.EXITED:
             grace = at.ending.time + RESTART_GRACE_SECONDS if at.ending else now
             return Plan((), _earliest(grace, _lease_check(observed, now)))
 
 
-def _finished(cr: dict[str, Any], at: Situation, now: float) -> Plan:
+def _finished(cr: dict[str, Any], observed: Observed, now: float) -> Plan:
     """Free the node at once, keep the object for people until its time to live is over."""
-    actions: list[Action] = []
-    if is_running(at.pod) and at.pod is not None:
-        actions.append(DeletePod(at.pod, "the KernelInstance is finished"))
+    actions = tuple(DeletePod(pod, "the KernelInstance is finished") for pod in observed.pods if is_running(pod))
     finished = find_condition((cr.get("status") or {}).get("conditions") or [], ConditionType.FINISHED) or {}
     since = unix(finished.get("lastTransitionTime")) if finished.get("status") == "True" else None
     ttl = (cr["spec"].get("lifecycle") or {}).get("ttlSecondsAfterFinished")
     gone_at = (since if since is not None else now) + float(300 if ttl is None else ttl)
     if since is not None and now >= gone_at:
         return Plan((DeleteInstance("finished for ttlSecondsAfterFinished"),))
-    return Plan(tuple(actions), gone_at)
+    return Plan(actions, gone_at)
 
 
 def _create(cr: dict[str, Any], at: Situation, observed: Observed, context: Context) -> list[Action]:
     """The next pod, and whatever it needs that is not known to exist."""
-    actions: list[Action] = []
-    replaced = is_running(at.pod) and at.pod is not None
-    if replaced and at.pod is not None:
+    actions = _surplus_pods(at, observed)
+    if is_running(at.pod) and at.pod is not None:
         actions.append(DeletePod(at.pod, "a restart was asked for and cannot be done in place"))
     body = build_pod(cr, context.settings, incarnation=at.incarnation + 1, callback_url=context.callback_url)
     why = "first start" if at.incarnation == 0 else f"replaces pod {at.incarnation}"
     return [*actions, *_missing_children(cr, observed, context), Create("pod", body, why)]
+
+
+def _surplus_pods(at: Situation, observed: Observed) -> list[Action]:
+    """Living pods beside the newest one: an operator that was killed had no time to delete them."""
+    return [DeletePod(p, "a newer pod took its place") for p in observed.pods if p is not at.pod and is_running(p)]
 
 
 def _missing_children(cr: dict[str, Any], observed: Observed, context: Context) -> list[Action]:
@@ -183,12 +200,17 @@ def _restart(at: Situation) -> list[Action]:
 def _starting(at: Situation, observed: Observed, now: float) -> list[Action]:
     if at.pod is None:
         return []
-    if observed.report is None and at.ip and _container_running(at.pod):
-        return [Probe(at.ip, at.wanted, "its container runs and nothing was reported")]
+    if at.ip and _container_running(at.pod) and _is_silent(at, observed, now):
+        return [Probe(at.ip, at.wanted, bool(at.supervised), "its container runs and nothing was reported")]
     explain_at = max(at.start_seen + EXPLAIN_AFTER_SECONDS, observed.explained_at + EXPLAIN_INTERVAL_SECONDS)
     if not _container_running(at.pod) and now >= explain_at:
         return [Explain(at.pod, "it has not started yet")]
     return []
+
+
+def _is_silent(at: Situation, observed: Observed, now: float) -> bool:
+    known = observed.report
+    return known is None or known.is_probed or now >= at.start_seen + CALLBACK_SILENCE_SECONDS
 
 
 def _again_while_starting(cr: dict[str, Any], at: Situation, now: float) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -65,6 +65,11 @@ class Report:
     log: str = ""
     last_activity: float | None = None
 
+    @property
+    def is_probed(self) -> bool:
+        """Whether no callback of this pod ever arrived: all that is known was asked for."""
+        return self.sequence < 0
+
 
 def token(operator_key: bytes, secret: str) -> str:
     """The token of a pod. ``secret`` is "namespace/secretName"."""
@@ -109,6 +114,15 @@ def merged(known: Report | None, callback: Callback) -> Report | None:
         log=callback.log,
         last_activity=callback.last_activity,
     )
+
+
+def after_probe(known: Report | None, seen: Report) -> Report:
+    """The report after a probe. It keeps the number of the last callback, so that an older one stays old news."""
+    if known is None:
+        return seen
+    same_process = known.generation == seen.generation
+    started_time = known.started_time if same_process else seen.started_time
+    return replace(seen, boot=known.boot, sequence=known.sequence, started_time=started_time)
 
 
 def from_control_status(answer: dict[str, Any], now: float) -> Report:

@@ -3,11 +3,11 @@
 from typing import Any
 
 import pytest
+
 from fixtures.objects import NOW, disrupted, pod, report, terminated
+from kubernel_api.conditions import Reason
 from kubernel_operator.exit_status import Ending, ending_of_lost_pod, ending_of_pod, ending_of_report
 from kubernel_operator.report import Report
-
-from kubernel_api.conditions import Reason
 
 CRASHED = "The kernel ended with exit code 42."
 OOM = "The kernel used more memory than its limit and was killed; give it more: spec.resources.limits.memory."
