@@ -391,15 +391,19 @@ LINE_LIMIT, LINE_SECONDS, MAX_CONNECTIONS = 64 * 1024, 5.0, 64
 LOG_LIMIT = 2048
 PIPE_ATOMIC = 4096  # PIPE_BUF on Linux: so much can be written without blocking when poll says POLLOUT
 ACTIVITY_SECONDS = 60.0
-IDLE_CPU_SHARE = 0.01  # an idle ipykernel uses about 0.3 % of a core
+MAX_BACKLOG = 8  # an operator that is away for a day does not need a report for each of its minutes
+IDLE_CPU_SHARE = 0.01  # of one core; an idle ipykernel uses less than 10 ms in 30 s
 TCP_ESTABLISHED, TCP_LISTEN = b"01", b"0A"
 
 
 # ---- What the container's own files say.
 
 
-def tcp_ports(state: bytes) -> "set[int] | None":
-    """Local ports of TCP sockets in that state, or None when /proc cannot be read."""
+def tcp_sockets(state: bytes) -> "list[tuple[bytes, bytes, bytes]] | None":
+    """TCP sockets in that state: local address, remote address, inode. None when /proc cannot be read.
+
+    Addresses are as /proc shows them, in hexadecimal with the port last: ``0100007F:49C1``.
+    """
     tables = []
     for path in ("/proc/net/tcp", "/proc/net/tcp6"):
         try:
@@ -408,8 +412,62 @@ def tcp_ports(state: bytes) -> "set[int] | None":
             pass
     if not tables:
         return None
-    rows = [line.split(None, 4) for table in tables for line in table.splitlines()[1:]]
-    return {int(row[1].rpartition(b":")[2], 16) for row in rows if len(row) > 4 and row[3] == state}
+    rows = [line.split(None, 10) for table in tables for line in table.splitlines()[1:]]
+    return [(row[1], row[2], row[9]) for row in rows if len(row) > 9 and row[3] == state]
+
+
+def port_of(address: bytes) -> int:
+    """The port in an address of ``tcp_sockets``."""
+    return int(address.rpartition(b":")[2], 16)
+
+
+def listening_ports() -> "set[int] | None":
+    """Ports that somebody listens on, or None when /proc cannot be read."""
+    sockets = tcp_sockets(TCP_LISTEN)
+    return None if sockets is None else {port_of(local) for local, _, _ in sockets}
+
+
+def has_client(ports: "set[int]") -> bool:
+    """Whether anyone but the container's own processes is connected to one of these ports.
+
+    ipykernel 7 is: its debugger has a connection to the shell port. And the peer of ``kubectl port-forward`` has a
+    socket in this network namespace too, but no process in this container.
+    """
+    sockets = tcp_sockets(TCP_ESTABLISHED) or []
+    inodes = {(local, remote): inode for local, remote, inode in sockets}
+    clients = [(remote, local) for local, remote, _ in sockets if port_of(local) in ports]
+    if not clients:
+        return False
+    own = own_sockets()
+    return any(inodes.get(client) not in own for client in clients)
+
+
+def own_sockets() -> "set[bytes | None]":
+    """Inodes of the sockets that processes of this container have open."""
+    found = set()  # type: set[bytes | None]
+    for pid in processes():
+        links = descriptors(pid)
+        found.update(link[len("socket:[") : -1].encode() for link in links if link.startswith("socket:["))
+    return found
+
+
+def descriptors(pid: int) -> "list[str]":
+    """What the open descriptors of a process are; those that vanish meanwhile are left out."""
+    links = []
+    try:
+        for fd in os.listdir(f"/proc/{pid}/fd"):
+            try:
+                links.append(os.readlink(f"/proc/{pid}/fd/{fd}"))
+            except FileNotFoundError:
+                continue
+    except OSError:
+        pass
+    return links
+
+
+def processes() -> "list[int]":
+    """Pids of all processes in the container."""
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
 
 
 def accepts(port: int) -> bool:
@@ -421,7 +479,7 @@ def accepts(port: int) -> bool:
 
 def all_listen(ports: "list[int]") -> bool:
     """Whether somebody listens on every one of these ports."""
-    listening = tcp_ports(TCP_LISTEN)
+    listening = listening_ports()
     return all(accepts(port) for port in ports) if listening is None else listening.issuperset(ports)
 
 
@@ -439,15 +497,13 @@ def oom_kills() -> int:
 def cpu_seconds() -> float:
     """CPU time of all processes in the container but this one, children that have ended included."""
     own, ticks = os.getpid(), 0
-    for name in os.listdir("/proc"):
-        if not name.isdigit():
-            continue
+    for pid in processes():
         try:
-            fields = stat_fields(name)
+            fields = stat_fields(pid)
         except OSError:
             continue
         own_time, of_children = fields[14 - 3 : 16 - 3], fields[16 - 3 : 18 - 3]
-        ticks += sum(map(int, of_children)) + (0 if int(name) == own else sum(map(int, own_time)))
+        ticks += sum(map(int, of_children)) + (0 if pid == own else sum(map(int, own_time)))
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
@@ -548,10 +604,10 @@ class Reporter(threading.Thread):
         self._changed = threading.Condition()
 
     @property
-    def idle(self) -> bool:
-        """Whether nothing waits to be delivered."""
+    def waiting(self) -> int:
+        """How many reports wait to be delivered."""
         with self._changed:
-            return not self._queue
+            return len(self._queue)
 
     def send(self, report: "dict[str, Any]") -> None:
         """Queues a report; a new one also ends the pause after a failed attempt."""
@@ -800,7 +856,7 @@ class Activity:
         # One tick (10 ms) more than the share: that is what the clock can tell.
         used = cpu - self._cpu > (now - self._sampled) * IDLE_CPU_SHARE + 0.01
         self._sampled, self._cpu = now, cpu
-        if used or self._ports & (tcp_ports(TCP_ESTABLISHED) or set()):
+        if used or has_client(self._ports):
             self.last = time.time()
         return time.time() - self.last
 
@@ -877,7 +933,7 @@ class Supervisor:
                 self.signal_kernel(signal.SIGINT)
             elif number == signal.SIGTERM:
                 self._terminated()
-        if self.ending and self.state == "exited" and self.reporter.idle:
+        if self.ending and self.state == "exited" and not self.reporter.waiting:
             self.done = True
 
     def _terminated(self) -> None:
@@ -980,7 +1036,7 @@ class Supervisor:
     def _end_when_told(self) -> None:
         """No restart any more: ends when the operator knows all, or a little later."""
         self.ending = True
-        self.done = self.reporter.idle
+        self.done = not self.reporter.waiting
         self.loop.later("end", self.flush_seconds, self._end)
 
     def _end(self) -> None:
@@ -1018,7 +1074,7 @@ class Supervisor:
 
     def _start_when_free(self, deadline: float) -> None:
         """Starts the next process when no child of the last one holds a port any more."""
-        held = (tcp_ports(TCP_LISTEN) or set()) & set(self.ports)
+        held = (listening_ports() or set()) & set(self.ports)
         if held and time.monotonic() < deadline:
             self.loop.later("start", 0.005, lambda: self._start_when_free(deadline))
             return
@@ -1040,7 +1096,7 @@ class Supervisor:
             return
         value, moment = self.reported_activity
         due = time.monotonic() - moment >= ACTIVITY_SECONDS
-        if due and self.activity.last != value and self.reporter.idle:
+        if due and self.activity.last != value and self.reporter.waiting < MAX_BACKLOG:
             self.reported_activity = (self.activity.last, time.monotonic())
             self._report("activity", lastActivity=self.activity.last)
         self.loop.later("activity", min(15.0, limit / 4, limit - idle + 0.01), self._watch_activity)

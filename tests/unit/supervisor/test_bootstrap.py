@@ -1,0 +1,306 @@
+"""The line of shell: with Python it becomes the supervisor, without it runs the kernel itself."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fixtures.supervisors import KEY, TOKEN, Container, Kernel, Operator, Supervise, descendants, eventually
+from kubernel_supervisor import bootstrap, supervisor
+from kubernel_supervisor.bootstrap import BOOTSTRAP, bootstrap_args, supervisor_source
+
+SHELLS = [("dash",), ("bash",), ("bash", "--posix"), ("busybox", "ash")]
+PLAIN_TOOLS = ("cat", "env", "mkdir", "printenv", "ps", "setsid", "sleep", "true")
+
+
+@pytest.fixture(params=SHELLS, ids=" ".join)
+def shell(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    """Each shell that images bring."""
+    words: tuple[str, ...] = request.param
+    found = shutil.which(words[0])
+    if found is None:
+        pytest.skip(f"no {words[0]} here: the bootstrap is NOT tested with it")
+    return (found, *words[1:])
+
+
+@pytest.fixture
+def no_python(tmp_path: Path) -> dict[str, str]:
+    """A PATH that has a shell's tools and no Python."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in (*PLAIN_TOOLS, "sh"):
+        (folder / name).symlink_to(str(shutil.which(name)))
+    return {"PATH": str(folder)}
+
+
+def test_args_are_the_shell_line_and_the_kernels_own() -> None:
+    assert bootstrap_args(["a b", "{connection_file}"]) == [
+        "sh",
+        "-c",
+        BOOTSTRAP,
+        "kubernel",
+        "a b",
+        "{connection_file}",
+    ]
+    assert bootstrap_args([]) == ["sh", "-c", BOOTSTRAP, "kubernel"]
+
+
+def test_shell_text_is_one_line_without_secrets_of_its_own() -> None:
+    assert "\n" not in BOOTSTRAP
+    assert len(BOOTSTRAP) < 4096  # it stands in every pod spec
+
+
+def test_source_fits_into_one_environment_variable() -> None:
+    assert len(supervisor_source().encode()) < 64 * 1024  # Linux refuses 128 KiB (MAX_ARG_STRLEN)
+
+
+def test_source_keeps_the_code_and_its_line_numbers() -> None:
+    """Blanked comments must not change what the file means."""
+    text = Path(str(supervisor.__file__)).read_text()
+    stages = supervisor_source().rpartition("exec(compile(")
+    second = ast.literal_eval(stages[2].partition(", 'supervisor.py'")[0])
+    shipped = ast.parse(stages[0]), ast.parse(second)
+    first_text, _, second_text = text.partition(bootstrap.STAGE_MARK)
+    offset = "\n" * (first_text.count("\n") + 1)
+    original = ast.parse(first_text), ast.parse(offset + second_text)
+
+    def shape(tree: ast.Module) -> list[tuple[str, int]]:
+        """Every statement but docstrings, with its line."""
+        nodes = [node for node in ast.walk(tree) if isinstance(node, ast.stmt) and not isinstance(node, ast.Expr)]
+        return [(type(node).__name__, node.lineno) for node in nodes]
+
+    assert [shape(tree) for tree in shipped] == [shape(tree) for tree in original]
+    assert "#" not in stages[0].replace("'#'", "")
+
+
+@pytest.mark.parametrize("part", [0, 1])
+def test_source_is_python_3_6(part: int) -> None:
+    text = Path(str(supervisor.__file__)).read_text().partition(bootstrap.STAGE_MARK)[2 * part]
+    ast.parse(text, feature_version=(3, 6))
+
+
+def test_every_shell_starts_the_supervisor(
+    supervise: Supervise, kernel: Kernel, operator: Operator, shell: tuple[str, ...]
+) -> None:
+    container = supervise(
+        [*kernel("print(sys.argv[2:]); sys.exit(42)"), "a b", "$x", "'"],
+        operator=operator,
+        shell=shell,
+        restartGraceSeconds=0,
+    )
+    assert operator.wait("started")["supervised"] is True
+    assert container.wait() == 42
+    assert container.output() == """['a b', '$x', "'"]\n"""
+
+
+def test_without_python3_it_takes_python(supervise: Supervise, operator: Operator, no_python: dict[str, str]) -> None:
+    Path(no_python["PATH"], "python").symlink_to(sys.executable)
+    supervise(["sleep", "1000"], operator=operator, shell=(str(shutil.which("dash")),), env=no_python)
+    operator.wait("started")
+
+
+def test_python_2_counts_as_none(supervise: Supervise, no_python: dict[str, str]) -> None:
+    python = Path(no_python["PATH"], "python")
+    python.write_text('#!/bin/sh\n[ "$1" = -c ] && exit 1\necho started python 2\n')
+    python.chmod(0o755)
+    container = supervise(["true"], shell=(str(shutil.which("dash")),), env=no_python)
+    assert container.output().startswith("kubernel: no Python in this image")
+
+
+def other_pythons() -> list[str]:
+    """Interpreters of other versions, from PATH and pyenv."""
+    found: dict[str, str] = {}
+    for minor in range(6, 20):
+        name = f"python3.{minor}"
+        pyenv = sorted(Path(os.environ.get("PYENV_ROOT", "/nowhere"), "versions").glob(f"3.{minor}.*/bin/{name}"))
+        for path in [*map(str, pyenv), shutil.which(name)]:
+            if path and subprocess.run([path, "-S", "-c", ""], capture_output=True, check=False).returncode == 0:
+                found.setdefault(name, path)
+    return list(found.values())
+
+
+@pytest.mark.parametrize("python", other_pythons(), ids=lambda path: Path(path).name)
+def test_every_python_can_do_all_of_it(
+    supervise: Supervise,
+    kernel: Kernel,
+    operator: Operator,
+    no_python: dict[str, str],
+    pid_namespace: tuple[str, ...],
+    python: str,
+) -> None:
+    Path(no_python["PATH"], "python3").symlink_to(python)
+    body = kernel("subprocess.Popen(['sleep', '1000']); serve()")
+    container = supervise(
+        body,
+        operator=operator,
+        shell=(str(shutil.which("dash")),),
+        prefix=pid_namespace,
+        env=no_python,
+        restartGraceSeconds=0.1,
+        idleTimeoutSeconds=3600,
+    )
+    operator.wait("activity", generation=0)
+    container.request("restart", generation=1)
+    operator.wait("ready", generation=1)
+    container.request("signal", signum=signal.SIGKILL)
+    assert container.wait() == 128 + signal.SIGKILL
+    assert container.output() == ""  # no warning of any version
+    assert operator.events() == ["started", "ready", "activity", "started", "ready", "exited"]
+
+
+# ---- Without Python.
+
+NOTE = "kubernel: no Python in this image: no callbacks, signals, restarts in place or idle timeout\n"
+
+
+def test_plain_runs_the_kernel_with_its_connection_file(
+    supervise: Supervise, shell: tuple[str, ...], no_python: dict[str, str]
+) -> None:
+    argv = [
+        "sh",
+        "-c",
+        'printf "<%s>" "$@"; exit 42',
+        "kernel",
+        "{connection_file}",
+        "--f={connection_file}:{connection_file}",
+        "a b",
+        "$x",
+        "",
+    ]
+    container = supervise(argv, shell=shell, env=no_python)
+    path = container.config["connectionFile"]
+    assert container.wait() == 42
+    assert container.output() == f"{NOTE}<{path}><--f={path}:{path}><a b><$x><>"
+    assert container.connection_file == {
+        "transport": "tcp",
+        "ip": "0.0.0.0",
+        "signature_scheme": "hmac-sha256",
+        "key": KEY,
+        **{f"{name}_port": port for name, port in container.config["ports"].items()},
+    }
+    file = Path(path)
+    assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+
+
+def test_plain_knows_curve_keys(supervise: Supervise, shell: tuple[str, ...], no_python: dict[str, str]) -> None:
+    keys = {"CURVE_PUBLICKEY": "p%s.-:+=^!/*?&<>()[]{}@%$#", "CURVE_SECRETKEY": "s" * 40}
+    container = supervise(["true"], shell=shell, env={**no_python, **{f"KUBERNEL_{n}": v for n, v in keys.items()}})
+    assert container.wait() == 0
+    assert {name.upper(): container.connection_file[name.lower()] for name in keys} == keys
+
+
+def test_plain_kernel_sees_no_secret(supervise: Supervise, shell: tuple[str, ...], no_python: dict[str, str]) -> None:
+    container = supervise(["env"], shell=shell, env={**no_python, "JPY_PARENT_PID": "1", "MINE": "1"})
+    seen = container.output()
+    assert "MINE=1\n" in seen
+    assert [word for word in ("KUBERNEL_", "JPY_", KEY, TOKEN) if word in seen] == []
+
+
+def can_reset_signals(shell: tuple[str, ...]) -> bool:
+    """Whether ``env --default-signal`` of coreutils is what this shell runs; busybox takes its own ``env``."""
+    return "busybox" not in shell[0]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 7), (signal.SIGINT, 8)], ids=["SIGTERM", "SIGINT"])
+def test_plain_passes_signals_on(
+    supervise: Supervise, shell: tuple[str, ...], no_python: dict[str, str], number: signal.Signals, code: int
+) -> None:
+    if number == signal.SIGINT and not can_reset_signals(shell):
+        pytest.skip("busybox starts background children with SIGINT ignored, and a shell script cannot undo that")
+    script = "trap 'exit 7' TERM; trap 'exit 8' INT; echo ready; while :; do sleep 0.01; done"
+    container = supervise(["sh", "-c", script], shell=shell, env=no_python)
+    container.wait_for_output("ready")
+    os.kill(container.pid, number)
+    assert container.wait() == code
+
+
+def test_plain_kernel_that_goes_on_after_sigterm_is_waited_for(
+    supervise: Supervise, shell: tuple[str, ...], no_python: dict[str, str]
+) -> None:
+    saving = "echo saving; for i in 1 2 3; do sleep 0.01; done; echo saved; exit 3"
+    script = f"trap '{saving}' TERM; echo ready; while :; do sleep 0.01; done"
+    container = supervise(["sh", "-c", script], shell=shell, env=no_python)
+    container.wait_for_output("ready")
+    os.kill(container.pid, signal.SIGTERM)
+    assert container.wait() == 3
+    assert container.output().endswith("saving\nsaved\n")
+
+
+def test_plain_exit_code_of_a_signal(supervise: Supervise, shell: tuple[str, ...], no_python: dict[str, str]) -> None:
+    container = supervise(["sh", "-c", "kill -9 $$"], shell=shell, env=no_python)
+    assert container.wait() == 128 + signal.SIGKILL
+
+
+def test_plain_kernel_is_not_pid_1_and_leads_a_session_that_can_be_interrupted(
+    supervise: Supervise, shell: tuple[str, ...], no_python: dict[str, str], pid_namespace: tuple[str, ...]
+) -> None:
+    container = supervise(["sleep", "1000"], shell=shell, env=no_python, prefix=pid_namespace)
+
+    def sleeper() -> int | None:
+        return next((pid for pid in descendants(container.pid) if comm(pid) == "sleep"), None)
+
+    pid = eventually(sleeper, "the kernel")
+    assert pid != container.pid
+    assert os.getsid(pid) == os.getpgid(pid) == pid
+    assert ignored(pid) & {signal.SIGINT, signal.SIGTERM} == (set() if can_reset_signals(shell) else {signal.SIGINT})
+    os.kill(container.pid, signal.SIGTERM)
+    assert container.wait() == 128 + signal.SIGTERM
+
+
+def comm(pid: int) -> str:
+    """Name of a process, "" when it has ended."""
+    with contextlib.suppress(FileNotFoundError):
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    return ""
+
+
+def ignored(pid: int) -> set[int]:
+    """Signals that a process ignores."""
+    status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    mask = int(status["SigIgn"], 16)
+    return {number for number in range(1, 65) if mask >> (number - 1) & 1}
+
+
+def test_plain_key_is_in_no_argument_list(
+    supervise: Supervise, shell: tuple[str, ...], no_python: dict[str, str]
+) -> None:
+    container = supervise(["sleep", "1000"], shell=shell, env=no_python)
+    eventually(lambda: any(comm(pid) == "sleep" for pid in descendants(container.pid)), "the kernel")
+    for pid in (container.pid, *descendants(container.pid)):
+        assert KEY not in Path(f"/proc/{pid}/cmdline").read_text()
+
+
+def test_plain_without_argv_says_what_to_do(
+    supervise: Supervise, shell: tuple[str, ...], no_python: dict[str, str]
+) -> None:
+    container = supervise([], shell=shell, env=no_python, kernelName="ir")
+    assert container.wait() == 127
+    assert container.output() == (
+        "kubernel: no Python in this image, so no kernelspec is looked up: set spec.kernel.argv\n"
+    )
+
+
+def test_plain_without_setsid_or_env_still_works(
+    supervise: Supervise, shell: tuple[str, ...], no_python: dict[str, str]
+) -> None:
+    for name in ("setsid", "env"):
+        Path(no_python["PATH"], name).unlink()
+    script = "trap 'exit 7' TERM; echo ready; while :; do sleep 0.01; done"
+    container = supervise(["sh", "-c", script], shell=shell, env=no_python)
+    container.wait_for_output("ready")
+    os.kill(container.pid, signal.SIGTERM)
+    assert container.wait() == 7
+
+
+def test_plain_container_object_is_the_shell(supervise: Supervise, no_python: dict[str, str]) -> None:
+    container: Container = supervise(["sleep", "1000"], shell=(str(shutil.which("dash")),), env=no_python)
+    eventually(lambda: descendants(container.pid), "the kernel")
+    assert comm(container.pid) == "dash"
