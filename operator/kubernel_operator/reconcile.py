@@ -63,7 +63,7 @@ class Reconciler:
             return False
         key = (namespace, cr["metadata"]["name"])
         memory = self._memory_of(key, cr)
-        report = merged(memory.reports.get(callback.pod), callback)
+        report = merged(memory.reports.get(callback.pod), callback, self._clock())
         logger.debug("%s/%s: callback %d: %s", *key, callback.sequence, callback.event)
         if report is not None:
             memory.reports[callback.pod] = report

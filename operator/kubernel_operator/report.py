@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 State = Literal["starting", "running", "exited"]
+# What user code in the pod could at worst send must still fit into a status: times that a calendar has (until 9999),
+# exit codes and signals that Linux has.
+Time = Annotated[float, Field(ge=0, lt=253_402_300_800, allow_inf_nan=False)]
 
 
 class MalformedReportError(ValueError):
@@ -28,15 +31,15 @@ class Callback(BaseModel):
     sequence: int = Field(ge=0)
     event: Literal["started", "ready", "exited", "activity"]
     generation: int = Field(ge=0)
-    time: float
+    time: Time
     state: State
-    ip: str | None = Field(default=None, max_length=64)
-    exit_code: int | None = None
-    signal: int | None = None
+    ip: str | None = Field(default=None, pattern=r"^[0-9a-fA-F.:]{2,45}$")
+    exit_code: int | None = Field(default=None, ge=0, le=255)
+    signal: int | None = Field(default=None, ge=1, le=64)
     oom_killed: bool = False
     reason: Literal["IdleTimeout"] | None = None
     log: str = Field(default="", max_length=4096)
-    last_activity: float | None = None
+    last_activity: Time | None = None
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class Report:
     Attributes:
         state: of the process of ``generation``.
         supervised: False when this is what a probe saw, in an image without Python.
-        time: Unix seconds of the event that led to ``state``, by the pod's clock.
+        time: Unix seconds of the event that led to ``state``, by the pod's clock, but never in our future.
         started_time: Unix seconds when the process of ``generation`` was started, if that was reported.
     """
 
@@ -88,31 +91,34 @@ def verified(body: bytes, signature: str, operator_key: bytes) -> Callback | Non
         first = error.errors()[0]
         raise MalformedReportError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
     expected = hmac.new(token(operator_key, callback.secret).encode(), body, hashlib.sha256).hexdigest()
-    return callback if hmac.compare_digest(expected, signature) else None
+    # As bytes: texts that are not ASCII cannot be compared.
+    return callback if hmac.compare_digest(expected.encode(), signature.encode(errors="replace")) else None
 
 
-def merged(known: Report | None, callback: Callback) -> Report | None:
+def merged(known: Report | None, callback: Callback, now: float) -> Report | None:
     """The report after a callback, or None when the callback is old news.
 
     A supervisor numbers its callbacks; one that was sent again after its answer was lost has a number already seen.
+    A pod whose clock is ahead must not stretch its own grace period, hence ``now`` (Unix seconds).
     """
     if known is not None and known.boot == callback.boot and callback.sequence <= known.sequence:
         return None
     same_process = known is not None and known.generation == callback.generation
+    time = min(callback.time, now)
     return Report(
         boot=callback.boot,
         sequence=callback.sequence,
         generation=callback.generation,
         state=callback.state,
-        time=known.time if known is not None and callback.event == "activity" else callback.time,
+        time=known.time if known is not None and callback.event == "activity" else time,
         ip=callback.ip,
-        started_time=known.started_time if known is not None and same_process else callback.time,
+        started_time=known.started_time if known is not None and same_process else time,
         exit_code=callback.exit_code,
         signal=callback.signal,
         oom_killed=callback.oom_killed,
         reason=callback.reason,
         log=callback.log,
-        last_activity=callback.last_activity,
+        last_activity=None if callback.last_activity is None else min(callback.last_activity, now),
     )
 
 
