@@ -2,6 +2,7 @@
 
 pytest_plugins = (
     "fixtures.cluster",
+    "fixtures.kernelspecs",
     "fixtures.namespaces",
     "fixtures.operator_release",
     "fixtures.operator_process",
