@@ -11,17 +11,17 @@ from typing import Any
 
 from kubernel_api.constants import CONTROL_PORT, PORTS
 from kubernel_api.control import ControlError, ControlUnreachableError, control
-from kubernel_api.names import secret_name
 
 from . import paths
 from .build_metadata import controller_uid
+from .build_secret import qualified_secret_name
 from .cache import Store
 from .cluster import Cluster
 from .errors import ApiError, ApiUnavailableError
 from .events import build_event
-from .observed import Memory
+from .observed import Memory, Refusal
 from .plan import Action, Create, DeleteInstance, DeletePod, Explain, Probe, Restart
-from .pod_reason import reason_from_events, refusal_of
+from .pod_reason import reason_from_events, refusal_of, refusal_of_taken_name
 from .report import Report, after_probe, from_control_status, token
 
 logger = logging.getLogger(__name__)
@@ -83,25 +83,22 @@ class Applier:
         try:
             created = await self._cluster.create(path, action.body)
         except ApiError as error:
-            if error.status == 409 and error.reason == "AlreadyExists":
-                adopted = await self._adopt(cr, path, action)
-                if adopted is None:
-                    _refuse(memory, action, error)
-                    return
-                created = adopted
-            elif error.status == 409:  # e.g. the quota was updated at the same moment
+            if error.status != 409:
+                _refuse(memory, action, refusal_of(action.body["kind"], error))
+                return
+            if error.reason != "AlreadyExists":  # e.g. the quota was updated at the same moment
                 raise
-            else:
-                _refuse(memory, action, error)
+            created = await self._existing(path, action)
+            if controller_uid(created) != cr["metadata"]["uid"]:
+                _refuse(memory, action, refusal_of_taken_name(cr, action.body["kind"], created, error))
                 return
         self._learn(memory, action, created)
 
-    async def _adopt(self, cr: dict[str, Any], path: str, action: Create) -> dict[str, Any] | None:
-        """The object that is already there, if it is ours. Secrets cannot be read; their name holds our uid."""
+    async def _existing(self, path: str, action: Create) -> dict[str, Any]:
+        """The object that is already there. Secrets cannot be read; their name holds our uid."""
         if action.kind == "secret":
             return action.body
-        found = await self._cluster.get(f"{path}/{action.body['metadata']['name']}")
-        return found if controller_uid(found) == cr["metadata"]["uid"] else None
+        return await self._cluster.get(f"{path}/{action.body['metadata']['name']}")
 
     def _learn(self, memory: Memory, action: Create, created: dict[str, Any]) -> None:
         memory.refusals.pop(action.kind, None)
@@ -143,9 +140,7 @@ class Applier:
             memory.reports[pod] = after_probe(before, report)
 
     async def _control(self, cr: dict[str, Any], ip: str, request: dict[str, Any]) -> dict[str, Any]:
-        metadata = cr["metadata"]
-        name = f"{metadata['namespace']}/{secret_name(metadata['name'], metadata['uid'])}"
-        key = token(self._operator_key, name).encode()
+        key = token(self._operator_key, qualified_secret_name(cr)).encode()
         return await control(ip, CONTROL_PORT, request, key=key, role="operator")
 
     async def _explain(self, memory: Memory, pod: dict[str, Any]) -> None:
@@ -179,8 +174,8 @@ def describe(action: Action) -> str:
             return f"read the pod's Events: {why}"
 
 
-def _refuse(memory: Memory, action: Create, error: ApiError) -> None:
-    memory.refusals[action.kind] = refusal_of(action.body["kind"], error)
+def _refuse(memory: Memory, action: Create, refusal: Refusal) -> None:
+    memory.refusals[action.kind] = refusal
     memory.refused_times += 1
 
 

@@ -31,6 +31,12 @@ class ConnectionKeys:
     curve: tuple[str, str] | None = field(default=None, repr=False)
 
 
+def qualified_secret_name(cr: dict[str, Any]) -> str:
+    """``namespace/name`` of the Secret: what tokens are derived from and callbacks name."""
+    metadata = cr["metadata"]
+    return f"{metadata['namespace']}/{secret_name(metadata['name'], metadata['uid'])}"
+
+
 def build_secret(cr: dict[str, Any], keys: ConnectionKeys, *, token: str, supervisor: str) -> dict[str, Any]:
     """The Secret: immutable, so the kubelet reads it once and watches nothing.
 

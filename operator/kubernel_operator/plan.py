@@ -10,7 +10,7 @@ from kubernel_api.conditions import ConditionType, Reason, find_condition
 from kubernel_api.constants import RESTART_GRACE_SECONDS
 
 from .build_pod import build_pod
-from .build_secret import ConnectionKeys, build_secret
+from .build_secret import ConnectionKeys, build_secret, qualified_secret_name
 from .build_service import build_service
 from .clock import unix
 from .exit_status import NODE_SILENCE_SECONDS
@@ -184,8 +184,7 @@ def _missing_children(cr: dict[str, Any], observed: Observed, context: Context) 
     if not observed.secret:
         keys = context.new_keys(connection.get("encryption") == "Curve")
         body = build_secret(cr, keys, token="", supervisor=context.supervisor)
-        secret = f"{cr['metadata']['namespace']}/{body['metadata']['name']}"
-        body["stringData"]["token"] = token(context.operator_key, secret)
+        body["stringData"]["token"] = token(context.operator_key, qualified_secret_name(cr))
         actions.append(Create("secret", body, "holds the connection key"))
     if not observed.service and connection.get("service", "ClusterIP") == "ClusterIP":
         actions.append(Create("service", build_service(cr), "keeps the kernel's address"))

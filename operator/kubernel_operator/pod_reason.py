@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kubernel_api.conditions import Reason
+from kubernel_api.constants import KIND
 
 from .errors import ApiError
 from .observed import Refusal
@@ -25,6 +26,20 @@ def refusal_of(kind: str, error: ApiError) -> Refusal:
     if error.status == 409:
         return Refusal(Reason.NAME_CONFLICT, f"{kind} refused: {text}; delete it or choose another name")
     return Refusal(Reason.CONFIG_ERROR, f"{kind} refused: {text}")
+
+
+def refusal_of_taken_name(cr: dict[str, Any], kind: str, found: dict[str, Any], error: ApiError) -> Refusal:
+    """Why a child's name is taken: by its predecessor, which is being deleted, or by something that will stay.
+
+    A KernelInstance that is deleted and applied again meets the children of the first one until garbage collection
+    has come by.
+    """
+    metadata = found["metadata"]
+    owners = metadata.get("ownerReferences") or []
+    inherited = any(o.get("kind") == KIND and o.get("name") == cr["metadata"]["name"] for o in owners)
+    if inherited or metadata.get("deletionTimestamp"):
+        return Refusal(Reason.CREATING, f"{kind} {metadata['name']} of an earlier KernelInstance is being deleted.")
+    return refusal_of(kind, error)
 
 
 def pending_reason(pod: dict[str, Any]) -> tuple[Reason, str]:
