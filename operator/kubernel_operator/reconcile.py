@@ -10,6 +10,7 @@ from typing import Any
 
 from . import metrics
 from .apply import Applier
+from .build_secret import qualified_secret_name
 from .cache import Key, Store
 from .errors import ApiError
 from .events import is_news
@@ -60,6 +61,9 @@ class Reconciler:
         pod = self.pods.get((namespace, callback.pod))
         cr = self._owner_of(pod) if pod else None
         if pod is None or cr is None:
+            return False
+        if callback.secret != qualified_secret_name(cr):
+            logger.warning("The pod of %s tried to speak for pod %s.", callback.secret, callback.pod)
             return False
         key = (namespace, cr["metadata"]["name"])
         memory = self._memory_of(key, cr)

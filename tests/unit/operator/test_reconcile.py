@@ -1,0 +1,287 @@
+"""A pass: observe, decide, report, apply. The cluster is one in memory."""
+
+from typing import Any
+
+import pytest
+
+from fixtures.objects import NOW, UID, cr, pod, ready_status
+from kubernel_operator.errors import ApiError, ApiUnavailableError
+from kubernel_operator.report import Callback
+
+from .conftest import World
+
+CALLBACK = {
+    "secret": "ns/k1-0123abcd45",
+    "pod": "k1-1",
+    "boot": "b1",
+    "sequence": 2,
+    "event": "ready",
+    "generation": 0,
+    "time": NOW,
+    "state": "running",
+    "ip": "10.0.0.7",
+}
+COLD_START = [
+    ("create", "secrets"),
+    ("create", "services"),
+    ("create", "pods"),
+    ("patch", "kernelinstances/status"),
+]
+
+
+def callback(**fields: Any) -> Callback:
+    return Callback.model_validate(CALLBACK | fields)
+
+
+def start(world: World) -> None:
+    """Brings k1 to Ready."""
+    world.apply(cr(created=world.now))
+    world.watch()
+    world.reconcile()
+    world.watch()
+    assert world.reconciler.take_callback(callback())
+    world.reconcile()
+    world.watch()
+
+
+def test_cold_start_is_four_writes(world: World) -> None:
+    start(world)
+    assert world.cluster.requests == COLD_START
+    status = world.instance()["status"]
+    assert (status["phase"], status["connection"]["ip"], status["podName"]) == ("Running", "10.96.0.9", "k1-1")
+
+
+def test_a_ready_kernel_costs_nothing(world: World) -> None:
+    start(world)
+    world.cluster.requests.clear()
+    world.reconcile()
+    world.start_operator()
+    world.reconcile()
+    assert world.cluster.requests == []
+
+
+def test_a_callback_is_believed_about_its_own_pod_only(world: World) -> None:
+    """Any kernel has a genuine token: its own."""
+    start(world)
+    other = cr(name="k2", uid="fedcba98-0000-4000-8000-000000000000")
+    world.apply(other)
+    world.watch()
+    forged = callback(secret="ns/k2-fedcba9800", event="exited", state="exited", sequence=3, exitCode=0)
+    assert not world.reconciler.take_callback(forged)
+    world.reconcile()
+    assert world.instance()["status"]["phase"] == "Running"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        pytest.param({"pod": "k1-9"}, id="unknown pod"),
+        pytest.param({"secret": "elsewhere/k1-0123abcd45"}, id="same name in another namespace"),
+    ],
+)
+def test_a_callback_of_nobody(world: World, fields: dict[str, Any]) -> None:
+    start(world)
+    assert not world.reconciler.take_callback(callback(**fields))
+
+
+def test_a_callback_before_its_kernel_instance_is_known(world: World) -> None:
+    """After a restart of the operator the pod may be in the cache first; the supervisor comes again."""
+    world.reconciler.pods.put(pod())
+    assert not world.reconciler.take_callback(callback())
+
+
+def test_a_callback_sent_twice_is_taken_and_changes_nothing(world: World) -> None:
+    start(world)
+    world.cluster.requests.clear()
+    assert world.reconciler.take_callback(callback())
+    assert world.reconciler.take_callback(callback(sequence=1, event="started", state="starting"))
+    world.reconcile()
+    assert world.cluster.requests == []
+
+
+def test_a_refused_child_is_said_and_tried_again(world: World) -> None:
+    world.cluster.refusals["pods"] = ApiError(403, "Forbidden", "exceeded quota: pods=0")
+    world.apply(cr(created=NOW))
+    world.watch()
+    world.reconcile()
+    world.reconcile()
+    status = world.instance()["status"]
+    assert (status["reason"], status["message"]) == (
+        "QuotaExceeded",
+        "Pod refused: exceeded quota: pods=0",
+    )
+    events = [o for p, o in world.cluster.objects.items() if "/events/" in p]
+    assert [(e["reason"], e["type"]) for e in events] == [("QuotaExceeded", "Warning")]
+    world.cluster.refusals.clear()
+    world.watch()
+    world.reconcile()
+    assert [p["metadata"]["name"] for p in world.pods()] == ["k1-1"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "path"),
+    [
+        pytest.param("Pod", "/api/v1/namespaces/ns/pods/k1-1", id="pod"),
+        pytest.param("Service", "/api/v1/namespaces/ns/services/k1", id="service"),
+    ],
+)
+def test_a_name_that_somebody_else_has_needs_a_person(world: World, kind: str, path: str) -> None:
+    name = path.rsplit("/", 1)[-1]
+    world.cluster.put(path, {"metadata": {"name": name, "namespace": "ns", "uid": "foreign"}})
+    world.apply(cr(created=NOW))
+    world.watch()
+    world.reconcile()
+    world.reconcile()
+    status = world.instance()["status"]
+    assert status["reason"] == "NameConflict"
+    assert status["message"].startswith(f"{kind} refused: ")
+    assert {c["type"]: c["status"] for c in status["conditions"]}["Stalled"] == "True"
+
+
+@pytest.mark.parametrize(
+    ("resource", "body"),
+    [
+        pytest.param("pods", pod(owner="uid of the old one", deleting=NOW + 5), id="pod"),
+        pytest.param(
+            "services",
+            {
+                "metadata": {
+                    "name": "k1",
+                    "namespace": "ns",
+                    "uid": "s",
+                    "ownerReferences": [
+                        {
+                            "apiVersion": "kubernel.dev/v1alpha1",
+                            "kind": "KernelInstance",
+                            "name": "k1",
+                            "uid": "uid of the old one",
+                            "controller": True,
+                        }
+                    ],
+                }
+            },
+            id="service whose owner is gone",
+        ),
+    ],
+)
+def test_a_name_that_its_predecessor_still_has_is_waited_for(world: World, resource: str, body: dict[str, Any]) -> None:
+    """Deleted and applied again: garbage collection takes a moment."""
+    path = f"/api/v1/namespaces/ns/{resource}/{body['metadata']['name']}"
+    world.cluster.put(path, body)
+    world.apply(cr(created=NOW))
+    world.watch()
+    for _ in range(3):
+        world.reconcile()
+        world.watch()
+        world.now += 1
+    status = world.instance()["status"]
+    assert status["reason"] == "Creating"
+    assert {c["type"]: c["status"] for c in status["conditions"]}["Stalled"] == "False"
+    world.cluster.remove(path)
+    world.watch()
+    world.reconcile()
+    assert {o["metadata"]["ownerReferences"][0]["uid"] for p, o in world.cluster.objects.items() if p == path} == {UID}
+
+
+def test_what_one_write_learned_is_kept_when_another_fails(world: World) -> None:
+    world.cluster.fault = lambda request: "refused" if request == ("create", "pods") else ""
+    world.apply(cr(created=NOW))
+    world.watch()
+    with pytest.raises(ApiUnavailableError):
+        world.reconcile()
+    world.cluster.fault = lambda _: ""
+    world.reconcile()
+    assert world.cluster.requests == [("create", "secrets"), ("create", "services"), ("create", "pods")]
+
+
+def test_lost_answers_make_no_second_child(world: World) -> None:
+    world.cluster.fault = lambda _: "lost"
+    world.apply(cr(created=NOW))
+    world.watch()
+    with pytest.raises(ApiUnavailableError):
+        world.reconcile()
+    world.cluster.fault = lambda _: ""
+    world.reconcile()  # its cache has heard of nothing yet
+    assert sorted(p.split("/", 5)[-1] for p in world.cluster.objects if p.startswith("/api/")) == [
+        "pods/k1-1",
+        "secrets/k1-0123abcd45",
+        "services/k1",
+    ]
+    (secret,) = (o for p, o in world.cluster.objects.items() if "/secrets/" in p)
+    assert secret["stringData"]["key"] == "key 0"
+
+
+def test_a_status_that_somebody_else_wrote_meanwhile_is_computed_anew(world: World) -> None:
+    start(world)
+    world.cluster.requests.clear()
+    world.apply({**world.instance(), "metadata": {**world.instance()["metadata"], "labels": {"new": "label"}}})
+    assert world.reconciler.take_callback(callback(sequence=3, event="exited", state="exited", exit_code=1))
+    with pytest.raises(ApiError, match="Conflict"):
+        world.reconcile()
+    world.watch()
+    world.reconcile()
+    assert world.instance()["status"]["phase"] == "Exited"
+    assert world.instance()["metadata"]["labels"] == {"new": "label"}
+
+
+def test_an_instance_that_was_deleted_meanwhile_is_no_error(world: World) -> None:
+    start(world)
+    assert world.reconciler.take_callback(callback(sequence=3, event="exited", state="exited", exit_code=1))
+    world.cluster.remove("/apis/kubernel.dev/v1alpha1/namespaces/ns/kernelinstances/k1")
+    world.reconcile()
+    world.watch()
+    world.reconcile()
+    assert world.cluster.objects == {}
+
+
+def test_a_kernel_instance_of_the_same_name_inherits_no_memory(world: World) -> None:
+    start(world)
+    world.cluster.remove("/apis/kubernel.dev/v1alpha1/namespaces/ns/kernelinstances/k1")
+    world.apply(cr(uid="fedcba98-0000-4000-8000-000000000000", created=NOW))
+    world.watch()
+    world.reconcile()
+    world.reconcile()
+    assert sorted(p.split("/", 5)[-1] for p in world.cluster.objects if p.startswith("/api/")) == [
+        "pods/k1-1",
+        "secrets/k1-fedcba9800",
+        "services/k1",
+    ]
+
+
+def test_why_a_pod_waits_is_read_from_its_events(world: World) -> None:
+    world.apply(cr(created=NOW))
+    world.watch()
+    world.reconcile()
+    (made,) = world.pods()
+    world.change_pod(
+        made,
+        phase="Pending",
+        conditions=[{"type": "PodScheduled", "status": "True"}],
+        containerStatuses=[{"state": {"waiting": {"reason": "ContainerCreating"}}}],
+    )
+    world.cluster.put(
+        "/api/v1/namespaces/ns/events/e1",
+        {
+            "metadata": {"name": "e1", "uid": "e1", "namespace": "ns"},
+            "reason": "FailedMount",
+            "message": 'secret "x" not found',
+            "lastTimestamp": "2027-01-15T08:00:00Z",
+        },
+    )
+    world.now += 2
+    world.watch()
+    world.reconcile()
+    world.watch()
+    world.reconcile()
+    assert (world.instance()["status"]["reason"], world.instance()["status"]["message"]) == (
+        "VolumeMountFailed",
+        'A volume cannot be mounted: secret "x" not found',
+    )
+
+
+def test_status_is_not_written_for_a_pass_that_says_nothing_new(world: World) -> None:
+    world.apply(cr(created=NOW - 60, status=ready_status()))
+    world.cluster.put("/api/v1/namespaces/ns/pods/k1-1", pod())
+    world.watch()
+    world.reconcile()
+    assert world.cluster.writes() == []
