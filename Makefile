@@ -56,7 +56,7 @@ demo: venv cluster images ## Watch notebooks run in pods, from four sides (2 min
 
 .PHONY: bench
 bench: venv cluster images ## Measure starts, restarts and interrupts next to bare pods and local kernels
-	@$(VENV_BIN)/python -m bench
+	@$(VENV_BIN)/python bench
 
 # cluster, cluster-down, kubeconfig, tools, images
 -include cluster.mk

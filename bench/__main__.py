@@ -1,0 +1,126 @@
+"""``make bench``: starts, restarts, interrupts and ends, ours beside bare pods and local kernels, in one run.
+
+Contenders take turns in a random order with random pauses: the machine is noisy, and the kubelet looks at its
+containers once a second, so a fixed rhythm would measure the phase.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+from arena import bench_namespace
+from audit import WRITES, requests_about
+from bare_pod import BarePod
+from jupyter_kernel import JupyterKernel
+from statistics_table import table
+
+from fixtures.cluster import KERNEL_IMAGE
+from kubernel_operator.cluster import Cluster
+
+OURS_NONE, OURS_SERVICE = "ours, service None", "ours, service ClusterIP"
+BARE, BARE_SERVICE, LOCAL = "bare pod", "bare pod + Service", "local kernel"
+BASELINE = {OURS_NONE: BARE, OURS_SERVICE: BARE_SERVICE}
+Contender = BarePod | JupyterKernel
+# A step that takes longer is a failure, and the run ends.
+STEP_SECONDS = 60.0
+
+
+def install_kernelspecs(prefix: Path, namespace: str, image: str) -> None:
+    """Kernelspecs of the three Jupyter contenders, in a folder of their own."""
+    for name, service in (("bench-none", "None"), ("bench-service", "ClusterIP")):
+        command = ["install", "--name", name, "--display-name", name, "--image", image, "--namespace", namespace]
+        subprocess.run(
+            [Path(sys.executable).with_name("kubernel"), *command, "--service", service, "--prefix", prefix],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+    subprocess.run(
+        [sys.executable, "-m", "ipykernel", "install", "--prefix", prefix, "--name", "bench-local"],
+        check=True,
+        capture_output=True,
+    )
+    os.environ["JUPYTER_PATH"] = str(prefix / "share" / "jupyter")
+
+
+async def measure(rounds: int, namespace: str, image: str, audit_log: Path | None) -> str:
+    """All rounds; the report."""
+    cluster = await Cluster.connect()
+    contenders: dict[str, Callable[[], Contender]] = {
+        BARE: lambda: BarePod(cluster, namespace, image, service=False),
+        OURS_NONE: lambda: JupyterKernel("bench-none"),
+        BARE_SERVICE: lambda: BarePod(cluster, namespace, image, service=True),
+        OURS_SERVICE: lambda: JupyterKernel("bench-service"),
+        LOCAL: lambda: JupyterKernel("bench-local"),
+    }
+    results: dict[str, dict[str, list[float]]] = defaultdict(lambda: {name: [] for name in contenders})
+    names: dict[str, str] = {}
+    for turn in range(rounds + 1):
+        for name in random.sample(list(contenders), len(contenders)):
+            await asyncio.sleep(random.uniform(0.5, 1.5))
+            kernel = contenders[name]()
+            for what, value in (await life(kernel)).items():
+                if turn:  # the first round warms caches and imports
+                    results[what][name].append(value)
+            if isinstance(kernel, JupyterKernel):
+                names[name] = kernel.name
+        print(f"round {turn} of {rounds}", file=sys.stderr, flush=True)
+    await cluster.close()
+    versus_local = {OURS_NONE: LOCAL, OURS_SERVICE: LOCAL}
+    tables = [
+        table(f"{what}, seconds", rows, BASELINE if what == "start" else versus_local) for what, rows in results.items()
+    ]
+    if audit_log is not None:
+        tables += [budget(name, audit_log, namespace, names[name]) for name in (OURS_NONE, OURS_SERVICE)]
+    return "\n\n".join(tables)
+
+
+async def life(kernel: Contender) -> dict[str, float]:
+    """One kernel from start to end; seconds of each step."""
+    steps = ["start"] if isinstance(kernel, BarePod) else ["start", "round_trip", "interrupt", "restart", "end"]
+    seconds = {}
+    try:
+        for step in steps:
+            began = time.perf_counter()
+            try:
+                async with asyncio.timeout(STEP_SECONDS):
+                    said = await getattr(kernel, step)()
+            except TimeoutError as error:
+                raise RuntimeError(f"{type(kernel).__name__}.{step} took more than {STEP_SECONDS} s") from error
+            seconds[step] = time.perf_counter() - began if said is None else said
+    finally:
+        await kernel.stop()
+    return seconds
+
+
+def budget(title: str, log: Path, namespace: str, name: str) -> str:
+    """Requests of one life: start, restart in place, end, deletion."""
+    counts = requests_about(log, namespace, name)
+    writes = sum(n for (_, verb, _), n in counts.items() if verb in WRITES)
+    rows = [f"  {who:9} {verb:7} {resource:26} {n}" for (who, verb, resource), n in sorted(counts.items())]
+    head = f"API requests of one kernel ({title}), from start to deletion: {sum(counts.values())}, writes: {writes}"
+    return "\n".join([head, *rows])
+
+
+def main() -> None:
+    """Parses the command line and prints the report."""
+    parser = argparse.ArgumentParser(prog="bench", description="Ours beside bare pods and local kernels.")
+    parser.add_argument("--rounds", type=int, default=20, help="measured rounds (default 20)")
+    parser.add_argument("--image", default=KERNEL_IMAGE, help="image with ipykernel")
+    options = parser.parse_args()
+    with bench_namespace() as (namespace, audit_log), tempfile.TemporaryDirectory() as prefix:
+        install_kernelspecs(Path(prefix), namespace, options.image)
+        print(asyncio.run(measure(options.rounds, namespace, options.image, audit_log)))
+
+
+if __name__ == "__main__":
+    main()

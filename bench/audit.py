@@ -1,0 +1,34 @@
+"""Requests that reached the API server, from its audit log."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
+
+
+def requests_about(log: Path, namespace: str, name: str) -> Counter[tuple[str, str, str]]:
+    """Counts (user, verb, resource) of requests about one kernel, Kubernetes' own components left out."""
+    counts: Counter[tuple[str, str, str]] = Counter()
+    with log.open() as lines:
+        for line in lines:
+            if namespace not in line or name not in line:
+                continue
+            entry = json.loads(line)
+            ref = entry.get("objectRef") or {}
+            if ref.get("namespace") != namespace or not str(ref.get("name") or "").startswith(name):
+                continue
+            if (user := _who(entry)) is not None:
+                resource = ref["resource"] + (f"/{ref['subresource']}" if ref.get("subresource") else "")
+                counts[user, entry["verb"], resource] += 1
+    return counts
+
+
+def _who(entry: dict[str, Any]) -> str | None:
+    user = entry["user"]["username"]
+    if user.startswith(("system:node:", "system:kube-", "system:serviceaccount:kube-system:", "system:apiserver")):
+        return None
+    return "operator" if user.startswith("system:serviceaccount:") else "client"
