@@ -68,6 +68,14 @@ def image_of(cr: dict[str, Any], settings: Settings) -> str:
     return str(cr["spec"].get("image") or settings.default_image)
 
 
+def literal(text: str) -> str:
+    """``text`` such that Kubernetes leaves it alone: it would put $(KUBERNEL_TOKEN) in, and reads $$ as $.
+
+    Source: https://kubernetes.io/docs/tasks/inject-data-application/define-interdependent-environment-variables/
+    """
+    return text.replace("$", "$$")
+
+
 def _container(cr: dict[str, Any], settings: Settings, pod: str, callback_url: str | None) -> dict[str, Any]:
     spec = cr["spec"]
     container: dict[str, Any] = {
@@ -78,7 +86,7 @@ def _container(cr: dict[str, Any], settings: Settings, pod: str, callback_url: s
         "args": bootstrap_args(_argv(spec)),
         "env": [
             *_own_env(cr, pod, callback_url),
-            *({"name": e["name"], "value": e.get("value", "")} for e in _env(spec)),
+            *({"name": e["name"], "value": literal(e.get("value", ""))} for e in _env(spec)),
         ],
         "workingDir": spec.get("workingDir"),
         "resources": spec.get("resources") or settings.default_resources,
@@ -94,7 +102,7 @@ def _container(cr: dict[str, Any], settings: Settings, pod: str, callback_url: s
 def _argv(spec: dict[str, Any]) -> list[str]:
     kernel = spec.get("kernel") or {}
     if kernel.get("argv"):
-        return list(kernel["argv"])
+        return [literal(word) for word in kernel["argv"]]
     return [] if kernel.get("name") else list(DEFAULT_ARGV)
 
 

@@ -14,6 +14,7 @@ import aiohttp
 from kubernetes.aio import client, config
 
 from .errors import ApiError, ApiUnavailableError
+from .settings import SettingsError
 
 REQUEST_TIMEOUT_SECONDS = 30.0
 # A LIST in pages keeps the answer of a large cluster from being held in memory twice.
@@ -42,7 +43,7 @@ class Cluster:
         try:
             config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         except config.ConfigException:
-            await config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+            await _load_kubeconfig(configuration)
         # No limit: a burst of starts would queue behind the default of 100 and behind itself.
         configuration.connection_pool_maxsize = 0
         return cls(client.ApiClient(configuration))
@@ -115,6 +116,15 @@ class Cluster:
             if not metadata.get("continue"):
                 return Listing(items, int(metadata.get("resourceVersion") or 0))
             query["continue"] = metadata["continue"]
+
+
+async def _load_kubeconfig(configuration: Any) -> None:
+    try:
+        await config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+    except (config.ConfigException, OSError) as error:
+        raise SettingsError(
+            f"not in a cluster, and no usable kubeconfig ({error}); set KUBECONFIG or run `kubectl config view`"
+        ) from error
 
 
 def _decoded(method: str, path: str, status: int, text: bytes) -> dict[str, Any]:
