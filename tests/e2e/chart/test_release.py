@@ -1,0 +1,111 @@
+"""A release's life on a real cluster: tested, beside another one, upgraded and uninstalled under a running kernel."""
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from fixtures.cluster import cluster_command, program
+from fixtures.kubectl import Kubectl
+from fixtures.operator_release import CHART, VALUES, OperatorRelease
+from fixtures.waiting import wait_until
+
+RELEASE = "second"
+KERNEL = {"apiVersion": "kubernel.dev/v1alpha1", "kind": "KernelInstance", "metadata": {"name": "lives-on"}, "spec": {}}
+
+
+@dataclass(frozen=True)
+class Release:
+    """A release that watches its own namespace only, beside the one that watches all others."""
+
+    kubectl: Kubectl
+    namespace: str
+
+    def helm(self, *arguments: str) -> str:
+        where = [f"--kubeconfig={self.kubectl.kubeconfig}", f"--namespace={self.namespace}"]
+        done = subprocess.run([program("helm"), *arguments, *where], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def upgrade(self, *settings: str) -> None:
+        own = [
+            f"watchNamespaces=[{json.dumps(self.namespace)}]",
+            "ignoreNamespaces=[]",
+            "crds.install=false",
+            *settings,
+        ]
+        values = [f"--values={VALUES}", *(f"--set-json={setting}" for setting in own)]
+        self.helm("upgrade", "--install", RELEASE, str(CHART), *values, "--wait", "--timeout=120s")
+
+    def operator_pod(self) -> str:
+        return self.kubectl.text("get", "pods", "--selector=app.kubernetes.io/component=operator", "--output=name")
+
+
+@pytest.fixture
+def second(operator: OperatorRelease, operator_namespace: str, kubectl: Kubectl) -> Iterator[Release]:
+    release = Release(kubectl.within(operator_namespace), operator_namespace)
+    release.upgrade()
+    yield release
+    release.helm("uninstall", RELEASE, "--ignore-not-found", "--wait")
+
+
+def test_helm_test_starts_a_kernel_and_leaves_nothing(
+    operator: OperatorRelease, kubectl: Kubectl, leftovers: Callable[[str], list[str]]
+) -> None:
+    where = [f"--kubeconfig={kubectl.kubeconfig}", f"--namespace={operator.namespace}"]
+    done = subprocess.run(
+        [program("helm"), "test", operator.name, *where, "--logs", "--timeout=60s"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Running: The kernel is ready." in done.stdout
+    wait_until("nothing left over", lambda: leftovers(operator.namespace) == [], seconds=30)
+
+
+def test_a_kernel_outlives_upgrade_and_uninstall(second: Release, leftovers: Callable[[str], list[str]]) -> None:
+    here = second.kubectl
+    here.apply(KERNEL)
+    here("wait", "--for=condition=Ready", "kernel/lives-on", "--timeout=60s")
+    pod, operator_pod = container(here), second.operator_pod()
+
+    second.upgrade('operator.logLevel="DEBUG"')
+    assert second.operator_pod() != operator_pod
+    assert container(here) == pod
+    # The new operator still has the key that the supervisor believes.
+    here("patch", "kernel", "lives-on", "--type=merge", '--patch={"spec":{"restartGeneration":1}}')
+    here("wait", "--for=jsonpath={.status.restartCount}=1", "kernel/lives-on", "--timeout=30s")
+    here("wait", "--for=condition=Ready", "kernel/lives-on", "--timeout=30s")
+    assert container(here) == pod
+
+    second.helm("uninstall", RELEASE, "--wait")
+    assert container(here) == pod
+    here("delete", "kernel", "lives-on", "--timeout=10s")
+    wait_until("nothing left over", lambda: leftovers(second.namespace) == [], seconds=60)
+
+
+def test_the_role_in_one_namespace_suffices(second: Release) -> None:
+    here = second.kubectl
+    here.apply(KERNEL)
+    here("wait", "--for=condition=Ready", "kernel/lives-on", "--timeout=60s")
+    user = f"system:serviceaccount:{second.namespace}:{RELEASE}-kubernel"
+    requests = audited(user)
+    assert len(requests) > 0
+    assert [request for request in requests if request["responseStatus"]["code"] == 403] == []
+
+
+def container(here: Kubectl) -> tuple[str, str]:
+    """The kernel's pod and container, which are new when either was replaced."""
+    (pod,) = here.items("pods", "--selector=app.kubernetes.io/managed-by=kubernel")
+    (status,) = pod["status"]["containerStatuses"]
+    return pod["metadata"]["uid"], status["containerID"]
+
+
+def audited(user: str) -> list[dict[str, dict[str, int]]]:
+    """The requests of a user, as the API server's audit log has them."""
+    lines = Path(cluster_command("audit-log")).read_text().splitlines()
+    return [json.loads(line) for line in lines if f'"{user}"' in line]
