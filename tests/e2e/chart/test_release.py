@@ -107,5 +107,8 @@ def container(here: Kubectl) -> tuple[str, str]:
 
 def audited(user: str) -> list[dict[str, dict[str, int]]]:
     """The requests of a user, as the API server's audit log has them."""
-    lines = Path(cluster_command("audit-log")).read_text().splitlines()
+    try:
+        lines = Path(cluster_command("audit-log")).read_text().splitlines()
+    except RuntimeError:
+        pytest.skip("KUBERNEL_CLUSTER=current: the audit log of that cluster cannot be read from here")
     return [json.loads(line) for line in lines if f'"{user}"' in line]
