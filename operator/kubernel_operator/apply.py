@@ -19,10 +19,12 @@ from .cache import Store
 from .cluster import Cluster
 from .errors import ApiError, ApiUnavailableError
 from .events import build_event
+from .leases import lease_end
 from .observed import Memory, Refusal
-from .plan import Action, Create, DeleteInstance, DeletePod, Explain, Probe, Restart
+from .plan import Action, Create, DeleteInstance, DeletePod, Explain, Probe, ReadLease, Restart
 from .pod_reason import reason_from_events, refusal_of, refusal_of_taken_name
 from .report import Report, after_probe, from_control_status, token
+from .sweep import LABEL_SELECTOR
 
 logger = logging.getLogger(__name__)
 
@@ -33,9 +35,17 @@ CONNECT_TIMEOUT_SECONDS = 1.0
 class Applier:
     """Writes for one KernelInstance at a time; what it learns goes to ``Memory`` and to the cache."""
 
-    def __init__(self, cluster: Cluster, pods: Store, operator_key: bytes, clock: Callable[[], float] = time.time):
+    def __init__(
+        self,
+        cluster: Cluster,
+        pods: Store,
+        leases: Store,
+        operator_key: bytes,
+        clock: Callable[[], float] = time.time,
+    ):
         self._cluster = cluster
         self._pods = pods
+        self._leases = leases
         self._operator_key = operator_key
         self._clock = clock
 
@@ -46,7 +56,7 @@ class Applier:
             ClusterError: the write's outcome is unknown or unexpected.
         """
         log = {"namespace": cr["metadata"]["namespace"], "kernel_instance": cr["metadata"]["name"]}
-        level = logging.DEBUG if isinstance(action, Probe | Explain) else logging.INFO
+        level = logging.DEBUG if isinstance(action, Probe | Explain | ReadLease) else logging.INFO
         logger.log(level, "%s/%s: %s", *log.values(), describe(action), extra=log)
         match action:
             case Create():
@@ -55,7 +65,9 @@ class Applier:
                 metadata = pod["metadata"]
                 path = f"{paths.core('pods', metadata['namespace'])}/{metadata['name']}"
                 await self._cluster.delete(path, uid=metadata["uid"])
-            case DeleteInstance():
+            case DeleteInstance(why=why, reason=reason):
+                if reason is not None:
+                    await self.post_event(cr, reason, why)
                 await self._cluster.delete(instance_path(cr), uid=cr["metadata"]["uid"])
             case Restart():
                 await self._restart(cr, memory, action)
@@ -63,6 +75,8 @@ class Applier:
                 await self._probe(cr, memory, action)
             case Explain(pod=pod):
                 await self._explain(memory, pod)
+            case ReadLease(name=name):
+                await self._read_lease(cr, memory, name)
 
     async def patch_status(self, cr: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
         """Writes a status, refused by the server (409) when the object has changed since it was read."""
@@ -151,6 +165,23 @@ class Applier:
         )
         memory.pending = reason_from_events(listing.items)
 
+    async def _read_lease(self, cr: dict[str, Any], memory: Memory, name: str) -> None:
+        """A LIST of one: it needs no right that the sweep does not need."""
+        try:
+            path = paths.leases(cr["metadata"]["namespace"])
+            listing = await self._cluster.list(
+                path, fieldSelector=f"metadata.name={name}", labelSelector=LABEL_SELECTOR
+            )
+        except ApiUnavailableError:
+            memory.lease_expired_since = memory.lease_expired_read = None
+            raise
+        for lease in listing.items:
+            self._leases.put(lease)
+        now = self._clock()
+        if now >= lease_end(cr, next(iter(listing.items), None)):
+            memory.lease_expired_since = memory.lease_expired_since or now
+            memory.lease_expired_read = now
+
 
 def instance_path(cr: dict[str, Any]) -> str:
     """The path of a KernelInstance."""
@@ -172,6 +203,8 @@ def describe(action: Action) -> str:
             return f"probe the pod: {why}"
         case Explain(why=why):
             return f"read the pod's Events: {why}"
+        case ReadLease(name=name, why=why):
+            return f"read Lease {name}: {why}"
 
 
 def _refuse(memory: Memory, action: Create, refusal: Refusal) -> None:

@@ -5,32 +5,49 @@ from __future__ import annotations
 from typing import Any
 
 from .clock import unix
-from .observed import LeaseState, Memory
+from .observed import LeaseState, LeaseView, Memory
 
 DEFAULT_DURATION_SECONDS = 60
-# After an outage of the API every Lease looks expired, although its server lives and renews it as soon as it can.
-# So an expired Lease is believed only when it was seen expired for this long.
+# During an outage of the API every Lease in the cache runs out, although the servers live and renew theirs as soon as
+# they can. So the cache is only a reason to ask: a Lease is believed to be expired when the API server itself said so
+# twice, this far apart, and answered all the time between. Servers retry every 3 s.
 EXPIRED_FOR_SECONDS = 20.0
-# A Lease is created before its first KernelInstance; one that is missing was deleted, or is not in the cache yet.
 
 
-def lease_state(cr: dict[str, Any], lease: dict[str, Any] | None, memory: Memory, now: float) -> LeaseState:
-    """What the Lease says; remembers in ``memory`` since when it looked expired."""
-    if not (cr["spec"].get("lifecycle") or {}).get("leaseName"):
-        return LeaseState.NONE_NAMED
-    if not _expired(cr, lease, now):
-        memory.lease_expired_since = None
-        return LeaseState.VALID
-    if memory.lease_expired_since is None:
-        memory.lease_expired_since = now
-    believed = now >= memory.lease_expired_since + EXPIRED_FOR_SECONDS
-    return LeaseState.EXPIRED if believed else LeaseState.UNKNOWN
+def lease_view(cr: dict[str, Any], lease: dict[str, Any] | None, memory: Memory, now: float) -> LeaseView:
+    """What is known of the Lease that a KernelInstance names; a valid one clears what ``memory`` says of its end.
+
+    Args:
+        cr: the KernelInstance.
+        lease: as the cache has it; None: it has none.
+        memory: when the API server itself confirmed that it is expired.
+        now: Unix seconds.
+    """
+    if not lease_name(cr):
+        return LeaseView()
+    ends = lease_end(cr, lease)
+    if now < ends:
+        memory.lease_expired_since = memory.lease_expired_read = None
+        return LeaseView(LeaseState.VALID, again_at=ends)
+    since, read = memory.lease_expired_since, memory.lease_expired_read
+    if since is None or read is None:
+        return LeaseView(LeaseState.UNKNOWN, read_due=True)
+    if read >= since + EXPIRED_FOR_SECONDS:
+        return LeaseView(LeaseState.EXPIRED)
+    again_at = since + EXPIRED_FOR_SECONDS
+    return LeaseView(LeaseState.UNKNOWN, again_at=again_at, read_due=now >= again_at)
 
 
-def _expired(cr: dict[str, Any], lease: dict[str, Any] | None, now: float) -> bool:
+def lease_name(cr: dict[str, Any]) -> str | None:
+    """The Lease that a KernelInstance names."""
+    name: str | None = (cr["spec"].get("lifecycle") or {}).get("leaseName")
+    return name
+
+
+def lease_end(cr: dict[str, Any], lease: dict[str, Any] | None) -> float:
+    """Unix seconds at which a Lease ends. One that does not exist is given the time to be created."""
     if lease is None:
-        created = unix(cr["metadata"].get("creationTimestamp")) or now
-        return now >= created + DEFAULT_DURATION_SECONDS
+        return (unix(cr["metadata"].get("creationTimestamp")) or 0.0) + DEFAULT_DURATION_SECONDS
     spec = lease.get("spec") or {}
-    renewed = unix(spec.get("renewTime")) or unix(lease["metadata"].get("creationTimestamp")) or now
-    return now >= renewed + float(spec.get("leaseDurationSeconds") or DEFAULT_DURATION_SECONDS)
+    renewed = unix(spec.get("renewTime")) or unix(lease["metadata"].get("creationTimestamp")) or 0.0
+    return renewed + float(spec.get("leaseDurationSeconds") or DEFAULT_DURATION_SECONDS)

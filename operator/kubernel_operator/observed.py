@@ -33,6 +33,20 @@ class LeaseState(Enum):
 
 
 @dataclass(frozen=True)
+class LeaseView:
+    """The state of a Lease, and what is to be done to keep it true.
+
+    Attributes:
+        again_at: Unix seconds when to look again.
+        read_due: whether the API server is to be asked now.
+    """
+
+    state: LeaseState = LeaseState.NONE_NAMED
+    again_at: float | None = None
+    read_due: bool = False
+
+
+@dataclass(frozen=True)
 class Observed:
     """Everything a decision about one KernelInstance needs, beside the object itself.
 
@@ -66,7 +80,7 @@ class Observed:
     first_seen: float = 0.0
     control_sent: int = -1
     control_failed: int = -1
-    lease: LeaseState = LeaseState.NONE_NAMED
+    lease: LeaseView = LeaseView()
 
 
 @dataclass
@@ -88,5 +102,6 @@ class Memory:
     control_sent: int = -1
     control_failed: int = -1
     event_reason: str = ""
-    lease_expired_since: float | None = None
+    lease_expired_since: float | None = None  # when the API server first said so, and last
+    lease_expired_read: float | None = None
     reports: dict[str, Report] = field(default_factory=dict)  # by pod name

@@ -14,7 +14,8 @@ from .build_secret import ConnectionKeys, build_secret, qualified_secret_name
 from .build_service import build_service
 from .clock import unix
 from .exit_status import NODE_SILENCE_SECONDS
-from .observed import LeaseState, Observed
+from .leases import lease_name
+from .observed import Observed
 from .report import token
 from .settings import Settings
 from .situation import Situation, Stage, active_deadline, is_running, start_deadline
@@ -30,8 +31,6 @@ PROBE_INTERVAL_SECONDS = 0.25
 CALLBACK_SILENCE_SECONDS = 2.0
 # A slow start gets a status; a fast one goes from nothing to Ready in one write.
 SLOW_START_SECONDS = 1.0
-# A Lease is looked at this long after it should have been renewed.
-LEASE_CHECK_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
@@ -53,9 +52,14 @@ class DeletePod:
 
 @dataclass(frozen=True)
 class DeleteInstance:
-    """Delete the KernelInstance; its children follow by owner reference."""
+    """Delete the KernelInstance; its children follow by owner reference.
+
+    Attributes:
+        reason: for an Event, where the status had no chance to say it.
+    """
 
     why: str
+    reason: Reason | None = None
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,15 @@ class Explain:
     why: str
 
 
-Action = Create | DeletePod | DeleteInstance | Restart | Probe | Explain
+@dataclass(frozen=True)
+class ReadLease:
+    """Ask the API server for a Lease that looks expired in the cache."""
+
+    name: str
+    why: str
+
+
+Action = ReadLease | Create | DeletePod | DeleteInstance | Restart | Probe | Explain
 
 
 @dataclass(frozen=True)
@@ -121,13 +133,22 @@ class Context:
 
 def plan(cr: dict[str, Any], at: Situation, observed: Observed, context: Context, now: float) -> Plan:
     """The actions that bring a KernelInstance from where it stands to where it should be."""
+    steps = _steps(cr, at, observed, context, now)
+    name = lease_name(cr)
+    if name is None or at.stage in {Stage.GONE, Stage.FINISHED, Stage.ORPHANED}:
+        return steps
+    reads = (ReadLease(name, "it was not renewed in time"),) if observed.lease.read_due else ()
+    return Plan((*reads, *steps.actions), _earliest(steps.again_at, observed.lease.again_at))
+
+
+def _steps(cr: dict[str, Any], at: Situation, observed: Observed, context: Context, now: float) -> Plan:
     match at.stage:
         case Stage.GONE:
             return Plan()
         case Stage.FINISHED:
             return _finished(cr, observed, now)
         case Stage.ORPHANED:
-            return Plan((DeleteInstance("its server no longer renews its Lease"),))
+            return Plan((DeleteInstance("Its server no longer renews its Lease.", Reason.ORPHANED),))
         case Stage.NEEDS_POD:
             return Plan(tuple(_create(cr, at, observed, context)), _again_while_starting(cr, at, now))
         case Stage.NEEDS_RESTART:
@@ -144,11 +165,10 @@ def plan(cr: dict[str, Any], at: Situation, observed: Observed, context: Context
         case Stage.RUNNING:
             return Plan(
                 (*_surplus_pods(at, observed), *_missing_children(cr, observed, context)),
-                _again_while_running(cr, at, observed, now),
+                _again_while_running(cr, at),
             )
         case Stage.EXITED:
-            grace = at.ending.time + RESTART_GRACE_SECONDS if at.ending else now
-            return Plan((), _earliest(grace, _lease_check(observed, now)))
+            return Plan((), at.ending.time + RESTART_GRACE_SECONDS if at.ending else now)
 
 
 def _finished(cr: dict[str, Any], observed: Observed, now: float) -> Plan:
@@ -220,14 +240,10 @@ def _again_while_starting(cr: dict[str, Any], at: Situation, now: float) -> floa
     return min(deadline, slow if now < slow else now + PENDING_INTERVAL_SECONDS)
 
 
-def _again_while_running(cr: dict[str, Any], at: Situation, observed: Observed, now: float) -> float | None:
+def _again_while_running(cr: dict[str, Any], at: Situation) -> float | None:
     deletion = unix((at.pod or {"metadata": {}})["metadata"].get("deletionTimestamp"))
     silence = deletion + NODE_SILENCE_SECONDS if deletion else None
-    return _earliest(active_deadline(cr), silence, _lease_check(observed, now))
-
-
-def _lease_check(observed: Observed, now: float) -> float | None:
-    return None if observed.lease is LeaseState.NONE_NAMED else now + LEASE_CHECK_SECONDS
+    return _earliest(active_deadline(cr), silence)
 
 
 def _earliest(*times: float | None) -> float | None:

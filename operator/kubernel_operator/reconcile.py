@@ -14,9 +14,9 @@ from .build_secret import qualified_secret_name
 from .cache import Key, Store
 from .errors import ApiError
 from .events import is_news
-from .leases import lease_state
+from .leases import lease_name, lease_view
 from .observed import Memory, Observed
-from .plan import Context, Explain, Probe, Restart, is_worth_writing, plan
+from .plan import Context, Explain, Probe, ReadLease, Restart, is_worth_writing, plan
 from .report import Callback, merged
 from .situation import Situation, newest_pod, situation
 from .status import build_status, status_patch
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 # A refusal (quota, Pod Security) is tried again after 1, 2, 4 ... seconds: nobody tells when it heals.
 REFUSAL_RETRY_MAX_SECONDS = 15.0
-# What an action learned (a probe's answer, Events) is looked at this soon.
+# What an action learned (a probe's answer, Events, a Lease) is looked at this soon.
 LEARNED_SECONDS = 0.1
 
 
@@ -34,11 +34,16 @@ class Reconciler:
     """Holds the cache and the memory, and brings each KernelInstance to where it should be."""
 
     def __init__(
-        self, applier: Applier, pods: Store, context: Callable[[], Context], clock: Callable[[], float] = time.time
+        self,
+        applier: Applier,
+        pods: Store,
+        leases: Store,
+        context: Callable[[], Context],
+        clock: Callable[[], float] = time.time,
     ):
         self.instances = Store()
         self.pods = pods
-        self.leases = Store()
+        self.leases = leases
         self.queue: WorkQueue[Key] = WorkQueue(self.reconcile, _log_failure)
         self._applier = applier
         self._context = context
@@ -89,7 +94,7 @@ class Reconciler:
         if memory.refused_times > refused:
             self._again_after_refusal(key, memory)
             return
-        if any(isinstance(a, Explain | Probe | Restart) for a in steps.actions):
+        if any(isinstance(a, Explain | Probe | ReadLease | Restart) for a in steps.actions):
             self.queue.add_after(key, LEARNED_SECONDS)
         if steps.again_at is not None:
             self.queue.add_after(key, steps.again_at - self._clock())
@@ -141,8 +146,7 @@ class Reconciler:
         newest = newest_pod(pods)
         if newest is not None:
             memory.pod_seen = newest["metadata"]["name"]
-        lease_name = (cr["spec"].get("lifecycle") or {}).get("leaseName")
-        lease = self.leases.get((key[0], lease_name)) if lease_name else None
+        lease = self.leases.get((key[0], lease_name(cr) or ""))
         return Observed(
             pods=pods,
             report=memory.reports.get(newest["metadata"]["name"]) if newest else None,
@@ -158,7 +162,7 @@ class Reconciler:
             first_seen=memory.first_seen,
             control_sent=memory.control_sent,
             control_failed=memory.control_failed,
-            lease=lease_state(cr, lease, memory, now),
+            lease=lease_view(cr, lease, memory, now),
         )
 
     def _memory_of(self, key: Key, cr: dict[str, Any]) -> Memory:

@@ -79,8 +79,8 @@ class Operator:
         self._url = self._resolved_url = callback_url
         self._supervisor = supervisor_source()
         self._synced = False
-        pods = Store()
-        self._reconciler = Reconciler(Applier(cluster, pods, key), pods, self._context)
+        pods, leases = Store(), Store()
+        self._reconciler = Reconciler(Applier(cluster, pods, leases, key), pods, leases, self._context)
         self._loop = asyncio.get_running_loop()
         self._watches = Watches(settings.watch_namespaces, self._take_from_thread)
 

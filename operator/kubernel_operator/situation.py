@@ -77,7 +77,7 @@ def situation(cr: dict[str, Any], observed: Observed, now: float) -> Situation:
         return base
     if is_true(status, ConditionType.FINISHED):
         return _at(base, Stage.FINISHED)
-    if observed.lease is LeaseState.EXPIRED:
+    if observed.lease.state is LeaseState.EXPIRED:
         return _at(base, Stage.ORPHANED)
     ending = _ending(cr, pod, observed, now)
     if ending is None:

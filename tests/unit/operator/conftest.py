@@ -35,10 +35,10 @@ class World:
 
     def start_operator(self) -> None:
         """An operator that has forgotten everything."""
-        pods = Store()
+        pods, leases = Store(), Store()
         context = Context(SETTINGS, KEY, "print()", "http://10.96.1.1:8443/v1/callback", self._new_keys)
-        applier = Applier(self.cluster, pods, KEY, clock=lambda: self.now)  # type: ignore[arg-type]
-        self.reconciler = Reconciler(applier, pods, lambda: context, clock=lambda: self.now)
+        applier = Applier(self.cluster, pods, leases, KEY, clock=lambda: self.now)  # type: ignore[arg-type]
+        self.reconciler = Reconciler(applier, pods, leases, lambda: context, clock=lambda: self.now)
         self.watch()
 
     def _new_keys(self, encrypted: bool) -> ConnectionKeys:

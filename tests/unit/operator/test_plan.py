@@ -9,7 +9,7 @@ from kubernel_api.conditions import Reason
 from kubernel_operator.build_pod import build_pod
 from kubernel_operator.build_secret import ConnectionKeys
 from kubernel_operator.build_service import build_service
-from kubernel_operator.observed import LeaseState, Observed
+from kubernel_operator.observed import LeaseState, LeaseView, Observed
 from kubernel_operator.plan import (
     Action,
     Context,
@@ -19,6 +19,7 @@ from kubernel_operator.plan import (
     Explain,
     Plan,
     Probe,
+    ReadLease,
     Restart,
     is_worth_writing,
     plan,
@@ -74,6 +75,8 @@ def test_first_start() -> None:
     assert steps.again_at == pytest.approx(NOW + 0.8)  # a second after it was first seen
 
 
+LEASED = cr(status=ready_status(), lifecycle={"leaseName": "server-1"})
+UNRENEWED = LeaseView(LeaseState.UNKNOWN, read_due=True)
 CLUSTER_IP_IS_NOT_NEEDED = {"service": "None"}
 RESTARTING = cr(status=ready_status(), restartGeneration=1)
 
@@ -163,6 +166,16 @@ RESTARTING = cr(status=ready_status(), restartGeneration=1)
         pytest.param(
             cr(status=ready_status(pod="k1-2")), seen(pod(1, deleting=NOW), pod(2)), [], id="old pod goes already"
         ),
+        pytest.param(LEASED, seen(pod(), lease=UNRENEWED), ["ReadLease"], id="its Lease looks expired"),
+        pytest.param(
+            LEASED, seen(pod(), lease=LeaseView(LeaseState.EXPIRED)), ["DeleteInstance"], id="its Lease is expired"
+        ),
+        pytest.param(
+            cr(status=finished_status(), lifecycle={"leaseName": "server-1"}),
+            seen(lease=UNRENEWED),
+            [],
+            id="finished: the Lease does not matter",
+        ),
         pytest.param(cr(status=finished_status()), seen(pod()), ["delete k1-1"], id="finished: the node is freed"),
         pytest.param(
             cr(status=finished_status()), seen(pod(1), pod(2)), ["delete k1-1", "delete k1-2"], id="finished: all pods"
@@ -208,6 +221,12 @@ def test_whole_actions() -> None:
     assert planned(cr(status=finished_status(ended=NOW - 300)), seen()).actions == (
         DeleteInstance("finished for ttlSecondsAfterFinished"),
     )
+    assert planned(LEASED, seen(pod(), lease=UNRENEWED)).actions == (
+        ReadLease("server-1", "it was not renewed in time"),
+    )
+    assert planned(LEASED, seen(lease=LeaseView(LeaseState.EXPIRED))).actions == (
+        DeleteInstance("Its server no longer renews its Lease.", Reason.ORPHANED),
+    )
     assert planned(cr(status=finished_status()), seen(pod())).actions == (
         DeletePod(pod(), "the KernelInstance is finished"),
     )
@@ -237,7 +256,7 @@ def test_whole_actions() -> None:
             cr(status=ready_status()), seen(pod(deleting=NOW + 3)), NOW + 8, id="running, pod is being deleted"
         ),
         pytest.param(
-            cr(status=ready_status()), seen(pod(), lease=LeaseState.VALID), NOW + 15, id="running with a Lease"
+            LEASED, seen(pod(), lease=LeaseView(LeaseState.VALID, NOW + 42)), NOW + 42, id="running with a Lease"
         ),
         pytest.param(
             cr(status=ready_status()), seen(pod(), report=report("exited", time=NOW - 1)), NOW + 29, id="grace"

@@ -16,7 +16,7 @@ from fixtures.objects import (
     terminated,
 )
 from kubernel_api.conditions import Reason
-from kubernel_operator.observed import LeaseState, Observed, Refusal
+from kubernel_operator.observed import LeaseState, LeaseView, Observed, Refusal
 from kubernel_operator.situation import Situation, Stage, newest_pod, situation
 
 RESTARTED = {"restartGeneration": 1}
@@ -42,9 +42,11 @@ def seen(*pods: dict[str, Any], **fields: Any) -> Observed:
             id="finished stays finished whatever is asked for",
         ),
         pytest.param(cr(status=finished_status(), deleting=NOW), seen(), Stage.GONE, id="finished and being deleted"),
-        pytest.param(cr(), seen(pod(), lease=LeaseState.EXPIRED), Stage.ORPHANED, id="lease expired"),
-        pytest.param(cr(), seen(pod(), lease=LeaseState.UNKNOWN), Stage.STARTING, id="lease unknown is not expired"),
-        pytest.param(cr(), seen(pod(), lease=LeaseState.VALID), Stage.STARTING, id="lease valid"),
+        pytest.param(cr(), seen(pod(), lease=LeaseView(LeaseState.EXPIRED)), Stage.ORPHANED, id="lease expired"),
+        pytest.param(
+            cr(), seen(pod(), lease=LeaseView(LeaseState.UNKNOWN)), Stage.STARTING, id="lease unknown is not expired"
+        ),
+        pytest.param(cr(), seen(pod(), lease=LeaseView(LeaseState.VALID)), Stage.STARTING, id="lease valid"),
         # Starting.
         pytest.param(cr(), seen(pod(phase="Pending", state={})), Stage.STARTING, id="pod pending"),
         pytest.param(cr(), seen(pod()), Stage.STARTING, id="container runs, nothing reported"),
