@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any
 
 from kubernel_api.constants import LABEL_SERVER
@@ -10,10 +13,14 @@ from kubernel_api.constants import LABEL_SERVER
 from .api import Api
 from .api_errors import ApiStatusError
 from .background import Background
+from .errors import KubernelError
 from .lease import create_lease, lease_name, renew_for_ever
 from .login import ClusterKey
 from .view import View
 from .watch import Follower
+
+# A server without kernels in a namespace leaves it alone after so long.
+RETIRE_SECONDS = 300.0
 
 
 class Cluster:
@@ -31,6 +38,7 @@ class Cluster:
         self.lease = lease_name(server)
         self.view = View()
         self.direct: bool | None = None
+        self.last_used = time.monotonic()
         self._tasks: list[asyncio.Task[Any]] = []
 
     @classmethod
@@ -58,18 +66,28 @@ class Cluster:
             await follower.relist()
         except ApiStatusError as error:
             raise self.api.explain(error, "list KernelInstances") from error
-        self._tasks = [
-            asyncio.create_task(follower.follow_for_ever()),
-            asyncio.create_task(renew_for_ever(self.api, self.server)),
-        ]
+        self.run(follower.follow_for_ever())
+        self.run(renew_for_ever(self.api, self.server))
+
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Runs something until the Cluster is closed."""
+        self._tasks.append(asyncio.create_task(work))
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no kernel lives in it, and none was started for a while."""
+        return len(self.view) == 0 and time.monotonic() - self.last_used > RETIRE_SECONDS
 
     async def close(self) -> None:
         """Ends the watch and the renewals; deletes the Lease unless kernels still live under it."""
         for task in self._tasks:
-            task.cancel()
-        if len(self.view) == 0:
-            await self.api.delete_lease(self.lease)
-        await self.api.close()
+            if task is not asyncio.current_task():
+                task.cancel()
+        try:
+            if len(self.view) == 0:
+                await self.api.delete_lease(self.lease)
+        finally:
+            await self.api.close()
 
 
 async def shared_cluster(key: ClusterKey, background: Background) -> Cluster:
@@ -81,6 +99,17 @@ async def shared_cluster(key: ClusterKey, background: Background) -> Cluster:
     lock = background.shared.setdefault((key, "lock"), asyncio.Lock())
     async with lock:
         if key not in background.shared:
-            background.shared[key] = await Cluster.open(key, background.server)
+            opened = await Cluster.open(key, background.server)
+            opened.run(_retire_when_idle(key, opened, background))
+            background.shared[key] = opened
         cluster: Cluster = background.shared[key]
+        cluster.last_used = time.monotonic()
         return cluster
+
+
+async def _retire_when_idle(key: ClusterKey, cluster: Cluster, background: Background) -> None:
+    while not cluster.is_idle:  # noqa: ASYNC110 - time passes, nothing else happens
+        await asyncio.sleep(RETIRE_SECONDS / 5)
+    del background.shared[key]
+    with suppress(KubernelError, ApiStatusError):  # the namespace may be gone, and the Lease with it
+        await cluster.close()

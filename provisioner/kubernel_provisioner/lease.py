@@ -18,6 +18,8 @@ from .errors import KubernelError
 DURATION_SECONDS = 60
 RENEW_SECONDS = 15.0
 RETRY_SECONDS = 3.0
+# Worth a line in the log: half of its time is over.
+WARN_AFTER_FAILURES = 4
 
 log = logging.getLogger(__name__)
 
@@ -59,16 +61,19 @@ async def create_lease(api: Api, server: str) -> None:
 
 
 async def renew_for_ever(api: Api, server: str) -> None:
-    """Renews the Lease every 15 s, and sooner after a failure."""
-    delay = RENEW_SECONDS
+    """Renews the Lease every 15 s, and sooner after a failure; until its namespace is gone, and all kernels with it."""
+    delay, failures = RENEW_SECONDS, 0
     while True:
         await asyncio.sleep(delay * random.uniform(0.9, 1.1))  # noqa: S311 - jitter
         try:
             await _renew(api, server)
-            delay = RENEW_SECONDS
+            delay, failures = RENEW_SECONDS, 0
         except (KubernelError, ApiStatusError) as error:
-            log.warning("Lease %s in namespace %s was not renewed: %s", lease_name(server), api.namespace, error)
-            delay = RETRY_SECONDS
+            if isinstance(error, ApiStatusError) and error.details.get("kind") == "namespaces":
+                return
+            delay, failures = RETRY_SECONDS, failures + 1
+            level = logging.WARNING if failures == WARN_AFTER_FAILURES else logging.DEBUG
+            log.log(level, "Lease %s in %s was not renewed: %s", lease_name(server), api.namespace, error)
 
 
 async def _renew(api: Api, server: str) -> None:

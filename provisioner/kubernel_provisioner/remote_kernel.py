@@ -261,7 +261,7 @@ class RemoteKernel:
         try:
             return await asyncio.shield(post)
         except asyncio.CancelledError:
-            self.background.errand(self._delete_posted(cluster, post))
+            self.background.errand(self._delete_posted(post))
             raise
 
     async def _post_or_find(
@@ -277,11 +277,11 @@ class RemoteKernel:
         is_ours = found["metadata"].get("labels", {}).get(LABEL_SERVER) == cluster.server
         return found if is_ours and is_new else None
 
-    async def _delete_posted(self, cluster: Cluster, post: asyncio.Task[dict[str, Any] | None]) -> None:
+    async def _delete_posted(self, post: asyncio.Task[dict[str, Any] | None]) -> None:
         await asyncio.wait({post})
         instance = None if post.cancelled() or post.exception() else post.result()
         if instance is not None:
-            await self._delete_for_sure(cluster, instance["metadata"]["name"], instance["metadata"]["uid"])
+            await self._delete_for_sure(instance["metadata"]["name"], instance["metadata"]["uid"])
 
     async def _restart(self, cluster: Cluster) -> Held | None:
         """Asks for a restart of the KernelInstance that is held, or None when there is none any more.
@@ -399,16 +399,17 @@ class RemoteKernel:
 
     def discard(self) -> asyncio.Task[Any] | None:
         """Lets go of the KernelInstance at once and deletes it in the background."""
-        held, cluster = self.held, self._cluster
-        if held is None or cluster is None:
+        held = self.held
+        if held is None:
             return None
         code = exit_code(self.seen.status, wanted=held.restart, current=True) if self.seen else None
         self._last_code, self.held = (KILLED if code is None else code), None
-        return self.background.errand(self._delete_for_sure(cluster, held.name, held.uid))
+        return self.background.errand(self._delete_for_sure(held.name, held.uid))
 
-    async def _delete_for_sure(self, cluster: Cluster, name: str, uid: str) -> None:
+    async def _delete_for_sure(self, name: str, uid: str) -> None:
         for attempt in range(DELETE_ATTEMPTS):
             try:
+                cluster = await shared_cluster(self._key, self.background)
                 await cluster.api.delete_instance(name, uid)
             except (KubernelError, ApiStatusError) as error:
                 if attempt == 0:
@@ -417,6 +418,4 @@ class RemoteKernel:
             else:
                 cluster.view.forget(name, uid)
                 return
-        self._log.error(
-            "KernelInstance %s could not be deleted: kubectl delete kernel %s -n %s", name, name, cluster.api.namespace
-        )
+        self._log.error("KernelInstance %s could not be deleted; try: kubectl delete kernel %s", name, name)

@@ -1,0 +1,157 @@
+"""Starts that are cancelled, fail, overlap, or come from odd loops, threads and processes."""
+
+import asyncio
+import multiprocessing
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from jupyter_client.manager import AsyncKernelManager, KernelManager
+
+from fixtures.kubectl import Kubectl
+from fixtures.waiting import wait_until
+from kubernel_provisioner import KubernelError
+
+from .conftest import connected, run
+
+Make = Callable[..., AsyncKernelManager]
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.005, 0.02, 0.1, 0.3, 0.6])
+async def test_a_cancelled_start_leaves_nothing(
+    make_manager: Make, seconds: float, leftovers: Callable[[str], list[str]], namespace: str
+) -> None:
+    warm = make_manager()
+    await warm.start_kernel()
+    await warm.shutdown_kernel(now=True)
+    manager = make_manager()
+    start = asyncio.create_task(manager.start_kernel())
+    await asyncio.sleep(seconds)
+    start.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await start
+    assert manager.has_kernel is False
+    wait_until("nothing left", lambda: not leftovers(namespace), seconds=60)
+
+
+async def test_a_failed_start_says_why_and_leaves_nothing(
+    make_manager: Make, monkeypatch: pytest.MonkeyPatch, kubectl: Kubectl, namespace: str
+) -> None:
+    monkeypatch.setenv("KUBERNEL_ARGV", '["python3", "-m", "no_such_kernel"]')
+    manager = make_manager()
+    with pytest.raises(KubernelError) as caught:
+        await manager.start_kernel()
+    lines = str(caught.value).splitlines()
+    assert lines[0].startswith(f"Kernel {namespace}/k-")
+    assert lines[0].endswith("did not start: KernelCrashed.")
+    assert "No module named no_such_kernel" in lines[2]
+    assert lines[-1].startswith("Try: kubectl ")
+    assert manager.has_kernel is False
+    wait_until("no kernels", lambda: not kubectl.within(namespace).items("kernels"), seconds=10)
+
+
+async def test_two_restarts_at_once(manager: AsyncKernelManager) -> None:
+    before = manager.get_connection_info()
+    provisioner = manager.provisioner
+    assert provisioner is not None
+    launch = await provisioner.pre_launch()
+    cmd = launch.pop("cmd")
+    one, other = await asyncio.gather(
+        provisioner.launch_kernel(cmd, **launch), provisioner.launch_kernel(cmd, **launch)
+    )
+    assert one == other
+    assert manager.get_connection_info() == before
+    async with connected(manager) as client:
+        assert await run(client, "print(1)") == "1\n"
+
+
+async def test_a_shutdown_while_it_starts(make_manager: Make) -> None:
+    manager = make_manager()
+    start = asyncio.create_task(manager.start_kernel())
+    while manager.provisioner is None or manager.provisioner._kernel.held is None:  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
+    await manager.provisioner.send_signal(2)
+    assert await manager.provisioner.poll() is None
+    await manager.provisioner.kill()
+    with pytest.raises(KubernelError, match="was deleted while it started"):
+        await start
+    assert (manager.has_kernel, await manager.provisioner.poll()) == (False, -9)
+
+
+def test_each_call_in_a_loop_of_its_own() -> None:
+    """asyncio.run closes its loop; the kernel must not care."""
+    manager = AsyncKernelManager(kernel_name="python3")
+    asyncio.run(manager.start_kernel())
+    assert asyncio.run(manager.is_alive()) is True
+    asyncio.run(manager.restart_kernel(now=True))
+    assert asyncio.run(manager.provisioner.poll()) is None
+    asyncio.run(manager.shutdown_kernel(now=True))
+    assert asyncio.run(manager.is_alive()) is False
+
+
+def test_a_loop_that_is_closed_in_the_middle_of_a_start(
+    kubectl: Kubectl, namespace: str, leftovers: Callable[[str], list[str]]
+) -> None:
+    loop = asyncio.new_event_loop()
+    manager = AsyncKernelManager(kernel_name="python3")
+    start = loop.create_task(manager.start_kernel())
+    loop.run_until_complete(asyncio.sleep(0.3))
+    start.cancel()
+    loop.run_until_complete(asyncio.gather(start, return_exceptions=True))
+    loop.close()
+    wait_until("nothing left", lambda: not leftovers(namespace), seconds=60)
+
+
+# jupyter_core opens a loop for each thread that calls a blocking manager, and never closes it.
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+def test_threads_share_a_kernel() -> None:
+    manager = KernelManager(kernel_name="python3")
+    manager.start_kernel()
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            assert set(pool.map(lambda _: manager.is_alive(), range(40))) == {True}
+    finally:
+        thread = threading.Thread(target=manager.shutdown_kernel, kwargs={"now": True})
+        thread.start()
+        thread.join()
+    assert manager.is_alive() is False
+
+
+def start_and_run(results: "multiprocessing.Queue[str]") -> None:
+    manager = KernelManager(kernel_name="python3")
+    manager.start_kernel()
+    results.put(f"alive: {manager.is_alive()}")
+    manager.shutdown_kernel(now=True)
+    results.put(f"alive: {manager.is_alive()}")
+
+
+def test_after_a_fork() -> None:
+    """The child of a process that has a background thread gets its own."""
+    manager = KernelManager(kernel_name="python3")
+    manager.start_kernel()
+    try:
+        context = multiprocessing.get_context("fork")
+        results = context.Queue()
+        child = context.Process(target=start_and_run, args=(results,))
+        child.start()
+        assert [results.get(timeout=60), results.get(timeout=60)] == ["alive: True", "alive: False"]
+        child.join(30)
+        assert child.exitcode == 0
+        assert manager.is_alive()
+    finally:
+        manager.shutdown_kernel(now=True)
+
+
+async def test_poll_never_waits(manager: AsyncKernelManager) -> None:
+    """A poll that awaits lets the restarter start a kernel after its shutdown."""
+    assert manager.provisioner is not None
+    poll = manager.provisioner.poll()
+    with pytest.raises(StopIteration) as done:
+        poll.send(None)
+    assert done.value.value is None
+    began = time.perf_counter()
+    for _ in range(10_000):
+        await manager.provisioner.poll()
+    print(f"poll: {(time.perf_counter() - began) / 10_000 * 1e6:.1f} us")
