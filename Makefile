@@ -6,6 +6,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 MAKEFLAGS += --no-print-directory --warn-undefined-variables
 
 PYTHON ?= python3
@@ -47,15 +48,15 @@ test-charts: venv tools ## Run the chart tests (helm, no cluster)
 	@$(PYTEST) -q tests/charts $(PYTEST_ARGS)
 
 .PHONY: test
-test: venv cluster images ## Run all tests: unit, charts, integration, end to end
+test: venv tools cluster images ## Run all tests: unit, charts, integration, end to end
 	@$(PYTEST) tests/unit tests/charts tests/integration tests/e2e $(PYTEST_ARGS)
 
 .PHONY: demo
-demo: venv cluster images ## Watch notebooks run in pods, from four sides (2 minutes)
+demo: venv tools cluster images ## Watch notebooks run in pods, from four sides (2 minutes)
 	@PYTHONPATH=tests $(VENV_BIN)/python -m demo
 
 .PHONY: bench
-bench: venv cluster images ## Measure starts, restarts and interrupts next to bare pods and local kernels
+bench: venv tools cluster images ## Measure starts, restarts and interrupts next to bare pods and local kernels
 	@$(VENV_BIN)/python bench
 
 # cluster, cluster-down, kubeconfig, tools, images
