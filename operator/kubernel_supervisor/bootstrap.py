@@ -15,7 +15,8 @@ STAGE_MARK = "# ==== second stage ====\n"
 # POSIX sh; dash, bash and busybox ash run it. printf is a builtin of all three, so the key is in no argument list.
 # Without job control a shell ignores SIGINT in its background children, for ever: env --default-signal (coreutils
 # 8.31) undoes that; where there is none (busybox), a kernel is interruptible if it sets its own handler, as R does.
-# setsid keeps the kernel out of PID 1's group, where an interrupt would reach nobody.
+# setsid keeps the kernel out of PID 1's group, where an interrupt would reach nobody. A trap ends ``wait`` early, so the
+# shell waits again after one; 127 then means that the first wait had the code.
 _PLAIN = r"""
 [ $# -gt 0 ] || {
 echo "kubernel: no Python in this image, so no kernelspec is looked up: set spec.kernel.argv" >&2; exit 127; };
@@ -36,9 +37,9 @@ a=${a%%"{connection_file}"*}$f${a#*"{connection_file}"};; *) break;; esac; done;
 set -- "$@" "$a"; done;
 r=; command -v setsid >/dev/null 2>&1 && r=setsid;
 env --default-signal true 2>/dev/null && r="env --default-signal $r";
-pass() { kill -$1 -$k 2>/dev/null || kill -$1 $k; };
-$r "$@" & k=$!; trap 'pass TERM' TERM; trap 'pass INT' INT;
-wait $k; c=$?; while kill -0 $k 2>/dev/null; do wait $k; c=$?; done; exit $c
+pass() { again=1; [ "$!" ] || exit 143; kill -$1 -$! 2>/dev/null || kill -$1 $!; };
+trap 'pass TERM' TERM; trap 'pass INT' INT; $r "$@" &
+c=; again=1; while [ "$again" ]; do again=; wait $!; s=$?; [ $s = 127 ] && [ "$c" ] || c=$s; done; exit $c
 """
 _WITH_PYTHON = r"""
 s='import os; exec(os.environ.pop("KUBERNEL_SUPERVISOR"))';

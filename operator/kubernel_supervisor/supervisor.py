@@ -297,7 +297,10 @@ def spawn(argv: "list[str]", env: "dict[str, str]", outputs: "tuple[int, int]") 
     """
     path = find_program(argv[0], env)
     told, tell = os.pipe()
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError as error:
+        raise StartError(NOT_EXECUTABLE, f"no process for {path}: {error.strerror}") from error
     if pid == 0:
         become(path, argv, env, outputs, tell)
     os.close(tell)
@@ -346,7 +349,7 @@ class Launcher:
         argv = self.argv
         if not argv:
             argv, spec_env = read_kernelspec(self.settings.get("kernelName") or "python3", env)
-            env = {**env, **spec_env, **extra_env}
+            env = kernel_environment({**spec_env, **extra_env})
         argv = [item.replace("{connection_file}", path) for item in argv]
         return spawn(argv, env, (self.pipes[0][1], self.pipes[1][1]))
 
@@ -388,12 +391,14 @@ TERM_SECONDS, STOP_SECONDS = 3.0, 2.0  # from SIGTERM to SIGKILL: at the contain
 FLUSH_SECONDS = 1.0  # for the last report when the container is to end at once
 PORTS_FREE_SECONDS = 2.0  # for sockets of killed processes to vanish
 LINE_LIMIT, LINE_SECONDS, MAX_CONNECTIONS = 64 * 1024, 5.0, 64
-LOG_LIMIT = 2048
+LOG_LIMIT, TAIL_LIMIT = 2048, 4096  # bytes told, bytes kept: secrets in them become shorter
+LONGEST_SECRET = 64
 PIPE_ATOMIC = 4096  # PIPE_BUF on Linux: so much can be written without blocking when poll says POLLOUT
 ACTIVITY_SECONDS = 60.0
 MAX_BACKLOG = 8  # an operator that is away for a day does not need a report for each of its minutes
 IDLE_CPU_SHARE = 0.01  # of one core; an idle ipykernel uses less than 10 ms in 30 s
 TCP_ESTABLISHED, TCP_LISTEN = b"01", b"0A"
+OOM_FILES = ("/sys/fs/cgroup/memory/memory.oom_control", "/sys/fs/cgroup/memory.events")  # cgroup v1, v2
 
 
 # ---- What the container's own files say.
@@ -483,9 +488,9 @@ def all_listen(ports: "list[int]") -> bool:
     return all(accepts(port) for port in ports) if listening is None else listening.issuperset(ports)
 
 
-def oom_kills() -> int:
-    """How many processes of this container the kernel of the node has killed for memory. cgroup v1, v2; else 0."""
-    for path in ("/sys/fs/cgroup/memory/memory.oom_control", "/sys/fs/cgroup/memory.events"):
+def oom_kills(paths: "tuple[str, ...]" = OOM_FILES) -> int:
+    """How many processes of this container the kernel of the node has killed for memory; 0 when nothing tells."""
+    for path in paths:
         try:
             rows = dict(line.split() for line in read_file(path).splitlines())
             return int(rows[b"oom_kill"])
@@ -576,9 +581,9 @@ def split_url(url: str) -> "tuple[str, int, str]":
     return (host if colon else authority).strip("[]"), int(port) if colon else 80, slash + path or "/"
 
 
-def post(url: str, body: bytes, signature: str) -> int:
+def post(target: "tuple[str, int, str]", body: bytes, signature: str) -> int:
     """Sends one report and returns the HTTP status. Raises OSError or ValueError."""
-    host, port, path = split_url(url)
+    host, port, path = target
     authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     head = (
         f"POST {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\nContent-Type: application/json\r\n"
@@ -594,12 +599,21 @@ def post(url: str, body: bytes, signature: str) -> int:
     return int(words[1])
 
 
-class Reporter(threading.Thread):
-    """Delivers reports in order, each until it is taken."""
+def callback_target(url: "str | None") -> "tuple[str, int, str] | None":
+    """Where reports go; None when there is nobody to tell."""
+    try:
+        return split_url(url) if url else None
+    except ValueError as error:
+        say(f"no callbacks: {error}")
+        return None
 
-    def __init__(self, url: "str | None", token: str, on_idle: "Callable[[], None]") -> None:
+
+class Reporter(threading.Thread):
+    """Delivers reports in order, each until it is taken. Without a target it takes none."""
+
+    def __init__(self, target: "tuple[str, int, str] | None", token: str, on_idle: "Callable[[], None]") -> None:
         super().__init__(daemon=True)
-        self._url, self._token, self._on_idle = url, token.encode(), on_idle
+        self._target, self._token, self._on_idle = target, token.encode(), on_idle
         self._queue = []  # type: list[bytes]
         self._changed = threading.Condition()
 
@@ -611,7 +625,7 @@ class Reporter(threading.Thread):
 
     def send(self, report: "dict[str, Any]") -> None:
         """Queues a report; a new one also ends the pause after a failed attempt."""
-        if self._url is None:
+        if self._target is None:
             return
         with self._changed:
             self._queue.append(json.dumps(report, separators=(",", ":")).encode())
@@ -620,12 +634,12 @@ class Reporter(threading.Thread):
     def run(self) -> None:
         """Until the process ends."""
         delay = FIRST_RETRY_SECONDS
-        while True:
+        while self._target is not None:
             with self._changed:
                 while not self._queue:
                     self._changed.wait()
                 body = self._queue[0]
-            delivered = self._deliver(body)
+            delivered = self._deliver(self._target, body)
             with self._changed:
                 if delivered:
                     self._queue.pop(0)
@@ -636,10 +650,10 @@ class Reporter(threading.Thread):
             if delivered:
                 self._on_idle()
 
-    def _deliver(self, body: bytes) -> bool:
+    def _deliver(self, target: "tuple[str, int, str]", body: bytes) -> bool:
         signature = hmac.new(self._token, body, hashlib.sha256).hexdigest()
         try:
-            status = post(str(self._url), body, signature)
+            status = post(target, body, signature)
         except (OSError, ValueError):
             return False
         if status in (400, 403):
@@ -804,7 +818,7 @@ class Relay:
             piece = os.read(source, PIPE_ATOMIC)
         except BlockingIOError:
             return True
-        self._tail = (self._tail + piece)[-2 * LOG_LIMIT :]
+        self._tail = (self._tail + piece)[-TAIL_LIMIT:]
         try:
             os.write(sink, piece)
         except OSError:
@@ -825,14 +839,14 @@ class Relay:
 
     def tail(self) -> str:
         """The last lines, at most 2 KiB, without secrets."""
-        text = self._tail.decode("utf-8", "replace")
+        cut = len(self._tail) == TAIL_LIMIT  # perhaps through a secret
+        tail = self._tail
         for secret in self._secrets:
-            text = text.replace(secret, "[secret]")
-        encoded = text.encode()
-        if len(encoded) > LOG_LIMIT:
-            last = encoded[-LOG_LIMIT:]
-            text = (last.partition(b"\n")[2] or last).decode("utf-8", "ignore")
-        return text
+            tail = tail.replace(secret.encode(), b"[secret]")
+        if cut or len(tail) > LOG_LIMIT:
+            tail = tail[LONGEST_SECRET if cut else 0 :][-LOG_LIMIT:]
+            tail = tail.partition(b"\n")[2] or tail
+        return tail.decode("utf-8", "ignore")
 
 
 # ---- Whether somebody uses the kernel.
@@ -874,7 +888,8 @@ class Supervisor:
         self.wake = self._listen_to_signals()
         secrets = launcher.secrets
         self.relay = Relay(self.loop, launcher.pipes, list(secrets.values()))
-        self.reporter = Reporter(self.settings.get("callbackURL"), secrets.get("token", ""), self._woken_by_reporter)
+        target = callback_target(self.settings.get("callbackURL"))
+        self.reporter = Reporter(target, secrets.get("token", ""), self._woken_by_reporter)
         self.activity = Activity(self.ports)
         self.boot, self.sequence = binascii.hexlify(os.urandom(8)).decode(), 0
         self.ip = own_address()

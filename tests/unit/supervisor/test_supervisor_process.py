@@ -32,12 +32,13 @@ def output_json(container: Container) -> dict[str, object]:
 def test_kernel_leads_its_own_session_with_default_signals_and_no_input(
     supervise: Supervise, kernel: Kernel, operator: Operator
 ) -> None:
+    # Python itself ignores SIGPIPE and SIGXFSZ; make(1) leaves libc's own signals, 32 and 33, ignored in its children.
     body = """
 status = dict(line.split(':', 1) for line in open('/proc/self/status'))
 print(json.dumps({
     "leads session and group": os.getsid(0) == os.getpgid(0) == os.getpid(),
     "group": subprocess.run(["ps", "-eo", "pgid="], stdout=-1).stdout.split().count(b"%d" % os.getpid()),
-    "blocked": int(status["SigBlk"], 16), "ignored": int(status["SigIgn"], 16) & ~(1 << 12 | 1 << 24),
+    "blocked": int(status["SigBlk"], 16), "ignored": int(status["SigIgn"], 16) & ~(1 << 12 | 1 << 24 | 3 << 31),
     "stdin": os.read(0, 10).decode(), "cwd": os.getcwd(), "umask": os.umask(0),
     "descriptors": sorted(int(fd) for fd in os.listdir("/proc/self/fd")),
 }))
@@ -334,6 +335,17 @@ def test_token_is_wiped_from_an_init_in_front(
     )
     operator.wait("exited", exitCode=0)
     assert output_json(container) == {"uid": 65534, "found": [], "PID 1": "dash\n"}
+
+
+@pytest.mark.skipif(not Path("/usr/bin/python3").exists(), reason="needs a Python that every user may run")
+@pytest.mark.parametrize(("home", "seen"), [("/", "/tmp"), ("/proc", "/proc"), ("/nowhere", "/nowhere")])
+def test_only_the_home_of_an_unknown_user_is_replaced(
+    supervise: Supervise, other_user: tuple[str, ...], home: str, seen: str
+) -> None:
+    """A runtime gives a user without passwd entry HOME=/; any other home may hold settings."""
+    env = {**SYSTEM_PATH, "HOME": home}
+    container = supervise(["printenv", "HOME"], prefix=other_user, env=env, restartGraceSeconds=0)
+    assert container.output() == f"{seen}\n"
 
 
 def test_no_secret_in_any_argument_list(supervise: Supervise, kernel: Kernel, operator: Operator) -> None:
