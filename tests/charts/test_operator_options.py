@@ -57,6 +57,7 @@ def test_everything(find: Find) -> None:
         operator_namespace="system",
         operator_secret_name="my-secret",
         workers=9,
+        sweep_interval_seconds=60,
         log_format="plain",
         log_level="DEBUG",
     )

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from kubernel_provisioner.check_command import RIGHTS
+
 from .conftest import CHART, Object, Render
 
 OPERATOR_RULES = {
@@ -51,6 +53,10 @@ def test_operator_only_reads_a_secret_that_exists(find: Find) -> None:
 def test_notebook_servers(render: Render) -> None:
     plain = render(None, "--set=clientRole.namespaces={kernels}")
     assert [by_resource(o) for o in plain if o["metadata"]["name"] == "kubernel-system-client"] == [CLIENT_RULES]
+
+
+def test_notebook_servers_get_what_the_provisioner_uses() -> None:
+    assert {(group, resource): list(verbs) for group, resource, verbs in RIGHTS} == CLIENT_RULES
 
 
 def test_notebook_servers_outside_of_the_cluster(find: Find) -> None:
