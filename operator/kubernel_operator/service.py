@@ -29,11 +29,13 @@ from .operator_key import read_operator_key
 from .plan import Context
 from .reconcile import Reconciler
 from .settings import Settings, SettingsError, own_namespace
-from .sweep import INTERVAL_SECONDS, sweep
+from .sweep import sweep
 
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 2.0
+# kopf lists again after a watch broke, and says nothing of what vanished meanwhile. One sweep for one such LIST.
+RELIST_SECONDS = 1.0
 # The callback Service's address can only change when it is deleted and made again.
 RESOLVE_SECONDS = 30.0
 
@@ -49,7 +51,7 @@ async def run(settings: Settings) -> int:
         operator = await _until_stopped(_connected(cluster, settings), stop)
         if operator is None:
             return 0
-        await stack.enter_async_context(operator.running())
+        await _until_stopped(stack.enter_async_context(operator.running()), stop)
         await stop.wait()
         logger.info("Stopping. Running kernels do not notice.")
     return 0
@@ -79,6 +81,7 @@ class Operator:
         self._url = self._resolved_url = callback_url
         self._supervisor = supervisor_source()
         self._synced = False
+        self._relisted = asyncio.Event()
         pods, leases = Store(), Store()
         self._reconciler = Reconciler(Applier(cluster, pods, leases, key), pods, leases, self._context)
         self._loop = asyncio.get_running_loop()
@@ -122,9 +125,16 @@ class Operator:
 
     async def _sweeps(self) -> None:
         while True:
-            await asyncio.sleep(INTERVAL_SECONDS)
-            with suppress(ClusterError):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._relisted.wait(), self._settings.sweep_interval_seconds)
+                await asyncio.sleep(RELIST_SECONDS)
+            self._relisted.clear()
+            try:
                 await self._sweep()
+            except ClusterError as error:
+                logger.info("A comparison with the API server failed and will be tried again: %s", error)
+                self._relisted.set()
+                await asyncio.sleep(RETRY_SECONDS)
 
     async def _resolves(self) -> None:
         while True:
@@ -140,6 +150,8 @@ class Operator:
         self._loop.call_soon_threadsafe(self._take, kind, type_, obj)
 
     def _take(self, kind: Kind, type_: str | None, obj: dict[str, Any]) -> None:
+        if type_ is None:
+            self._relisted.set()
         r = self._reconciler
         store = {"instance": r.instances, "pod": r.pods, "lease": r.leases}[kind]
         if type_ == "DELETED":
@@ -178,7 +190,7 @@ async def _serve(stack: AsyncExitStack, app: web.Application, port: int) -> None
         ) from error
 
 
-async def _cancelled(task: asyncio.Task[None]) -> None:
+async def _cancelled(task: asyncio.Future[Any]) -> None:
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
@@ -192,7 +204,7 @@ async def _until_stopped(work: Any, stop: asyncio.Event) -> Any:
     stopped.cancel()
     if task.done():
         return task.result()
-    task.cancel()
+    await _cancelled(task)
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import os
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ class SettingsError(ValueError):
 
 def _option(default: Any, help_: str) -> Any:
     """A field whose default is made anew for each object, with its help text."""
-    return field(default_factory=lambda: default, metadata={"help": help_})
+    return field(default_factory=lambda: copy.deepcopy(default), metadata={"help": help_})
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Settings:
     operator_namespace: str = _option("", "namespace of the operator's own Secret; empty: the one it runs in")
     operator_secret_name: str = _option("kubernel-operator", "Secret that holds the operator's own key")
     workers: int = _option(64, "KernelInstances that are worked on at the same time")
+    sweep_interval_seconds: int = _option(300, "seconds between two comparisons of everything with the API server")
     log_format: str = _option("plain", "plain or json")
     log_level: str = _option("INFO", "DEBUG, INFO, WARNING or ERROR")
 
@@ -113,6 +115,7 @@ def _checked(settings: Settings) -> Settings:
     ):
         if getattr(settings, name) not in allowed:
             raise SettingsError(f"--{name.replace('_', '-')} must be one of {', '.join(allowed)}")
-    if settings.workers < 1:
-        raise SettingsError("--workers must be at least 1")
+    for name in ("workers", "sweep_interval_seconds"):
+        if getattr(settings, name) < 1:
+            raise SettingsError(f"--{name.replace('_', '-')} must be at least 1")
     return settings

@@ -15,7 +15,6 @@ from .cache import Store
 from .cluster import Cluster
 
 LABEL_SELECTOR = f"{LABEL_MANAGED_BY}={LABEL_MANAGED_BY_VALUE}"
-INTERVAL_SECONDS = 300.0
 
 
 async def sweep(

@@ -24,6 +24,7 @@ security contexts: empty means none, which must be said.
   (dict "name" "operator-secret-name" "value" (include "kubernel.operatorSecretName" .))
   (dict "name" "operator-namespace" "value" .Release.Namespace)
   (dict "name" "workers" "value" .Values.operator.workers)
+  (dict "name" "sweep-interval-seconds" "value" .Values.operator.sweepIntervalSeconds)
   (dict "name" "log-format" "value" .Values.operator.logFormat)
   (dict "name" "log-level" "value" .Values.operator.logLevel)
 -}}
