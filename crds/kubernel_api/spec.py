@@ -112,8 +112,8 @@ class Lifecycle(Model):
         ObjectName | None,
         Field(
             default=None,
-            description="A Lease in the same namespace that the creating server renews. When it expires, the kernel "
-            "is an orphan and is deleted.",
+            description="A Lease in the same namespace, with the label app.kubernetes.io/managed-by=kubernel, that the "
+            "creating server renews. When it expires, the kernel is an orphan and is deleted.",
         ),
     ]
 
