@@ -1,0 +1,191 @@
+"""The work queue, on an event loop whose clock jumps to the next timer."""
+
+import asyncio
+import itertools
+import selectors
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from kubernel_operator.work_queue import BACKOFF_MAX_SECONDS, WorkQueue
+
+
+class JumpingSelector(selectors.SelectSelector):
+    """Never waits: the clock jumps over the time that would have passed."""
+
+    now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """Nothing ever happens but time."""
+        assert timeout is not None, "everybody waits for ever"
+        self.now += timeout
+        return super().select(0)
+
+
+class Loop(asyncio.SelectorEventLoop):
+    """Its time is the selector's."""
+
+    def __init__(self) -> None:
+        self.jumping = JumpingSelector()
+        super().__init__(self.jumping)
+
+    def time(self) -> float:
+        return self.jumping.now
+
+
+class Work:
+    """A queue and a record of what was done when.
+
+    Attributes:
+        fail: how often each key still fails.
+        during: called while a key is worked on.
+    """
+
+    def __init__(self) -> None:
+        self.done: list[tuple[str, float]] = []
+        self.errors: list[tuple[str, str]] = []
+        self.fail: dict[str, int] = {}
+        self.during: Callable[[str], Awaitable[None]] | None = None
+        self.queue: WorkQueue[str] = WorkQueue(self._work, lambda key, error: self.errors.append((key, str(error))))
+
+    async def _work(self, key: str) -> None:
+        self.done.append((key, asyncio.get_running_loop().time()))
+        if self.during is not None:
+            await self.during(key)
+        if self.fail.get(key, 0):
+            self.fail[key] -= 1
+            raise ValueError(f"{key} failed")
+
+    def keys(self) -> list[str]:
+        """What was worked on, in order."""
+        return [key for key, _ in self.done]
+
+
+def run(prepare: Callable[[], Any], work: Work, *, seconds: float = 1000, workers: int = 2) -> None:
+    """Runs the queue for so long, by its own clock."""
+
+    async def main() -> None:
+        prepare()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(work.queue.run(workers), seconds)
+
+    with asyncio.Runner(loop_factory=Loop) as runner:
+        runner.run(main())
+
+
+@contextmanager
+def no_jitter(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as patched:
+        patched.setattr("random.uniform", lambda _, high: high)
+        yield
+
+
+@pytest.fixture
+def work() -> Work:
+    """A queue."""
+    return Work()
+
+
+def test_a_key_that_waits_is_worked_on_once(work: Work) -> None:
+    run(lambda: [work.queue.add(key) for key in "abaab"], work)
+    assert work.keys() == ["a", "b"]
+
+
+def test_depth(work: Work) -> None:
+    run(lambda: [work.queue.add(key) for key in "aba"] and work.done.append(("depth", work.queue.depth())), work)
+    assert work.done[0] == ("depth", 2)
+    assert work.queue.depth() == 0
+
+
+def test_a_key_that_is_added_while_it_runs_runs_once_more(work: Work) -> None:
+    async def during(key: str) -> None:
+        if len(work.done) == 1:
+            for _ in range(3):
+                work.queue.add(key)
+                await asyncio.sleep(1)
+
+    work.during = during
+    run(lambda: work.queue.add("a"), work)
+    assert work.done == [("a", 0.0), ("a", 3.0)]
+
+
+def test_one_key_never_runs_twice_at_once_and_others_do_not_wait(work: Work) -> None:
+    running: list[str] = []
+
+    async def during(key: str) -> None:
+        assert key not in running
+        running.append(key)
+        work.queue.add("a") if len(work.done) == 1 else None
+        await asyncio.sleep(1)
+        running.remove(key)
+
+    work.during = during
+    run(lambda: [work.queue.add(key) for key in "ab"], work)
+    assert work.done == [("a", 0.0), ("b", 0.0), ("a", 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("delays", "times"),
+    [
+        pytest.param([5], [5.0], id="later"),
+        pytest.param([5, 3], [3.0], id="an earlier time replaces a later one"),
+        pytest.param([3, 5], [3.0], id="a later time does not replace an earlier one"),
+        pytest.param([-1], [0.0], id="a time that has passed"),
+    ],
+)
+def test_add_after(work: Work, delays: list[float], times: list[float]) -> None:
+    run(lambda: [work.queue.add_after("a", delay) for delay in delays], work)
+    assert [time for _, time in work.done] == pytest.approx(times)
+
+
+def test_a_timer_does_not_end_with_a_run(work: Work) -> None:
+    run(lambda: (work.queue.add("a"), work.queue.add_after("a", 7)), work)
+    assert work.done == [("a", 0.0), ("a", 7.0)]
+
+
+def test_forget_drops_the_timer(work: Work) -> None:
+    run(lambda: (work.queue.add_after("a", 7), work.queue.forget("a")), work)
+    assert work.done == []
+
+
+def test_a_failure_is_told_and_tried_again_more_and_more_slowly(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    work.fail["a"] = 3
+    with no_jitter(monkeypatch):
+        run(lambda: work.queue.add("a"), work)
+    assert work.errors == [("a", "a failed")] * 3
+    assert [time for _, time in work.done] == pytest.approx([0, 0.05, 0.15, 0.35])
+
+
+def test_back_off_has_an_upper_limit_and_never_ends(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    work.fail["a"] = 100
+    with no_jitter(monkeypatch):
+        run(lambda: work.queue.add("a"), work, seconds=10_000)
+    times = [time for _, time in work.done]
+    assert len(times) == 101
+    assert max(b - a for a, b in itertools.pairwise(times)) == pytest.approx(BACKOFF_MAX_SECONDS)
+
+
+def test_success_resets_the_back_off(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    work.fail["a"] = 3
+
+    async def during(key: str) -> None:
+        if len(work.done) == 4:  # the first success; the next run fails again
+            work.queue.add_after("a", 10)
+            asyncio.get_running_loop().call_later(5, work.fail.__setitem__, "a", 1)
+
+    work.during = during
+    with no_jitter(monkeypatch):
+        run(lambda: work.queue.add("a"), work)
+    times = [time for _, time in work.done]
+    assert [b - a for a, b in itertools.pairwise(times)] == pytest.approx([0.05, 0.1, 0.2, 10, 0.05])
+
+
+def test_jitter_keeps_failures_apart(work: Work) -> None:
+    keys = [str(number) for number in range(20)]
+    work.fail = dict.fromkeys(keys, 1)
+    run(lambda: [work.queue.add(key) for key in keys], work)
+    second = [time for _, time in work.done[20:]]
+    assert len(set(second)) == 20
+    assert all(0.025 <= time <= 0.05 + 1e-9 for time in second)
