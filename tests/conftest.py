@@ -6,4 +6,5 @@ pytest_plugins = (
     "fixtures.namespaces",
     "fixtures.operator_release",
     "fixtures.operator_process",
+    "fixtures.programs",
 )
