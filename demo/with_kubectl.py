@@ -1,7 +1,5 @@
 """(c) A KernelInstance made by hand, and a client that connects to it."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 from jupyter_client.blocking.client import BlockingKernelClient
@@ -9,6 +7,7 @@ from jupyter_client.blocking.client import BlockingKernelClient
 from fixtures.kubectl import Kubectl
 
 from . import screen
+from .programs import run_kernel_command
 
 MANIFEST = """\
 apiVersion: kubernel.dev/v1alpha1
@@ -37,10 +36,7 @@ def run(kubectl: Kubectl, namespace: str, folder: Path) -> None:
 
 def connect(namespace: str, file: Path) -> None:
     """Writes a connection file with ``kubernel connect`` and asks the kernel for something."""
-    command = ["kubernel", "connect", "by-hand", f"--namespace={namespace}", f"--file={file}"]
-    screen.command(" ".join(command[:3]))
-    program = str(Path(sys.executable).with_name(command[0]))
-    screen.show(subprocess.run([program, *command[1:]], capture_output=True, text=True, check=True).stdout)
+    run_kernel_command("connect", "by-hand", hidden=(f"--namespace={namespace}", f"--file={file}"))
     client = BlockingKernelClient()
     client.load_connection_file(str(file))
     client.start_channels()
