@@ -15,8 +15,8 @@ STAGE_MARK = "# ==== second stage ====\n"
 # POSIX sh; dash, bash and busybox ash run it. printf is a builtin of all three, so the key is in no argument list.
 # Without job control a shell ignores SIGINT in its background children, for ever: env --default-signal (coreutils
 # 8.31) undoes that; where there is none (busybox), a kernel is interruptible if it sets its own handler, as R does.
-# setsid keeps the kernel out of PID 1's group, where an interrupt would reach nobody. A trap ends ``wait`` early, so the
-# shell waits again after one; 127 then means that the first wait had the code.
+# setsid keeps the kernel out of PID 1's group, where an interrupt would reach nobody. A trap ends ``wait`` early, so
+# the shell waits again after one; 127 then means that the first wait had the code.
 _PLAIN = r"""
 [ $# -gt 0 ] || {
 echo "kubernel: no Python in this image, so no kernelspec is looked up: set spec.kernel.argv" >&2; exit 127; };

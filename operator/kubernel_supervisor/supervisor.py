@@ -389,7 +389,8 @@ CONNECT_SECONDS, ANSWER_SECONDS = 2.0, 5.0  # for a callback
 FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 0.05, 5.0
 TERM_SECONDS, STOP_SECONDS = 3.0, 2.0  # from SIGTERM to SIGKILL: at the container's end, at a stop request
 FLUSH_SECONDS = 1.0  # for the last report when the container is to end at once
-PORTS_FREE_SECONDS = 2.0  # for sockets of killed processes to vanish
+PORTS_FREE_SECONDS = 2.0  # for the old kernel's ports to become free
+HOLDERS_SECONDS = 0.2  # so long a process outside the old kernel's group may hold one of them
 LINE_LIMIT, LINE_SECONDS, MAX_CONNECTIONS = 64 * 1024, 5.0, 64
 LOG_LIMIT, TAIL_LIMIT = 2048, 4096  # bytes told, bytes kept: secrets in them become shorter
 LONGEST_SECRET = 64
@@ -447,13 +448,30 @@ def has_client(ports: "set[int]") -> bool:
     return any(inodes.get(client) not in own for client in clients)
 
 
+def port_holders(ports: "set[int]") -> "list[int]":
+    """Pids of the processes of this container that listen on one of these ports."""
+    inodes = {inode for local, _, inode in tcp_sockets(TCP_LISTEN) or [] if port_of(local) in ports}
+    return [pid for pid in processes() if not inodes.isdisjoint(sockets_of(pid))]
+
+
+def kill_all(pids: "list[int]") -> None:
+    """SIGKILL to each; some may have ended meanwhile."""
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except OSError:
+            pass
+
+
 def own_sockets() -> "set[bytes | None]":
     """Inodes of the sockets that processes of this container have open."""
-    found = set()  # type: set[bytes | None]
-    for pid in processes():
-        links = descriptors(pid)
-        found.update(link[len("socket:[") : -1].encode() for link in links if link.startswith("socket:["))
-    return found
+    return {inode for pid in processes() for inode in sockets_of(pid)}
+
+
+def sockets_of(pid: int) -> "set[bytes]":
+    """Inodes of the sockets that a process has open."""
+    links = descriptors(pid)
+    return {link[len("socket:[") : -1].encode() for link in links if link.startswith("socket:[")}
 
 
 def descriptors(pid: int) -> "list[str]":
@@ -1088,9 +1106,12 @@ class Supervisor:
         return True
 
     def _start_when_free(self, deadline: float) -> None:
-        """Starts the next process when no child of the last one holds a port any more."""
+        """Starts the next process when none that the last one left behind holds a port any more."""
         held = (listening_ports() or set()) & set(self.ports)
-        if held and time.monotonic() < deadline:
+        left = deadline - time.monotonic()
+        if held and left > 0:
+            if left < PORTS_FREE_SECONDS - HOLDERS_SECONDS:
+                kill_all(port_holders(held))
             self.loop.later("start", 0.005, lambda: self._start_when_free(deadline))
             return
         self.restarting = False

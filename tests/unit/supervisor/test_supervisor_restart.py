@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from threading import Barrier, Thread
 from typing import Any
+
+import pytest
 
 from fixtures.supervisors import Kernel, Operator, Supervise
 
@@ -102,15 +105,39 @@ def test_environment_of_a_restart_holds_until_the_next_one(
     ]
 
 
-def test_children_of_the_old_kernel_that_hold_its_ports_are_killed(
-    supervise: Supervise, kernel: Kernel, operator: Operator
+# A process that still has the old kernel's sockets looks like a kernel that is ready. So these tests ask the new kernel
+# itself: it says so when it has got the ports.
+LEAVES_ONE_BEHIND = """
+SOCKETS = listen()
+print('has the ports', flush=True)
+if not os.path.exists('forked') and os.fork() == 0:
+    {left_behind}
+open('forked', 'w')
+while True:
+    signal.pause()
+"""
+
+
+@pytest.mark.parametrize(
+    "left_behind",
+    [
+        pytest.param("time.sleep(1000)", id="in the kernel's group"),
+        pytest.param("os.setsid(); time.sleep(1000)", id="outside the group"),
+        pytest.param("os.setsid(); time.sleep(0.1); os._exit(0)", id="outside the group and about to end"),
+    ],
+)
+@pytest.mark.parametrize("died", [True, False], ids=["kernel died", "kernel runs"])
+def test_process_left_behind_does_not_keep_the_ports(
+    supervise: Supervise, kernel: Kernel, operator: Operator, left_behind: str, died: bool
 ) -> None:
-    body = "SOCKETS = listen()\nif os.fork() == 0: signal.pause()\nprint('forked', flush=True)\nsignal.pause()"
-    container = supervise(kernel(body), operator=operator)
-    container.wait_for_output("forked")
+    container = supervise(kernel(LEAVES_ONE_BEHIND.format(left_behind=left_behind)), operator=operator)
+    container.wait_until_file("forked")
+    if died:
+        os.kill(container.status(state="running")["pid"], signal.SIGKILL)
+        operator.wait("exited", generation=0)
     container.request("restart", generation=1)
+    container.wait_for_output("has the ports\nhas the ports\n")
     operator.wait("ready", generation=1)
-    assert "exited" not in operator.events()
 
 
 def test_connection_file_that_the_kernel_removed_is_written_again(
