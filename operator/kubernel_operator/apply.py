@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import secrets
 import time
 from collections.abc import Callable
 from typing import Any
 
-from kubernel_api.constants import CONTROL_PORT, PORTS
-from kubernel_api.control import ControlError, ControlUnreachableError, control
+from kubernel_api.control import ControlError, ControlUnreachableError
 
 from . import paths
 from .build_metadata import controller_uid
@@ -22,6 +20,7 @@ from .events import build_event
 from .leases import lease_end
 from .observed import Memory, Refusal
 from .plan import Action, Create, DeleteInstance, DeletePod, Explain, Probe, ReadLease, Restart
+from .pod_network import PodNetwork
 from .pod_reason import reason_from_events, refusal_of, refusal_of_taken_name
 from .report import Report, after_probe, from_control_status, token
 from .sweep import LABEL_SELECTOR
@@ -29,7 +28,6 @@ from .sweep import LABEL_SELECTOR
 logger = logging.getLogger(__name__)
 
 CONTROL_ATTEMPTS = 2
-CONNECT_TIMEOUT_SECONDS = 1.0
 
 
 class Applier:
@@ -41,12 +39,14 @@ class Applier:
         pods: Store,
         leases: Store,
         operator_key: bytes,
+        network: PodNetwork,
         clock: Callable[[], float] = time.time,
     ):
         self._cluster = cluster
         self._pods = pods
         self._leases = leases
         self._operator_key = operator_key
+        self._network = network
         self._clock = clock
 
     async def apply(self, cr: dict[str, Any], memory: Memory, action: Action) -> None:
@@ -131,7 +131,7 @@ class Applier:
         request = {"op": "restart", "generation": action.generation}
         for attempt in range(CONTROL_ATTEMPTS):
             try:
-                await self._control(cr, action.ip, request)
+                await self._ask(cr, action.ip, request)
             except ControlUnreachableError as error:
                 logger.warning("%s: %s (attempt %d)", cr["metadata"]["name"], error, attempt + 1)
             else:
@@ -143,19 +143,18 @@ class Applier:
         pod = memory.pod_seen or ""
         before = memory.reports.get(pod)
         try:
-            answer = await self._control(cr, action.ip, {"op": "status"})
+            answer = await self._ask(cr, action.ip, {"op": "status"})
             report = from_control_status(answer, self._clock())
         except ControlError:
-            if action.supervised or not await _all_ports_accept(action.ip):
+            if action.supervised or not await self._network.accepts(action.ip):
                 return
             now = self._clock()
             report = Report("", -1, action.generation, "running", now, ip=action.ip, supervised=False)
         if memory.reports.get(pod) is before:  # else a callback arrived meanwhile; it knows better
             memory.reports[pod] = after_probe(before, report)
 
-    async def _control(self, cr: dict[str, Any], ip: str, request: dict[str, Any]) -> dict[str, Any]:
-        key = token(self._operator_key, qualified_secret_name(cr)).encode()
-        return await control(ip, CONTROL_PORT, request, key=key, role="operator")
+    async def _ask(self, cr: dict[str, Any], ip: str, request: dict[str, Any]) -> dict[str, Any]:
+        return await self._network.ask(ip, request, token(self._operator_key, qualified_secret_name(cr)))
 
     async def _explain(self, memory: Memory, pod: dict[str, Any]) -> None:
         memory.explained_at = self._clock()
@@ -210,17 +209,3 @@ def describe(action: Action) -> str:
 def _refuse(memory: Memory, action: Create, refusal: Refusal) -> None:
     memory.refusals[action.kind] = refusal
     memory.refused_times += 1
-
-
-async def _all_ports_accept(ip: str) -> bool:
-    return all(await asyncio.gather(*(_accepts(ip, port) for port in PORTS.values())))
-
-
-async def _accepts(ip: str, port: int) -> bool:
-    try:
-        async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS):
-            _, writer = await asyncio.open_connection(ip, port)
-    except (OSError, TimeoutError):
-        return False
-    writer.close()
-    return True

@@ -34,8 +34,9 @@ def lease_view(cr: dict[str, Any], lease: dict[str, Any] | None, memory: Memory,
         return LeaseView(LeaseState.UNKNOWN, read_due=True)
     if read >= since + EXPIRED_FOR_SECONDS:
         return LeaseView(LeaseState.EXPIRED)
-    again_at = since + EXPIRED_FOR_SECONDS
-    return LeaseView(LeaseState.UNKNOWN, again_at=again_at, read_due=now >= again_at)
+    if now >= since + EXPIRED_FOR_SECONDS:
+        return LeaseView(LeaseState.UNKNOWN, read_due=True)
+    return LeaseView(LeaseState.UNKNOWN, again_at=since + EXPIRED_FOR_SECONDS)
 
 
 def lease_name(cr: dict[str, Any]) -> str | None:

@@ -264,6 +264,7 @@ def is_worth_writing(at: Situation, reason: str, now: float) -> bool:
         Reason.CONTAINER_CREATING,
         Reason.KERNEL_STARTING,
         Reason.RESTARTING,
+        Reason.POD_REPLACED,
         Reason.IMAGE_PULLING,
     }
     on_the_way = at.stage in {Stage.NEEDS_POD, Stage.NEEDS_RESTART, Stage.STARTING}

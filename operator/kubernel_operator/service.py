@@ -27,6 +27,7 @@ from .handlers import Kind, Watches
 from .health_server import health_app, metrics_app
 from .operator_key import read_operator_key
 from .plan import Context
+from .pod_network import PodNetwork
 from .reconcile import Reconciler
 from .settings import Settings, SettingsError, own_namespace
 from .sweep import sweep
@@ -83,7 +84,7 @@ class Operator:
         self._synced = False
         self._relisted = asyncio.Event()
         pods, leases = Store(), Store()
-        self._reconciler = Reconciler(Applier(cluster, pods, leases, key), pods, leases, self._context)
+        self._reconciler = Reconciler(Applier(cluster, pods, leases, key, PodNetwork()), pods, leases, self._context)
         self._loop = asyncio.get_running_loop()
         self._watches = Watches(settings.watch_namespaces, self._take_from_thread)
 

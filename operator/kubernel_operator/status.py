@@ -34,7 +34,7 @@ def build_status(cr: Json, at: Situation, observed: Observed, settings: Settings
     old: Json = cr.get("status") or {}
     if at.stage in {Stage.GONE, Stage.ORPHANED} or (at.stage is Stage.FINISHED and at.ending is None):
         return old  # its last word was said
-    phase, reason, message = _words(at, observed, old)
+    phase, reason, message = _words(at, observed)
     wanted_runs = at.stage is Stage.RUNNING or at.ending is not None
     status: Json = {
         "observedGeneration": cr["metadata"].get("generation", 1),
@@ -69,7 +69,7 @@ def status_patch(old: Json, new: Json) -> Json:
     return patch
 
 
-def _words(at: Situation, observed: Observed, old: Json) -> tuple[Phase, Reason, str]:
+def _words(at: Situation, observed: Observed) -> tuple[Phase, Reason, str]:
     """Phase, reason and message."""
     if at.ending is not None:
         over = at.stage is Stage.FINISHED
@@ -82,9 +82,10 @@ def _words(at: Situation, observed: Observed, old: Json) -> tuple[Phase, Reason,
         return Phase.PENDING, observed.refusal.reason, observed.refusal.message
     if at.stage is Stage.NEEDS_RESTART or (at.stage is Stage.STARTING and observed.control_sent >= at.wanted):
         return Phase.STARTING, Reason.RESTARTING, "The kernel is being restarted."
+    if at.stage is Stage.NEEDS_POD and at.incarnation > 0:
+        return Phase.PENDING, Reason.POD_REPLACED, "A new pod takes the place of the old one."
     if at.pod is None:
-        again = " again" if old.get("podName") else ""
-        return Phase.PENDING, Reason.CREATING, f"The pod is being created{again}."
+        return Phase.PENDING, Reason.CREATING, "The pod is being created."
     if observed.report is not None:
         return Phase.STARTING, Reason.KERNEL_STARTING, "The container runs; the kernel does not answer yet."
     reason, message = pending_reason(at.pod)

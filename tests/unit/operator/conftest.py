@@ -10,6 +10,7 @@ import pytest
 
 from fixtures.fake_cluster import FakeCluster
 from fixtures.objects import NOW, SETTINGS, cr
+from kubernel_api.control import ControlUnreachableError
 from kubernel_operator.apply import Applier, instance_path
 from kubernel_operator.build_secret import ConnectionKeys
 from kubernel_operator.cache import Store, key_of
@@ -17,6 +18,36 @@ from kubernel_operator.plan import Context
 from kubernel_operator.reconcile import Reconciler
 
 KEY = b"operator key"
+
+
+class Supervisors:
+    """The supervisors of all pods, as the operator reaches them.
+
+    Attributes:
+        status: what each address answers to ``status``; an address without one does not answer.
+        listening: addresses whose five ports accept connections.
+        asked: address and request, in order.
+    """
+
+    def __init__(self) -> None:
+        self.status: dict[str, dict[str, Any]] = {}
+        self.listening: set[str] = set()
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+
+    async def ask(self, ip: str, request: dict[str, Any], token: str) -> dict[str, Any]:
+        """As the real one: a generation that is not higher starts nothing."""
+        self.asked.append((ip, request))
+        status = self.status.get(ip)
+        if status is None:
+            raise ControlUnreachableError(f"no supervisor answered at {ip}")
+        if request["op"] == "status":
+            return {"ok": True, **status}
+        if request["generation"] > status["generation"]:
+            status.update(generation=request["generation"], state="starting")
+        return {"ok": True}
+
+    async def accepts(self, ip: str) -> bool:
+        return ip in self.listening
 
 
 class World:
@@ -31,14 +62,15 @@ class World:
         self.now = NOW
         self.keys: list[str] = []
         self.cluster = FakeCluster()
+        self.supervisors = Supervisors()
         self.start_operator()
 
     def start_operator(self) -> None:
         """An operator that has forgotten everything."""
         pods, leases = Store(), Store()
         context = Context(SETTINGS, KEY, "print()", "http://10.96.1.1:8443/v1/callback", self._new_keys)
-        applier = Applier(self.cluster, pods, leases, KEY, clock=lambda: self.now)  # type: ignore[arg-type]
-        self.reconciler = Reconciler(applier, pods, leases, lambda: context, clock=lambda: self.now)
+        self.applier = Applier(self.cluster, pods, leases, KEY, self.supervisors, clock=lambda: self.now)  # type: ignore[arg-type]
+        self.reconciler = Reconciler(self.applier, pods, leases, lambda: context, clock=lambda: self.now)
         self.watch()
 
     def _new_keys(self, encrypted: bool) -> ConnectionKeys:

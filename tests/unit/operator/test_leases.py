@@ -55,7 +55,7 @@ def test_first_look(instance: dict[str, Any], found: dict[str, Any] | None, view
     ("since", "read", "view"),
     [
         pytest.param(NOW - 19, NOW - 19, LeaseView(LeaseState.UNKNOWN, NOW + 1), id="asked once, wait"),
-        pytest.param(NOW - 20, NOW - 20, LeaseView(LeaseState.UNKNOWN, NOW, read_due=True), id="ask again"),
+        pytest.param(NOW - 20, NOW - 20, ASK, id="ask again"),
         pytest.param(NOW - 20, NOW, LeaseView(LeaseState.EXPIRED), id="asked twice"),
     ],
 )
