@@ -27,7 +27,7 @@ CONNECT_SECONDS = 5.0
 RETRY_SECONDS = (0.1, 0.4, 1.0)
 # ... and one that swallows packets, where each attempt takes as long as a connection may, after one attempt.
 RETRY_WINDOW_SECONDS = 3.0
-RETRIED_STATUS = frozenset({429, 500, 502, 503, 504})
+RETRIED_STATUS = frozenset({401, 429, 500, 502, 503, 504})
 
 MERGE_PATCH = "application/merge-patch+json"
 INSTANCES = f"/apis/{GROUP}/{VERSION}/namespaces/{{namespace}}/{PLURAL}"
@@ -46,6 +46,7 @@ class Api:
         self.key = key
         self.namespace = granted.namespace
         self._client = client
+        self._websockets: Any = None
 
     @classmethod
     async def open(cls, key: ClusterKey) -> Api:
@@ -79,13 +80,17 @@ class Api:
         give_up = time.monotonic() + RETRY_WINDOW_SECONDS
         delays = iter(RETRY_SECONDS)
         while True:
+            used = self._client
             try:
                 return await self._request_once(method, path, query, body, content_type)
             except (ApiStatusError, ClusterUnreachableError) as error:
                 delay = next(delays, None)
-                is_final = isinstance(error, ApiStatusError) and error.status not in RETRIED_STATUS
+                status = error.status if isinstance(error, ApiStatusError) else None
+                is_final = status is not None and status not in RETRIED_STATUS
                 if is_final or delay is None or time.monotonic() > give_up:
                     raise
+                if status == 401:
+                    await self.renew_login(used)
             await asyncio.sleep(delay * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
 
     async def _request_once(
@@ -136,18 +141,23 @@ class Api:
 
         timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS, sock_read=silence)
         try:
-            request = await self._client.param_serialize(
-                method,
-                path,
-                path_params={"namespace": self.namespace},
-                query_params=list((query or {}).items()),
-                header_params={"Accept": "application/json", "Content-Type": content_type},
-                body=body,
-                auth_settings=["BearerToken"],
-            )
+            request = await self._serialize(method, path, query, body, content_type)
             return (await self._client.call_api(*request, _request_timeout=timeout)).response
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise unreachable(self.key, self._client.configuration.host, error) from error
+
+    async def _serialize(
+        self, method: str, path: str, query: dict[str, str] | None, body: Any, content_type: str
+    ) -> Any:
+        return await self._client.param_serialize(
+            method,
+            path,
+            path_params={"namespace": self.namespace},
+            query_params=list((query or {}).items()),
+            header_params={"Accept": "application/json", "Content-Type": content_type},
+            body=body,
+            auth_settings=["BearerToken"],
+        )
 
     async def _read(self, response: Any) -> bytes:
         """The body of an answer.
@@ -160,9 +170,15 @@ class Api:
             raise ApiStatusError.of(response.status, text)
         return text
 
-    async def relogin(self) -> None:
-        """Logs in anew: a token may have run out since the kubeconfig was read."""
-        old = self._client
+    async def renew_login(self, refused: Any = None) -> None:
+        """Logs in anew: a token may have run out since the kubeconfig was read.
+
+        Args:
+            refused: the client whose credentials were refused; nothing is done when another one has replaced it.
+        """
+        if refused is not None and refused is not self._client:
+            return
+        old, self._websockets = self._client, None
         self._client = _new_client(await login(self.key))
         await old.close()
 
@@ -198,6 +214,32 @@ class Api:
     async def read_secret(self, name: str) -> dict[str, str]:
         """``data`` of a Secret, base64."""
         return dict((await self.request("GET", f"{SECRETS}/{name}")).get("data") or {})
+
+    async def connect_port(self, pod: str, port: int) -> Any:
+        """An open WebSocket to a port of a pod; see ``port_forward`` for what goes over it.
+
+        Raises:
+            ApiStatusError: the API server, or the kubelet, does not allow it.
+            ClusterUnreachableError: nobody answered.
+        """
+        import aiohttp
+        from kubernetes.aio.stream import WsApiClient
+
+        path = f"/api/v1/namespaces/{{namespace}}/pods/{pod}/portforward"
+        client = self._websockets
+        if client is None:
+            client = self._websockets = WsApiClient(self._client.configuration)  # type: ignore[no-untyped-call]
+            client.rest_client = self._client.rest_client  # one session for both
+        method, url, headers, *_ = await self._serialize("GET", path, {"ports": str(port)}, None, "application/json")
+        try:
+            # The API server takes a WebSocket that accepts JSON only for a mistake: 406.
+            headers = {**headers, "Accept": "*/*"}
+            answer = await client.call_api(method, url, header_params=headers, _preload_content=False)
+            return await answer.response
+        except aiohttp.WSServerHandshakeError as error:
+            raise ApiStatusError(error.status, "", f"port-forward to pod {pod}: {error.message}", {}) from error
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise unreachable(self.key, self._client.configuration.host, error) from error
 
     async def create_lease(self, lease: dict[str, Any]) -> None:
         """Posts a Lease."""

@@ -80,10 +80,6 @@ async def _renew(api: Api, server: str) -> None:
     try:
         await api.patch_lease(lease_name(server), {"spec": {"renewTime": _micro_time(datetime.now(UTC))}})
     except ApiStatusError as error:
-        if error.status == 404:
-            await create_lease(api, server)
-        elif error.status == 401:
-            await api.relogin()
+        if error.status != 404:
             raise
-        else:
-            raise
+        await create_lease(api, server)

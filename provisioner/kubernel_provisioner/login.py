@@ -101,7 +101,7 @@ async def _from_kubeconfig(key: ClusterKey, path: str, configuration: Any) -> Lo
         config_file=path, context=key.context, client_configuration=configuration, persist_config=False
     )
     context = loader.current_context["context"]
-    return Login(configuration, key.namespace or context.safe_get("namespace") or "default")
+    return Login(configuration, key.namespace or context.get("namespace") or "default")
 
 
 def _with_proxy(granted: Login) -> Login:

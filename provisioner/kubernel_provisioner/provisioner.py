@@ -17,9 +17,10 @@ from jupyter_client.connect import KernelConnectionInfo
 
 from .background import background
 from .kernel_resource import PodOptions, SpecFacts, pod_argv, pod_env, wants_curve
+from .launching import Held, LaunchRequest
 from .login import ClusterKey
 from .options import ProvisionerOptions
-from .remote_kernel import Held, LaunchRequest, RemoteKernel
+from .remote_kernel import RemoteKernel
 from .waiting import Patience
 
 T = TypeVar("T")
@@ -206,5 +207,5 @@ class KubernetesProvisioner(ProvisionerOptions):
         self._remote = None
         if provisioner_info["instance"] is not None:
             held = Held(**{**provisioner_info["instance"], "info": connection})
-            await self._do(self._kernel.adopt(held))
+            self.connection_info = cast("KernelConnectionInfo", await self._do(self._kernel.adopt(held)))
             self._has_process = True

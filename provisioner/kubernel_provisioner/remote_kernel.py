@@ -7,91 +7,31 @@ what was made, and each waits for the restartGeneration it asked for itself.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import signal
-import time
-from collections.abc import Coroutine
-from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from dataclasses import replace
+from typing import Any
 
-from kubernel_api.connection import connection_info
 from kubernel_api.constants import LABEL_SERVER
 from kubernel_api.control import ControlError, ControlUnreachableError, control
-from kubernel_api.names import instance_name, secret_name
 
-from .address import control_endpoint, prove_direct
 from .api_errors import ApiStatusError
 from .background import Background
 from .cluster import Cluster, shared_cluster
-from .errors import KernelDeletedError, KubernelError, LaunchError
+from .errors import KernelDeletedError
 from .exit_code import KILLED, describe_end, exit_code
-from .kernel_resource import Identity, PodOptions, SpecFacts, build_kernel_instance
+from .kernel_resource import Identity, build_kernel_instance
+from .launching import Held, LaunchRequest, pod_of, until_usable
 from .login import ClusterKey
-from .narrator import Narrator
-from .verdict import Goal, is_current
+from .posting import Poster
+from .route import Route, reopen_route
+from .verdict import is_current
 from .view import Seen
-from .waiting import Patience, Subject, until_over, until_ready
 
-# The operator writes the Secret within some 20 ms; a kernel needs half a second more. One read in between finds it.
-SECRET_READ_SECONDS = 0.2
-# Seconds between attempts to delete a kernel while the API server is away.
-DELETE_RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0)
-DELETE_ATTEMPTS = 60
 # Seconds that a shutdown waits for the API server to take the deletion; the pod's own end is not waited for.
 DELETE_PATIENCE_SECONDS = 10.0
-NAME_ATTEMPTS = 5
 SIGNAL_SECONDS = 2.0
-
-T = TypeVar("T")
-U = TypeVar("U")
-
-
-@dataclass(frozen=True)
-class LaunchRequest:
-    """What a launch needs to know; see ``kernel_resource.build_kernel_instance``."""
-
-    kernel_id: str
-    spec: SpecFacts
-    options: PodOptions
-    cmd: list[str]
-    env: dict[str, str]
-    curve: bool
-    access: str
-    patience: Patience
-
-
-@dataclass(frozen=True)
-class Held:
-    """The KernelInstance that this server holds.
-
-    Args:
-        name: its name.
-        uid: its uid.
-        generation: its ``metadata.generation`` after our last write.
-        restart: the restartGeneration that was last asked for.
-        info: connection info; empty until the kernel was ready once.
-    """
-
-    name: str
-    uid: str
-    generation: int
-    restart: int
-    info: dict[str, Any]
-
-
-async def _both(one: Coroutine[Any, Any, T], other: Coroutine[Any, Any, U]) -> tuple[T, U]:
-    """Both results; as soon as one fails, its error, and the other is cancelled."""
-    tasks = asyncio.create_task(one), asyncio.create_task(other)
-    try:
-        return await asyncio.gather(*tasks)
-    finally:
-        await _cancel(*tasks)
-
-
-async def _cancel(*tasks: asyncio.Task[Any]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class RemoteKernel:
@@ -108,9 +48,11 @@ class RemoteKernel:
         self._lock = asyncio.Lock()
         self._cluster: Cluster | None = None
         self._inherited: Seen | None = None
+        self._tickets = itertools.count(1)
         self._newest = 0
         self._deletions = 0
-        self._names = 0
+        self._poster = Poster(key, background, log)
+        self._route: Route | None = None
         self._starting = False
         self._last_code = 0
         self.held: Held | None = None
@@ -118,12 +60,7 @@ class RemoteKernel:
     def in_this_process(self, background: Background) -> RemoteKernel:
         """The same kernel for a forked child, which can signal and delete it; its state stays as at the fork."""
         child = RemoteKernel(self._key, background, self._log)
-        child.held, child._inherited, child._last_code, child._names = (
-            self.held,
-            self.seen,
-            self._last_code,
-            self._names,
-        )
+        child.held, child._inherited, child._last_code = self.held, self.seen, self._last_code
         return child
 
     # Reading, from any thread.
@@ -161,7 +98,7 @@ class RemoteKernel:
     def is_supervised(self) -> bool:
         """Whether a supervisor takes signals for it; assumed until the status says otherwise."""
         connection = self.seen.status.get("connection") if self.seen else None
-        return not connection or control_endpoint(connection) is not None
+        return not connection or "controlPort" in connection
 
     def describe_end(self) -> str:
         """How it ended, in one line."""
@@ -171,7 +108,7 @@ class RemoteKernel:
 
     def new_ticket(self) -> int:
         """A number for the next launch; the newest one decides."""
-        self._newest += 1
+        self._newest = next(self._tickets)
         self._starting = True
         return self._newest
 
@@ -203,85 +140,23 @@ class RemoteKernel:
             if deletions != self._deletions:
                 raise KernelDeletedError(f"Kernel {request.kernel_id} was shut down while it started.")
             held = self.held = await self._restart(cluster) or await self._create(cluster, request)
-        subject = Subject(held.name, cluster.api.namespace, self._key.kubectl())
-        info = await self._until_known(cluster, held, subject, request.patience)
-        await self._until_answering(cluster, held, subject, info)
-        self._remember(held, info)
-        return dict(info)
-
-    async def _until_known(self, cluster: Cluster, held: Held, subject: Subject, patience: Patience) -> dict[str, Any]:
-        """Connection info of the kernel once it is ready."""
-        narrator = Narrator(self._log, str(subject), time.monotonic)
-        ready = until_ready(cluster.view, subject, Goal(held.generation, held.restart), patience, narrator)
-        if held.info:
-            await ready
-            return held.info
-        connection, secret = await _both(ready, self._read_secret(cluster, held))
-        return connection_info(connection, secret)
-
-    async def _until_answering(self, cluster: Cluster, held: Held, subject: Subject, info: dict[str, Any]) -> None:
-        over = asyncio.create_task(until_over(cluster.view, subject, Goal(held.generation, held.restart)))
-        proof = asyncio.create_task(prove_direct(info, subject))
-        try:
-            await asyncio.wait({over, proof}, return_when=asyncio.FIRST_COMPLETED)
-            await (proof if proof.done() else over)
-        finally:
-            await _cancel(over, proof)
-
-    def _remember(self, held: Held, info: dict[str, Any]) -> None:
+        direct, route = await until_usable(cluster, held, self._route, request, self._log)
         if self.held is not None and self.held.uid == held.uid:
-            self.held = replace(self.held, info=info)
+            self.held, self._route = replace(self.held, info=direct), route
+        return route.info(direct)
 
     async def _create(self, cluster: Cluster, request: LaunchRequest) -> Held:
-        instance = await self._post(cluster, request)
+        def build(name: str) -> dict[str, Any]:
+            identity = Identity(request.kernel_id, cluster.server, cluster.lease)
+            return build_kernel_instance(
+                name, identity, request.spec, request.options, cmd=request.cmd, env=request.env, curve=request.curve
+            )
+
+        self._drop_route()
+        instance = await self._poster.create(cluster, request.kernel_id, build)
         metadata = instance["metadata"]
         cluster.view.offer(instance)
         return Held(metadata["name"], metadata["uid"], metadata["generation"], 0, {})
-
-    async def _post(self, cluster: Cluster, request: LaunchRequest) -> dict[str, Any]:
-        """Posts it under a free name. A name is used once: children of a deleted one may still hold theirs."""
-        identity = Identity(request.kernel_id, cluster.server, cluster.lease)
-        for _ in range(NAME_ATTEMPTS):
-            self._names += 1
-            name = instance_name(request.kernel_id if self._names == 1 else f"{request.kernel_id}-{self._names}")
-            body = build_kernel_instance(
-                name, identity, request.spec, request.options, cmd=request.cmd, env=request.env, curve=request.curve
-            )
-            instance = await self._post_for_sure(cluster, name, body)
-            if instance is not None:
-                return instance
-        raise LaunchError(
-            f"Kernel {request.kernel_id} did not start: {NAME_ATTEMPTS} names for it are taken, up to {name}."
-        )
-
-    async def _post_for_sure(self, cluster: Cluster, name: str, body: dict[str, Any]) -> dict[str, Any] | None:
-        """What was made, or None when the name is taken; when this is cancelled half-way, what was made is deleted."""
-        known = cluster.view.get(name)
-        post = self.background.errand(self._post_or_find(cluster, name, body, is_new=known is None or known.gone))
-        try:
-            return await asyncio.shield(post)
-        except asyncio.CancelledError:
-            self.background.errand(self._delete_posted(post))
-            raise
-
-    async def _post_or_find(
-        self, cluster: Cluster, name: str, body: dict[str, Any], *, is_new: bool
-    ) -> dict[str, Any] | None:
-        """Posts it. One of ours that nobody knew before is what an attempt made whose answer was lost."""
-        try:
-            return await cluster.api.create_instance(body)
-        except ApiStatusError as error:
-            if error.reason != "AlreadyExists":
-                raise cluster.api.explain(error, f"create KernelInstance {name}") from error
-        found = await cluster.api.read_instance(name)
-        is_ours = found["metadata"].get("labels", {}).get(LABEL_SERVER) == cluster.server
-        return found if is_ours and is_new else None
-
-    async def _delete_posted(self, post: asyncio.Task[dict[str, Any] | None]) -> None:
-        await asyncio.wait({post})
-        instance = None if post.cancelled() or post.exception() else post.result()
-        if instance is not None:
-            await self._delete_for_sure(instance["metadata"]["name"], instance["metadata"]["uid"])
 
     async def _restart(self, cluster: Cluster) -> Held | None:
         """Asks for a restart of the KernelInstance that is held, or None when there is none any more.
@@ -303,22 +178,14 @@ class RemoteKernel:
         cluster.view.offer(instance)
         return Held(held.name, held.uid, instance["metadata"]["generation"], restart, held.info)
 
-    async def _read_secret(self, cluster: Cluster, held: Held) -> dict[str, str]:
-        """The connection Secret, read while the kernel boots and, if need be, again when the status names it."""
-        name, known = secret_name(held.name, held.uid), cluster.view.get(held.name)
-        await cluster.view.change(held.name, known, SECRET_READ_SECONDS)
-        while True:
-            known = cluster.view.get(held.name)
-            try:
-                return await cluster.api.read_secret(name)
-            except ApiStatusError as error:
-                named = ((known.status.get("connection") if known else None) or {}).get("secretName")
-                if error.status != 404 or named:
-                    raise cluster.api.explain(error, f"read Secret {name}") from error
-            await cluster.view.change(held.name, known, None)
-
-    async def adopt(self, held: Held) -> None:
+    async def adopt(self, held: Held) -> dict[str, Any]:
         """Takes over a living kernel of another process: from now on this process's watch and Lease are its own.
+
+        Args:
+            held: with the connection info that the other process gave to its clients.
+
+        Returns:
+            Connection info for this process's clients.
 
         Raises:
             KubernelError: the API server does not allow it.
@@ -332,11 +199,21 @@ class RemoteKernel:
             instance = await cluster.api.patch_instance(held.name, patch)
         except ApiStatusError as error:
             if error.status in (404, 409):
-                self.held, self._last_code = None, KILLED
-                return
+                self._last_code = KILLED
+                return held.info
             raise cluster.api.explain(error, f"take over KernelInstance {held.name}") from error
         cluster.view.offer(instance)
-        self.held = held
+        return await self._adopt_route(cluster, held, instance["status"].get("connection") or {})
+
+    async def _adopt_route(self, cluster: Cluster, held: Held, connection: dict[str, Any]) -> dict[str, Any]:
+        was_direct = held.info.get("ip") == connection.get("ip")
+        ports = {f"{name}_port": port for name, port in (connection.get("ports") or {}).items()}
+        direct = {**held.info, "ip": connection.get("ip"), **ports}
+        self.held, self._route = replace(held, info=direct), Route()
+        if not was_direct:
+            wanted = {name: int(held.info[f"{name}_port"]) for name in connection.get("ports") or {}}
+            self._route = await reopen_route(cluster, wanted, lambda: pod_of(cluster, held))
+        return self._route.info(direct)
 
     # Ending.
 
@@ -349,7 +226,8 @@ class RemoteKernel:
         held, seen = self.held, self.seen
         if held is None or self.poll() is not None or (self._starting and signum == signal.SIGINT):
             return True  # an interpreter that boots would die of a SIGINT
-        endpoint = control_endpoint(seen.status.get("connection") or {}) if seen else None
+        connection = (seen.status.get("connection") if seen else None) or {}
+        endpoint = (self._route or Route()).control(connection)
         if endpoint is None or not held.info:
             return False
         request = {"op": "signal", "signum": int(signum)}
@@ -404,18 +282,11 @@ class RemoteKernel:
             return None
         code = exit_code(self.seen.status, wanted=held.restart, current=True) if self.seen else None
         self._last_code, self.held = (KILLED if code is None else code), None
-        return self.background.errand(self._delete_for_sure(held.name, held.uid))
+        self._drop_route()
+        return self._poster.delete(held.name, held.uid)
 
-    async def _delete_for_sure(self, name: str, uid: str) -> None:
-        for attempt in range(DELETE_ATTEMPTS):
-            try:
-                cluster = await shared_cluster(self._key, self.background)
-                await cluster.api.delete_instance(name, uid)
-            except (KubernelError, ApiStatusError) as error:
-                if attempt == 0:
-                    self._log.warning("KernelInstance %s is not deleted yet, trying again: %s", name, error)
-                await asyncio.sleep(DELETE_RETRY_SECONDS[min(attempt, len(DELETE_RETRY_SECONDS) - 1)])
-            else:
-                cluster.view.forget(name, uid)
-                return
-        self._log.error("KernelInstance %s could not be deleted; try: kubectl delete kernel %s", name, name)
+    def _drop_route(self) -> None:
+        """An address is one kernel's: the next one gets its own."""
+        if self._route is not None:
+            self.background.errand(self._route.close())
+        self._route = None

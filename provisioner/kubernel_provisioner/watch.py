@@ -80,7 +80,7 @@ class Follower:
         if error.status == 410:  # too old to go on from: what happened meanwhile shows in a new list
             self._version = ""
         if error.status == 401:
-            await self._api.relogin()
+            await self._api.renew_login()
         await self._back_off(error)
 
     async def _back_off(self, error: Exception) -> None:

@@ -1,0 +1,138 @@
+"""How clients reach a kernel: by the cluster's own addresses, or by local ports that lead through the API server.
+
+Decided once per kernel and kept: an address that changed on a restart would cut off every client.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from kubernel_api.constants import PORTS
+
+from .cluster import Cluster
+from .errors import KernelUnreachableError
+from .heartbeat import Curve, echo
+from .login import in_cluster
+from .port_forward import PortForward
+
+# The Service address of a new kernel answers after kube-proxy's next sync: 1.5 s on an idle node, more on a busy one.
+PATIENCE_SECONDS = 30.0
+# So much of it while it is not known whether the cluster's addresses can be reached from here at all.
+TRIAL_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An address and a port."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True)
+class Route:
+    """The way to a kernel.
+
+    Args:
+        forward: through the API server; None is the direct way.
+    """
+
+    forward: PortForward | None = None
+
+    def info(self, direct: dict[str, Any]) -> dict[str, Any]:
+        """Connection info for clients, from the one with the cluster's own addresses."""
+        if self.forward is None:
+            return dict(direct)
+        return {**direct, "ip": self.forward.host, **{f"{name}_port": self.forward.ports[name] for name in PORTS}}
+
+    def control(self, connection: dict[str, Any]) -> Endpoint | None:
+        """Where its supervisor is reached, or None when the image has no Python for one.
+
+        Args:
+            connection: ``status.connection``. The pod's own address is used: a Service has the kernel's ports only.
+        """
+        port, host = connection.get("controlPort"), connection.get("podIP") or connection.get("ip")
+        if not port or not host:
+            return None
+        if self.forward is not None:
+            return Endpoint(self.forward.host, self.forward.ports["supervisor"])
+        return Endpoint(str(host), int(port))
+
+    async def close(self) -> None:
+        """Ends what leads through the API server."""
+        if self.forward is not None:
+            await self.forward.close()
+
+
+async def find_route(
+    access: str, cluster: Cluster, direct: dict[str, Any], pod: Callable[[], str | None], subject: str
+) -> Route:
+    """The way to a new kernel, once its heartbeat was echoed along it.
+
+    Args:
+        access: auto, direct or port-forward.
+        cluster: remembers whether its addresses can be reached from here.
+        direct: connection info with the cluster's own addresses.
+        pod: the name of the kernel's pod at the time of a call; None while there is none.
+        subject: the kernel, in words.
+
+    Raises:
+        KernelUnreachableError: there is no way.
+    """
+    if access == "direct" or (access == "auto" and (cluster.direct or in_cluster())):
+        await prove(Route(), direct, subject, PATIENCE_SECONDS)
+        return Route()
+    if access == "auto" and cluster.direct is None and await _answers(direct, TRIAL_SECONDS):
+        cluster.direct = True
+        return Route()
+    route = Route(await PortForward.open(cluster.api, pod))
+    try:
+        await prove(route, direct, subject, PATIENCE_SECONDS)
+    except BaseException:
+        await route.close()
+        raise
+    if access == "auto":
+        cluster.direct = False
+    return route
+
+
+async def reopen_route(cluster: Cluster, ports: dict[str, int], pod: Callable[[], str | None]) -> Route:
+    """The way through the API server, by the local ports of before where they are free."""
+    return Route(await PortForward.open(cluster.api, pod, wanted=ports))
+
+
+async def prove(route: Route, direct: dict[str, Any], subject: str, seconds: float = PATIENCE_SECONDS) -> None:
+    """Returns once the kernel's heartbeat was echoed along the route.
+
+    Raises:
+        KernelUnreachableError: it was not, in time.
+    """
+    info = route.info(direct)
+    try:
+        await echo(str(info["ip"]), int(info["hb_port"]), curve=_curve(info), seconds=seconds)
+    except TimeoutError as error:
+        if route.forward is not None:
+            raise KernelUnreachableError(
+                f"{subject} runs, but does not answer through the API server.",
+                route.forward.last_error or f"Nothing came back for {seconds:.0f} s.",
+                f"{route.forward.command} {direct['hb_port']}",
+            ) from error
+        raise KernelUnreachableError(
+            f"{subject} runs, but does not answer at {info['ip']}:{info['hb_port']} from here.",
+            "This machine is outside the cluster's network, or a NetworkPolicy keeps it out.",
+            "KUBERNEL_ACCESS=port-forward",
+        ) from error
+
+
+async def _answers(direct: dict[str, Any], seconds: float) -> bool:
+    try:
+        await echo(str(direct["ip"]), int(direct["hb_port"]), curve=_curve(direct), seconds=seconds)
+    except TimeoutError:
+        return False
+    return True
+
+
+def _curve(info: dict[str, Any]) -> Curve | None:
+    return Curve(info["curve_publickey"], info["curve_secretkey"]) if "curve_publickey" in info else None

@@ -1,0 +1,145 @@
+"""An API server of a few lines: enough for a client to talk to, and it does as it is told."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from kubernel_provisioner.api import Api
+from kubernel_provisioner.login import ClusterKey
+
+Json = dict[str, Any]
+NAMESPACE = "jhub"
+INSTANCES = f"/apis/kubernel.dev/v1alpha1/namespaces/{NAMESPACE}/kernelinstances"
+LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
+
+
+def instance(name: str = "k-1", version: int = 5, *, uid: str = "u1", server: str = "s", **status: Any) -> Json:
+    """A KernelInstance as the API server sends it."""
+    metadata = {"name": name, "namespace": NAMESPACE, "uid": uid, "resourceVersion": str(version), "generation": 1}
+    labels = {"labels": {"kubernel.dev/server": server}}
+    return {"metadata": {**metadata, **labels}, "spec": {"restartGeneration": 0}, "status": status}
+
+
+def failure(status: int, reason: str = "", **details: Any) -> tuple[int, Json]:
+    """An answer that is an error."""
+    return status, {"kind": "Status", "code": status, "reason": reason, "message": reason, "details": details}
+
+
+def listing(version: int, *items: Json) -> tuple[int, Json]:
+    """The answer to a list."""
+    return 200, {"metadata": {"resourceVersion": str(version)}, "items": list(items)}
+
+
+@dataclass
+class Stream:
+    """A watch that a client has opened."""
+
+    query: dict[str, str]
+    events: asyncio.Queue[bytes | None] = field(default_factory=asyncio.Queue)
+
+    def send(self, kind: str, object_: Json) -> None:
+        """Sends an event."""
+        self.events.put_nowait(json.dumps({"type": kind, "object": object_}).encode() + b"\n")
+
+    def send_raw(self, line: bytes) -> None:
+        """Sends what is no event."""
+        self.events.put_nowait(line)
+
+    def end(self) -> None:
+        """Ends the watch, as an API server does every few minutes."""
+        self.events.put_nowait(None)
+
+
+class FakeApiServer:
+    """Answers as told: ``answers[method, path]`` is a list of (status, body), the last of which stays."""
+
+    def __init__(self) -> None:
+        self.answers: dict[tuple[str, str], list[tuple[int, Json]]] = {}
+        self.requests: list[tuple[str, str, Any]] = []
+        self.headers: list[dict[str, str]] = []
+        self.watches: asyncio.Queue[Stream] = asyncio.Queue()
+        self.watch_answers: list[tuple[int, Json]] = []
+        self.gate: asyncio.Event | None = None
+        self.port = 0
+
+    def calls(self) -> list[tuple[str, str]]:
+        """Methods and paths so far."""
+        return [(method, path) for method, path, _ in self.requests]
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Any request at all."""
+        self.headers.append(dict(request.headers))
+        if request.query.get("watch") == "true":
+            return await self._watch(request)
+        body = await request.json() if request.can_read_body else None
+        self.requests.append((request.method, request.path, body))
+        if self.gate is not None:
+            await self.gate.wait()
+        answers = self.answers.get((request.method, request.path), [failure(404, "NotFound", name="x")])
+        status, answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        return web.json_response(answer, status=status)
+
+    async def _watch(self, request: web.Request) -> web.StreamResponse:
+        if self.watch_answers:
+            status, answer = self.watch_answers.pop(0)
+            return web.json_response(answer, status=status)
+        stream = Stream(dict(request.query))
+        response = web.StreamResponse()
+        await response.prepare(request)
+        self.watches.put_nowait(stream)
+        while (line := await stream.events.get()) is not None:
+            await response.write(line)
+        return response
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[FakeApiServer]:
+    """A fake API server that listens."""
+    fake = FakeApiServer()
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", fake.handle)
+    runner = web.AppRunner(app, shutdown_timeout=0.01)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    fake.port = runner.addresses[0][1]
+    yield fake
+    await runner.cleanup()
+
+
+@pytest.fixture
+def write_kubeconfig(tmp_path: Path) -> Callable[..., ClusterKey]:
+    """Writes a kubeconfig for an API server at 127.0.0.1, and returns the key for it."""
+
+    def write(port: int, token: str = "t0ken") -> ClusterKey:
+        config = {
+            "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
+            "users": [{"name": "u", "user": {"token": token}}],
+            "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u", "namespace": NAMESPACE}}],
+            "current-context": "x",
+        }
+        path = tmp_path / "kubeconfig"
+        path.write_text(json.dumps(config))
+        return ClusterKey(kubeconfig=str(path))
+
+    return write
+
+
+@pytest.fixture
+def key(server: FakeApiServer, write_kubeconfig: Callable[..., ClusterKey]) -> ClusterKey:
+    """Leads to the fake API server."""
+    return write_kubeconfig(server.port)
+
+
+@pytest.fixture
+async def api(key: ClusterKey) -> AsyncIterator[Api]:
+    """A client of the fake API server."""
+    api = await Api.open(key)
+    yield api
+    await api.close()

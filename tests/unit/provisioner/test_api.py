@@ -1,0 +1,111 @@
+"""The API client: what it sends, what it tries again, what it makes of answers."""
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kubernel_provisioner import api as api_module
+from kubernel_provisioner.api import Api
+from kubernel_provisioner.api_errors import ApiStatusError
+from kubernel_provisioner.errors import ClusterUnreachableError
+from kubernel_provisioner.login import ClusterKey
+
+from .conftest import INSTANCES, FakeApiServer, failure, instance, listing
+
+
+@pytest.fixture(autouse=True)
+def _no_delays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api_module, "RETRY_SECONDS", (0.0, 0.0, 0.0))
+
+
+async def test_a_request(api: Api, server: FakeApiServer) -> None:
+    server.answers["POST", INSTANCES] = [(201, instance())]
+    assert await api.create_instance({"kind": "KernelInstance"}) == instance()
+    assert server.requests == [("POST", INSTANCES, {"kind": "KernelInstance"})]
+    sent = server.headers[0]
+    assert (sent["Authorization"], sent["User-Agent"]) == ("Bearer t0ken", "kubernel-provisioner")
+    assert (sent["Accept"], sent["Content-Type"]) == ("application/json", "application/json")
+
+
+async def test_a_patch_is_merged(api: Api, server: FakeApiServer) -> None:
+    server.answers["PATCH", f"{INSTANCES}/k-1"] = [(200, instance())]
+    await api.patch_instance("k-1", {"spec": {"restartGeneration": 1}})
+    assert server.headers[0]["Content-Type"] == "application/merge-patch+json"
+    assert server.requests == [("PATCH", f"{INSTANCES}/k-1", {"spec": {"restartGeneration": 1}})]
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+async def test_a_busy_server_is_asked_again(api: Api, server: FakeApiServer, status: int) -> None:
+    server.answers["GET", INSTANCES] = [failure(status), failure(status), listing(7)]
+    assert await api.list_instances("a=b") == listing(7)[1]
+    assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize(("status", "attempts"), [(400, 1), (403, 1), (404, 1), (409, 1), (422, 1), (503, 4)])
+async def test_an_answer_that_stays(api: Api, server: FakeApiServer, status: int, attempts: int) -> None:
+    server.answers["GET", INSTANCES] = [failure(status, "Because")]
+    with pytest.raises(ApiStatusError) as caught:
+        await api.list_instances("")
+    assert (caught.value.status, caught.value.reason, len(server.requests)) == (status, "Because", attempts)
+
+
+async def test_a_token_that_has_run_out_is_read_anew(
+    api: Api, server: FakeApiServer, write_kubeconfig: Callable[..., ClusterKey]
+) -> None:
+    write_kubeconfig(server.port, token="n3w")
+    server.answers["GET", INSTANCES] = [failure(401, "Unauthorized"), listing(7)]
+    assert await api.list_instances("") == listing(7)[1]
+    assert [sent["Authorization"] for sent in server.headers] == ["Bearer t0ken", "Bearer n3w"]
+
+
+async def test_nobody_answers(write_kubeconfig: Callable[..., ClusterKey]) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    api = await Api.open(write_kubeconfig(port))
+    with pytest.raises(
+        ClusterUnreachableError, match=f"Cannot reach the Kubernetes API server at http://127.0.0.1:{port}"
+    ):
+        await api.list_instances("")
+    await api.close()
+
+
+@pytest.mark.parametrize("answer", [(200, {}), failure(404, "NotFound"), failure(409, "Conflict")])
+async def test_deleting_what_is_gone_or_another_is_fine(
+    api: Api, server: FakeApiServer, answer: tuple[int, dict[str, object]]
+) -> None:
+    server.answers["DELETE", f"{INSTANCES}/k-1"] = [answer]
+    await api.delete_instance("k-1", "u1")
+    body = {"preconditions": {"uid": "u1"}, "propagationPolicy": "Background"}
+    assert server.requests == [("DELETE", f"{INSTANCES}/k-1", body)]
+
+
+async def test_deleting_may_be_forbidden(api: Api, server: FakeApiServer) -> None:
+    server.answers["DELETE", f"{INSTANCES}/k-1"] = [failure(403, "Forbidden")]
+    with pytest.raises(ApiStatusError):
+        await api.delete_instance("k-1", "u1")
+
+
+async def test_the_users_netrc_is_left_alone(
+    api: Api, server: FakeApiServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """aiohttp refuses a request that has a token and a netrc entry."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password secret\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    server.answers["GET", INSTANCES] = [listing(7)]
+    await api.list_instances("")
+    assert server.headers[0]["Authorization"] == "Bearer t0ken"
+
+
+async def test_a_proxy_from_the_environment(
+    server: FakeApiServer, write_kubeconfig: Callable[..., ClusterKey], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{server.port}")
+    monkeypatch.setenv("no_proxy", "")
+    server.answers["GET", INSTANCES] = [listing(7)]
+    api = await Api.open(write_kubeconfig(1))  # nobody is there; the proxy answers
+    assert await api.list_instances("") == listing(7)[1]
+    await api.close()

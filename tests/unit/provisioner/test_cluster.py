@@ -1,0 +1,99 @@
+"""What a process has open in a namespace: the Lease first, and closed again when nothing is left."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from kubernel_provisioner import cluster as cluster_module
+from kubernel_provisioner.cluster import Cluster, shared_cluster
+from kubernel_provisioner.errors import CRDMissingError, NamespaceMissingError
+from kubernel_provisioner.login import ClusterKey
+
+from .conftest import INSTANCES, LEASES, FakeApiServer, failure, instance, listing
+from .test_posting import HereAndNow
+
+LEASE = f"{LEASES}/kubernel-server-s"
+
+
+@pytest.fixture
+def usual(server: FakeApiServer) -> None:
+    server.answers["POST", LEASES] = [(201, {})]
+    server.answers["GET", INSTANCES] = [listing(1)]
+    server.answers["DELETE", LEASE] = [(200, {})]
+
+
+async def end_watch(server: FakeApiServer) -> None:
+    (await server.watches.get()).end()
+
+
+@pytest.mark.usefixtures("usual")
+async def test_the_lease_comes_first(server: FakeApiServer, key: ClusterKey) -> None:
+    cluster = await Cluster.open(key, "s")
+    assert server.calls() == [("POST", LEASES), ("GET", INSTANCES)]
+    assert server.requests[0][2]["metadata"]["name"] == "kubernel-server-s"
+    await end_watch(server)
+    await cluster.close()
+    assert server.calls()[2:] == [("DELETE", LEASE)]
+
+
+@pytest.mark.usefixtures("usual")
+async def test_the_lease_stays_while_kernels_live(server: FakeApiServer, key: ClusterKey) -> None:
+    server.answers["GET", INSTANCES] = [listing(9, instance())]
+    cluster = await Cluster.open(key, "s")
+    await end_watch(server)
+    await cluster.close()
+    assert ("DELETE", LEASE) not in server.calls()
+
+
+@pytest.mark.usefixtures("usual")
+async def test_it_is_opened_once(server: FakeApiServer, key: ClusterKey) -> None:
+    background = HereAndNow()
+    one, other = await asyncio.gather(shared_cluster(key, background), shared_cluster(key, background))
+    assert one is other
+    assert server.calls() == [("POST", LEASES), ("GET", INSTANCES)]
+    await end_watch(server)
+    await one.close()
+
+
+@pytest.mark.parametrize(
+    ("what", "answer", "error"),
+    [
+        pytest.param(
+            ("POST", LEASES),
+            failure(404, "NotFound", kind="namespaces", name="jhub"),
+            NamespaceMissingError,
+            id="namespace",
+        ),
+        pytest.param(("GET", INSTANCES), failure(404, "NotFound"), CRDMissingError, id="CRD"),
+    ],
+)
+@pytest.mark.usefixtures("usual")
+async def test_what_is_missing_is_named_and_the_next_one_tries_again(
+    server: FakeApiServer,
+    key: ClusterKey,
+    what: tuple[str, str],
+    answer: tuple[int, dict[str, object]],
+    error: type[Exception],
+) -> None:
+    background, usual = HereAndNow(), server.answers[what]
+    server.answers[what] = [answer]
+    with pytest.raises(error):
+        await shared_cluster(key, background)
+    server.answers[what] = usual
+    cluster = await shared_cluster(key, background)
+    await end_watch(server)
+    await cluster.close()
+
+
+@pytest.mark.usefixtures("usual")
+async def test_a_namespace_without_kernels_is_left_alone(
+    server: FakeApiServer, key: ClusterKey, monkeypatch: pytest.MonkeyPatch, write_kubeconfig: Callable[..., ClusterKey]
+) -> None:
+    monkeypatch.setattr(cluster_module, "RETIRE_SECONDS", 0.0)
+    background = HereAndNow()
+    await shared_cluster(key, background)
+    await end_watch(server)
+    while ("DELETE", LEASE) not in server.calls():  # noqa: ASYNC110 - it comes by itself
+        await asyncio.sleep(0.001)
+    assert key not in background.shared

@@ -1,0 +1,139 @@
+"""Local ports through an API server that echoes what it gets."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import WSMsgType, web
+
+from kubernel_provisioner.api import Api
+from kubernel_provisioner.port_forward import PortForward
+
+from .conftest import NAMESPACE, FakeApiServer
+
+PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
+
+
+class EchoingPods(FakeApiServer):
+    """Every pod echoes on every port, but for port 18883, where nobody listens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.opened: list[tuple[str, str]] = []
+        self.sockets: list[web.WebSocketResponse] = []
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        self.headers.append(dict(request.headers))
+        self.opened.append((request.path, request.query["ports"]))
+        if "forbidden" in request.path:
+            return web.json_response({"message": "no"}, status=403)
+        socket = web.WebSocketResponse(protocols=["v4.channel.k8s.io"])
+        await socket.prepare(request)
+        self.sockets.append(socket)
+        port = int(request.query["ports"]).to_bytes(2, "little")
+        await socket.send_bytes(b"\0" + port)
+        await socket.send_bytes(b"\1" + port)
+        if request.query["ports"] == "18883":
+            await socket.send_bytes(b"\1connection refused")
+        async for message in socket:
+            if message.type == WSMsgType.BINARY:
+                await socket.send_bytes(message.data)
+        return socket
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[EchoingPods]:
+    fake = EchoingPods()
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", fake.handle)
+    runner = web.AppRunner(app, shutdown_timeout=0.01)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    fake.port = runner.addresses[0][1]
+    yield fake
+    await runner.cleanup()
+
+
+@pytest.fixture
+def pods() -> list[str]:
+    """The name of the pod as it is now."""
+    return ["k-1-1"]
+
+
+@pytest.fixture
+async def forward(api: Api, pods: list[str]) -> AsyncIterator[PortForward]:
+    forward = await PortForward.open(api, lambda: pods[0])
+    yield forward
+    await forward.close()
+
+
+async def ask(forward: PortForward, name: str, data: bytes) -> bytes:
+    """What comes back from a port."""
+    reader, writer = await asyncio.open_connection(forward.host, forward.ports[name])
+    try:
+        writer.write(data)
+        async with asyncio.timeout(10):
+            return await reader.readexactly(len(data))
+    finally:
+        writer.close()
+
+
+async def test_a_round_trip(forward: PortForward, server: EchoingPods) -> None:
+    assert await ask(forward, "shell", b"hello") == b"hello"
+    assert await ask(forward, "supervisor", b"x") == b"x"
+    assert server.opened == [(f"{PODS}/k-1-1/portforward", "18881"), (f"{PODS}/k-1-1/portforward", "18886")]
+    assert (server.headers[0]["Authorization"], server.headers[0]["Accept"]) == ("Bearer t0ken", "*/*")
+
+
+async def test_much_data(forward: PortForward) -> None:
+    data = bytes(range(256)) * 8192
+    assert await ask(forward, "iopub", data) == data
+
+
+async def test_a_replaced_pod_is_met_by_the_next_connection(
+    forward: PortForward, server: EchoingPods, pods: list[str]
+) -> None:
+    await ask(forward, "hb", b"1")
+    pods[0] = "k-1-2"
+    await ask(forward, "hb", b"2")
+    assert [path for path, _ in server.opened] == [f"{PODS}/k-1-1/portforward", f"{PODS}/k-1-2/portforward"]
+
+
+async def test_a_dropped_connection_is_noticed_and_the_next_one_works(
+    forward: PortForward, server: EchoingPods
+) -> None:
+    reader, writer = await asyncio.open_connection(forward.host, forward.ports["shell"])
+    writer.write(b"1")
+    assert await reader.readexactly(1) == b"1"
+    await server.sockets[0].close()
+    assert await reader.read() == b""
+    writer.close()
+    assert await ask(forward, "shell", b"2") == b"2"
+
+
+@pytest.mark.parametrize(
+    ("pod", "name", "error"),
+    [
+        pytest.param("k-1-1", "stdin", "connection refused", id="nobody listens in the pod"),
+        pytest.param(
+            "forbidden", "shell", "403 : port-forward to pod forbidden: Invalid response status", id="no right"
+        ),
+    ],
+)
+async def test_what_went_wrong_is_kept(forward: PortForward, pods: list[str], pod: str, name: str, error: str) -> None:
+    pods[0] = pod
+    with pytest.raises(asyncio.IncompleteReadError):
+        await ask(forward, name, b"hello")
+    assert forward.last_error == error
+
+
+async def test_local_ports_are_taken_again_where_they_are_free(api: Api, pods: list[str]) -> None:
+    first = await PortForward.open(api, lambda: pods[0])
+    ports = dict(first.ports)
+    busy = await PortForward.open(api, lambda: pods[0], wanted=ports)
+    assert set(busy.ports.values()).isdisjoint(ports.values())
+    await first.close()
+    again = await PortForward.open(api, lambda: pods[0], wanted=ports)
+    assert again.ports == ports
+    await again.close()
+    await busy.close()
