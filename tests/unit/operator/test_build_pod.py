@@ -14,6 +14,7 @@ URL = "http://10.96.1.1:8443/v1/callback"
 SECRET_ENV = [
     ("KUBERNEL_KEY", "key"),
     ("KUBERNEL_TOKEN", "token"),
+    ("KUBERNEL_BOOTSTRAP", "bootstrap.sh"),
     ("KUBERNEL_SUPERVISOR", "supervisor.py"),
 ]
 RICH = cr(
