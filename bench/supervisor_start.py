@@ -21,7 +21,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from kubernel_supervisor.bootstrap import bootstrap_args, supervisor_source
+from kubernel_supervisor.bootstrap import BOOTSTRAP, bootstrap_args, supervisor_source
 
 #: Not its output: that passes through the supervisor, which takes it up only when the kernel runs.
 KERNEL = ["sh", "-c", "echo started > $FIFO"]
@@ -61,6 +61,7 @@ def environment(folder: str, python: str) -> dict[str, str]:
         "FIFO": f"{folder}/fifo",
         "KUBERNEL_KEY": "0" * 64,
         "KUBERNEL_TOKEN": "0" * 64,
+        "KUBERNEL_BOOTSTRAP": BOOTSTRAP,
         "KUBERNEL_SUPERVISOR": supervisor_source(),
         "KUBERNEL_CONFIG": json.dumps(config),
     }

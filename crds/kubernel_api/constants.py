@@ -37,6 +37,7 @@ SECRET_CURVE_PUBLICKEY: Final = "curve_publickey"
 SECRET_CURVE_SECRETKEY: Final = "curve_secretkey"
 SECRET_TOKEN: Final = "token"
 SECRET_SUPERVISOR: Final = "supervisor.py"
+SECRET_BOOTSTRAP: Final = "bootstrap.sh"
 
 # The five ports of every kernel, in its own network namespace, and the supervisor's. Below 32768, where Linux takes
 # its ephemeral ports from: a kernel that restarts would otherwise find one held by user code (EADDRINUSE).

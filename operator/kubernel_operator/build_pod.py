@@ -13,6 +13,7 @@ from kubernel_api.constants import (
     DEFAULT_ARGV,
     PORTS,
     RESTART_GRACE_SECONDS,
+    SECRET_BOOTSTRAP,
     SECRET_CURVE_PUBLICKEY,
     SECRET_CURVE_SECRETKEY,
     SECRET_KEY,
@@ -128,6 +129,7 @@ def _own_env(cr: dict[str, Any], pod: str, callback_url: str | None) -> list[dic
     from_secret = {
         "KUBERNEL_KEY": SECRET_KEY,
         "KUBERNEL_TOKEN": SECRET_TOKEN,
+        "KUBERNEL_BOOTSTRAP": SECRET_BOOTSTRAP,
         "KUBERNEL_SUPERVISOR": SECRET_SUPERVISOR,
     }
     if (spec.get("connection") or {}).get("encryption") == "Curve":

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kubernel_api.constants import (
+    SECRET_BOOTSTRAP,
     SECRET_CURVE_PUBLICKEY,
     SECRET_CURVE_SECRETKEY,
     SECRET_KEY,
@@ -14,6 +15,7 @@ from kubernel_api.constants import (
     SECRET_TYPE,
 )
 from kubernel_api.names import secret_name
+from kubernel_supervisor.bootstrap import BOOTSTRAP
 
 from .build_metadata import child_metadata
 
@@ -46,7 +48,7 @@ def build_secret(cr: dict[str, Any], keys: ConnectionKeys, *, token: str, superv
         token: of the pod's callbacks.
         supervisor: source of the supervisor; a kernel keeps the version it started with.
     """
-    data = {SECRET_KEY: keys.key, SECRET_TOKEN: token, SECRET_SUPERVISOR: supervisor}
+    data = {SECRET_KEY: keys.key, SECRET_TOKEN: token, SECRET_BOOTSTRAP: BOOTSTRAP, SECRET_SUPERVISOR: supervisor}
     if keys.curve:
         data |= {SECRET_CURVE_PUBLICKEY: keys.curve[0], SECRET_CURVE_SECRETKEY: keys.curve[1]}
     metadata = child_metadata(cr, secret_name(cr["metadata"]["name"], cr["metadata"]["uid"]))

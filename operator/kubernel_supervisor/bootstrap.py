@@ -1,4 +1,7 @@
-"""How the supervisor gets into a container that knows nothing of it: a line of shell, and the supervisor's text."""
+"""How the supervisor gets into a container that knows nothing of it: a shell script, and the supervisor's text.
+
+Both travel in the Secret and reach the container as environment variables, so a pod's spec stays readable.
+"""
 
 from __future__ import annotations
 
@@ -17,43 +20,56 @@ STAGE_MARK = "# ==== second stage ====\n"
 # 8.31) undoes that; where there is none (busybox), a kernel is interruptible if it sets its own handler, as R does.
 # setsid keeps the kernel out of PID 1's group, where an interrupt would reach nobody. A trap ends ``wait`` early, so
 # the shell waits again after one; 127 then means that the first wait had the code.
-_PLAIN = r"""
-[ $# -gt 0 ] || {
-echo "kubernel: no Python in this image, so no kernelspec is looked up: set spec.kernel.argv" >&2; exit 127; };
-echo "kubernel: no Python in this image: no callbacks, signals, restarts in place or idle timeout" >&2;
-f=${KUBERNEL_CONFIG#*\"connectionFile\":}; f=${f#*\"}; f=${f%%\"*};
-port() { p=${KUBERNEL_CONFIG#*\"$1\":}; p=${p%%[,\}]*}; printf '"%s_port": %d, ' $1 $p; };
+#: POSIX sh: starts the supervisor, or without Python the kernel itself. The value of KUBERNEL_BOOTSTRAP.
+BOOTSTRAP = r"""
+s='import os; exec(os.environ.pop("KUBERNEL_SUPERVISOR"))'
+command -v python3 >/dev/null 2>&1 && exec python3 -I -S -c "$s" "$@"
+python -c 'import sys; sys.exit(sys.version_info < (3, 6))' >/dev/null 2>&1 && exec python -I -S -c "$s" "$@"
+
+if [ $# = 0 ]; then
+  echo "kubernel: no Python in this image, so no kernelspec is looked up: set spec.kernel.argv" >&2
+  exit 127
+fi
+echo "kubernel: no Python in this image: no callbacks, signals, restarts in place or idle timeout" >&2
+
+f=${KUBERNEL_CONFIG#*\"connectionFile\":}; f=${f#*\"}; f=${f%%\"*}
+port() { p=${KUBERNEL_CONFIG#*\"$1\":}; p=${p%%[,\}]*}; printf '"%s_port": %d, ' $1 $p; }
 ( umask 077; mkdir -p "${f%/*}"; {
-printf '{"transport": "tcp", "ip": "0.0.0.0", ';
-port shell; port iopub; port stdin; port control; port hb;
-[ -z "$KUBERNEL_CURVE_PUBLICKEY" ] || printf '"curve_publickey": "%s", "curve_secretkey": "%s", '
- "$KUBERNEL_CURVE_PUBLICKEY" "$KUBERNEL_CURVE_SECRETKEY";
-printf '"signature_scheme": "hmac-sha256", "key": "%s"}\n' "$KUBERNEL_KEY"; } > "$f" ) || exit 1;
-unset KUBERNEL_CONFIG KUBERNEL_KEY KUBERNEL_TOKEN KUBERNEL_SUPERVISOR
- KUBERNEL_CURVE_PUBLICKEY KUBERNEL_CURVE_SECRETKEY JPY_PARENT_PID;
-n=$#; while [ $n -gt 0 ]; do a=$1; shift; n=$((n-1));
-while :; do case $a in *"{connection_file}"*)
-a=${a%%"{connection_file}"*}$f${a#*"{connection_file}"};; *) break;; esac; done;
-set -- "$@" "$a"; done;
-r=; command -v setsid >/dev/null 2>&1 && r=setsid;
-env --default-signal true 2>/dev/null && r="env --default-signal $r";
-pass() { again=1; [ "$!" ] || exit 143; kill -$1 -$! 2>/dev/null || kill -$1 $!; };
-trap 'pass TERM' TERM; trap 'pass INT' INT; $r "$@" &
-c=; again=1; while [ "$again" ]; do again=; wait $!; s=$?; [ $s = 127 ] && [ "$c" ] || c=$s; done; exit $c
+  printf '{"transport": "tcp", "ip": "0.0.0.0", '
+  port shell; port iopub; port stdin; port control; port hb
+  [ -z "$KUBERNEL_CURVE_PUBLICKEY" ] || printf '"curve_publickey": "%s", "curve_secretkey": "%s", ' \
+    "$KUBERNEL_CURVE_PUBLICKEY" "$KUBERNEL_CURVE_SECRETKEY"
+  printf '"signature_scheme": "hmac-sha256", "key": "%s"}\n' "$KUBERNEL_KEY"
+} > "$f" ) || exit 1
+unset KUBERNEL_CONFIG KUBERNEL_KEY KUBERNEL_TOKEN KUBERNEL_BOOTSTRAP KUBERNEL_SUPERVISOR \
+  KUBERNEL_CURVE_PUBLICKEY KUBERNEL_CURVE_SECRETKEY JPY_PARENT_PID
+
+n=$#
+while [ $n -gt 0 ]; do
+  a=$1; shift; n=$((n-1))
+  while :; do
+    case $a in
+      *"{connection_file}"*) a=${a%%"{connection_file}"*}$f${a#*"{connection_file}"} ;;
+      *) break ;;
+    esac
+  done
+  set -- "$@" "$a"
+done
+
+r=
+command -v setsid >/dev/null 2>&1 && r=setsid
+env --default-signal true 2>/dev/null && r="env --default-signal $r"
+pass() { again=1; [ "$!" ] || exit 143; kill -$1 -$! 2>/dev/null || kill -$1 $!; }
+trap 'pass TERM' TERM
+trap 'pass INT' INT
+$r "$@" &
+c=; again=1
+while [ "$again" ]; do
+  again=; wait $!; s=$?
+  [ $s = 127 ] && [ "$c" ] || c=$s
+done
+exit $c
 """
-_WITH_PYTHON = r"""
-s='import os; exec(os.environ.pop("KUBERNEL_SUPERVISOR"))';
-command -v python3 >/dev/null 2>&1 && exec python3 -I -S -c "$s" "$@";
-python -c 'import sys; sys.exit(sys.version_info < (3, 6))' >/dev/null 2>&1 && exec python -I -S -c "$s" "$@";
-"""
-
-
-def _one_line(script: str) -> str:
-    return " ".join(line.strip() for line in script.strip().splitlines())
-
-
-#: The text for ``sh -c``: starts the supervisor, or without Python the kernel itself.
-BOOTSTRAP = _one_line(_WITH_PYTHON) + " " + _one_line(_PLAIN)
 
 
 def bootstrap_args(argv: list[str]) -> list[str]:
@@ -62,7 +78,7 @@ def bootstrap_args(argv: list[str]) -> list[str]:
     Args:
         argv: the kernel's command with ``{connection_file}`` in it; empty: the kernelspec that KUBERNEL_CONFIG names.
     """
-    return ["sh", "-c", BOOTSTRAP, "kubernel", *argv]
+    return ["sh", "-c", 'eval "$KUBERNEL_BOOTSTRAP"', "kubernel", *argv]
 
 
 @cache
