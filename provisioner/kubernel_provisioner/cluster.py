@@ -30,6 +30,7 @@ class Cluster:
         server: this process, in labels.
         lease: name of the Lease; it exists before any KernelInstance does.
         direct: whether the cluster's own addresses were seen to answer; None while that is not known.
+        given_out: uids of KernelInstances that another process may take over.
     """
 
     def __init__(self, api: Api, server: str) -> None:
@@ -38,6 +39,7 @@ class Cluster:
         self.lease = lease_name(server)
         self.view = View()
         self.direct: bool | None = None
+        self.given_out: set[str] = set()
         self.last_used = time.monotonic()
         self._tasks: list[asyncio.Task[Any]] = []
 
@@ -79,12 +81,18 @@ class Cluster:
         return len(self.view) == 0 and time.monotonic() - self.last_used > RETIRE_SECONDS
 
     async def close(self) -> None:
-        """Ends the watch and the renewals; deletes the Lease unless kernels still live under it."""
+        """Ends the watch and the renewals, and deletes the kernels that nobody has shut down, then the Lease.
+
+        A local kernel would end with its process, too. Only those that were given out live on, until the Lease ends.
+        """
         for task in self._tasks:
             if task is not asyncio.current_task():
                 task.cancel()
+        living = self.view.living()
+        left = [seen for seen in living if seen.uid not in self.given_out]
         try:
-            if len(self.view) == 0:
+            await asyncio.gather(*(self.api.delete_instance(seen.name, seen.uid) for seen in left))
+            if left == living:
                 await self.api.delete_lease(self.lease)
         finally:
             await self.api.close()

@@ -187,12 +187,15 @@ class KubernetesProvisioner(ProvisionerOptions):
         return None
 
     async def get_provisioner_info(self) -> dict[str, Any]:
-        """What another process needs to take over the kernel; can be written as JSON, and holds its key."""
+        """What another process needs to take over the kernel; can be written as JSON, and holds its key.
+
+        A kernel whose information was asked for is not deleted when this process ends, but when its Lease ends.
+        """
         info = await super().get_provisioner_info()
         connection = dict(info["connection_info"])
         if isinstance(connection.get("key"), bytes):
             connection["key"] = connection["key"].decode()
-        held = self._kernel.held
+        held = self._kernel.give_out()
         instance = dataclasses.asdict(dataclasses.replace(held, info={})) if held else None
         return {**info, "connection_info": connection, "namespace": self._kernel.namespace, "instance": instance}
 

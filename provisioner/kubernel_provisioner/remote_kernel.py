@@ -104,6 +104,12 @@ class RemoteKernel:
         """How it ended, in one line."""
         return describe_end(self.seen.status, gone=self.seen.gone) if self.seen else "its KernelInstance was deleted"
 
+    def give_out(self) -> Held | None:
+        """What another process needs to take the kernel over; from now on it outlives this process."""
+        if self._cluster is not None and self.held is not None:
+            self._cluster.given_out.add(self.held.uid)
+        return self.held
+
     # Starting.
 
     def new_ticket(self) -> int:

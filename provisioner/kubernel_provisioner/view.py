@@ -24,6 +24,11 @@ class Seen:
     gone: bool = False
 
     @property
+    def name(self) -> str:
+        """Its name."""
+        return str(self.instance["metadata"]["name"])
+
+    @property
     def uid(self) -> str:
         """Tells an object from a later one of the same name."""
         return str(self.instance["metadata"]["uid"])
@@ -61,8 +66,12 @@ class View:
         """The last known entry; from any thread, without waiting."""
         return self._seen.get(name)
 
+    def living(self) -> list[Seen]:
+        """All that were not deleted."""
+        return [seen for seen in self._seen.values() if not seen.gone]
+
     def __len__(self) -> int:
-        return sum(not seen.gone for seen in self._seen.values())
+        return len(self.living())
 
     def offer(self, instance: dict[str, Any]) -> None:
         """Takes what the API server answered to a write, unless the watch already knows something newer."""

@@ -38,12 +38,25 @@ async def test_the_lease_comes_first(server: FakeApiServer, key: ClusterKey) -> 
 
 
 @pytest.mark.usefixtures("usual")
-async def test_the_lease_stays_while_kernels_live(server: FakeApiServer, key: ClusterKey) -> None:
+async def test_what_nobody_has_shut_down_ends_with_the_process(server: FakeApiServer, key: ClusterKey) -> None:
     server.answers["GET", INSTANCES] = [listing(9, instance())]
+    server.answers["DELETE", f"{INSTANCES}/k-1"] = [(200, {})]
     cluster = await Cluster.open(key, "s")
     await end_watch(server)
     await cluster.close()
-    assert ("DELETE", LEASE) not in server.calls()
+    assert server.calls()[2:] == [("DELETE", f"{INSTANCES}/k-1"), ("DELETE", LEASE)]
+    assert server.requests[2][2]["preconditions"] == {"uid": "u1"}
+
+
+@pytest.mark.usefixtures("usual")
+async def test_what_was_given_out_lives_on_and_so_does_the_lease(server: FakeApiServer, key: ClusterKey) -> None:
+    server.answers["GET", INSTANCES] = [listing(9, instance(), instance("k-2", uid="u2"))]
+    server.answers["DELETE", f"{INSTANCES}/k-2"] = [(200, {})]
+    cluster = await Cluster.open(key, "s")
+    cluster.given_out.add("u1")
+    await end_watch(server)
+    await cluster.close()
+    assert server.calls()[2:] == [("DELETE", f"{INSTANCES}/k-2")]
 
 
 @pytest.mark.usefixtures("usual")
