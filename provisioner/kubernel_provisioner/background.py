@@ -66,10 +66,11 @@ _lock = threading.Lock()
 
 def background() -> Background:
     """The background thread of this process, started when there is none yet."""
-    with _lock:
-        if os.getpid() not in _by_process:
-            _by_process[os.getpid()] = Background()
-        return _by_process[os.getpid()]
+    mine = _by_process.get(os.getpid())
+    if mine is None:
+        with _lock:
+            mine = _by_process.setdefault(os.getpid(), _by_process.get(os.getpid()) or Background())
+    return mine
 
 
 def _after_fork() -> None:

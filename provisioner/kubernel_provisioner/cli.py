@@ -185,3 +185,7 @@ def _key(arguments: argparse.Namespace) -> ClusterKey:
 def _not_a_local_kernel(_: argparse.Namespace) -> int:
     print(NOT_A_LOCAL_KERNEL, file=sys.stderr)
     return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -121,6 +121,8 @@ def _narrate(verdict: Verdict, narrator: Narrator) -> None:
 def _next_look(verdict: Verdict, patience: Patience, narrator: Narrator) -> float:
     """Seconds until there is something to say or to give up, even if nothing changes."""
     if isinstance(verdict, Unseen):
-        due = OPERATOR_WARNING_SECONDS if narrator.seconds < OPERATOR_WARNING_SECONDS else patience.operator
-        return max(0.0, due - narrator.seconds)
+        due = [patience.operator]
+        if narrator.seconds < OPERATOR_WARNING_SECONDS:
+            due.append(OPERATOR_WARNING_SECONDS)
+        return max(0.0, min(due) - narrator.seconds)
     return min(narrator.next_warning, max(0.0, patience.start + DEADLINE_GRACE_SECONDS - narrator.seconds))

@@ -1,9 +1,12 @@
 """How a kernel ended, as ``poll`` and ``wait`` tell it, and as the log says it."""
 
+import asyncio
 import logging
 
 import pytest
+from jupyter_client.ioloop import AsyncIOLoopKernelManager
 from jupyter_client.manager import AsyncKernelManager
+from traitlets.config import Config
 
 from fixtures.kubectl import Kubectl
 
@@ -82,3 +85,22 @@ async def test_pod_deleted_by_hand(manager: AsyncKernelManager, kubectl: Kubectl
     async with connected(manager) as client:
         assert await run(client, "print(1)") == "1\n"
     assert manager.get_connection_info() == before
+
+
+async def test_a_crashed_kernel_comes_back_by_itself() -> None:
+    """As in a notebook server: the restarter polls, and restarts the kernel at the same address."""
+    config = Config({"KernelRestarter": {"time_to_dead": 0.2}})
+    manager = AsyncIOLoopKernelManager(kernel_name="python3", config=config)
+    restarted = asyncio.Event()
+    await manager.start_kernel()
+    manager.add_restart_callback(restarted.set, "restart")
+    before = manager.get_connection_info()
+    try:
+        async with connected(manager) as client, asyncio.timeout(60):
+            client.execute("import os; os._exit(1)")
+            await restarted.wait()
+            await client.wait_for_ready(timeout=60)
+            assert await run(client, "print(1)") == "1\n"
+        assert manager.get_connection_info() == before
+    finally:
+        await manager.shutdown_kernel(now=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from kubernel_provisioner.errors import KernelDeletedError, KernelFailedError, K
 from kubernel_provisioner.narrator import Narrator
 from kubernel_provisioner.verdict import Goal
 from kubernel_provisioner.view import View
-from kubernel_provisioner.waiting import Patience, Subject, until_over, until_ready
+from kubernel_provisioner.waiting import OPERATOR_WARNING_SECONDS, Patience, Subject, until_over, until_ready
 
 SUBJECT = Subject("k-1", "ns", "kubectl")
 PATIENCE = Patience(operator=15, start=300)
@@ -123,3 +124,12 @@ async def test_the_log_says_early_that_there_may_be_no_operator(view: View, capl
     assert [record.getMessage() for record in caplog.records] == [
         "Kernel ns/k-1: no kubernel operator has looked at it yet; is one running?"
     ]
+
+
+@pytest.mark.parametrize("operator", [0.01, 0.02])
+async def test_a_short_patience_is_kept(view: View, operator: float) -> None:
+    """Shorter than the time after which the log says that there may be no operator."""
+    impatient = Narrator(logging.getLogger("test"), str(SUBJECT), time.monotonic)
+    async with asyncio.timeout(OPERATOR_WARNING_SECONDS - 1):
+        with pytest.raises(OperatorNotRunningError):
+            await until_ready(view, SUBJECT, Goal(1), Patience(operator=operator, start=300), impatient)
