@@ -2,6 +2,7 @@
 
 pytest_plugins = (
     "fixtures.cluster",
+    "fixtures.kernel_managers",
     "fixtures.kernelspecs",
     "fixtures.namespaces",
     "fixtures.operator_release",

@@ -47,6 +47,7 @@ class KubernetesProvisioner(ProvisionerOptions):
         self._remote: RemoteKernel | None = None
         self._has_process = False
         self._expects_end = False
+        self._said_that_signals_are_lost = False
 
     @property
     def has_process(self) -> bool:
@@ -151,7 +152,20 @@ class KubernetesProvisioner(ProvisionerOptions):
 
     async def send_signal(self, signum: int) -> None:
         """Sends a signal to the kernel's process group. Never raises: there may be no kernel, or not yet."""
-        await self._do(self._kernel.signal(signum))
+        settled = await self._do(self._kernel.signal(signum))
+        # Every shutdown and restart begins with a SIGINT that nobody asked for.
+        if not settled and not self._kernel.is_supervised and not getattr(self.parent, "shutting_down", False):
+            self._say_once_that_signals_are_lost()
+
+    def _say_once_that_signals_are_lost(self) -> None:
+        if self._said_that_signals_are_lost:
+            return
+        self._said_that_signals_are_lost = True
+        self.log.warning(
+            "Kernel %s cannot be interrupted or sent signals: its image has no Python for the supervisor. "
+            "Restart the kernel to end a cell, or add python3 to the image.",
+            self.kernel_id,
+        )
 
     async def terminate(self, restart: bool = False) -> None:  # noqa: ARG002
         """SIGTERM. ``restart`` is always False here, whatever follows."""

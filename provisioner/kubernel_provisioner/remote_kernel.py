@@ -32,6 +32,8 @@ from .view import Seen
 # Seconds that a shutdown waits for the API server to take the deletion; the pod's own end is not waited for.
 DELETE_PATIENCE_SECONDS = 10.0
 SIGNAL_SECONDS = 2.0
+# A kernel that takes no signals is ended by the cleanup or the restart that follows; without either, after so long.
+DOOM_SECONDS = 10.0
 
 
 class RemoteKernel:
@@ -55,6 +57,7 @@ class RemoteKernel:
         self._route: Route | None = None
         self._starting = False
         self._last_code = 0
+        self._doomed: tuple[Held, int] | None = None
         self.held: Held | None = None
 
     def in_this_process(self, background: Background) -> RemoteKernel:
@@ -89,10 +92,14 @@ class RemoteKernel:
             return None
         if held is None:
             return self._last_code
-        if seen is None:
-            return None
-        current = is_current(seen.status, held.generation)
-        return exit_code(seen.status, wanted=held.restart, current=current, gone=seen.gone)
+        code = None
+        if seen is not None:
+            current = is_current(seen.status, held.generation)
+            code = exit_code(seen.status, wanted=held.restart, current=current, gone=seen.gone)
+        return self._doom_of(held) if code is None else code
+
+    def _doom_of(self, held: Held) -> int | None:
+        return self._doomed[1] if self._doomed is not None and self._doomed[0] is held else None
 
     @property
     def is_supervised(self) -> bool:
@@ -254,14 +261,32 @@ class RemoteKernel:
         return True
 
     async def terminate(self) -> None:
-        """SIGTERM; while it starts there is nobody to tell yet, so it is deleted."""
-        if not await self.signal(signal.SIGTERM) and self._starting:
-            await self.delete()
+        """SIGTERM, or the end of the pod where nobody takes signals."""
+        if not await self.signal(signal.SIGTERM):
+            await self._doom(-signal.SIGTERM)
 
     async def kill(self) -> None:
-        """Ends the kernel: SIGKILL through its supervisor, else by deleting its KernelInstance."""
+        """SIGKILL, or the end of the pod where nobody takes signals."""
         if not await self.signal(signal.SIGKILL):
+            await self._doom(KILLED)
+
+    async def _doom(self, code: int) -> None:
+        """Ends a kernel that cannot be sent a signal: with its KernelInstance, or by a restart, which replaces its pod.
+
+        Which of them follows nobody says; to delete it here would cost a restart its address. One that starts is
+        deleted at once.
+        """
+        held = self.held
+        if self._starting:
             await self.delete()
+        elif held is not None and self._doom_of(held) is None:
+            self._doomed = held, int(code)
+            self.background.loop.call_later(DOOM_SECONDS, self._end_doomed, held)
+
+    def _end_doomed(self, held: Held) -> None:
+        if self.held is held and not self._starting:
+            self._deletions += 1
+            self.discard()
 
     async def wait(self) -> int:
         """The exit code, once the kernel has ended."""
@@ -287,6 +312,7 @@ class RemoteKernel:
         if held is None:
             return None
         code = exit_code(self.seen.status, wanted=held.restart, current=True) if self.seen else None
+        code = self._doom_of(held) if code is None else code
         self._last_code, self.held = (KILLED if code is None else code), None
         self._drop_route()
         return self._poster.delete(held.name, held.uid)
