@@ -26,6 +26,8 @@ from kubernel_operator.plan import (
 )
 from kubernel_operator.report import token
 from kubernel_operator.situation import Situation, Stage, situation
+from kubernel_supervisor.bootstrap import BOOTSTRAP
+from kubernel_supervisor.bootstrap import BOOTSTRAP
 
 URL = "http://10.96.1.1:8443/v1/callback"
 CONTEXT = Context(SETTINGS, b"operator key", "print()", URL, lambda curve: ConnectionKeys("k" * 64, curve=None))
@@ -68,6 +70,8 @@ def test_first_start() -> None:
     assert secret.body["stringData"] == {
         "key": "k" * 64,
         "token": token(b"operator key", "ns/k1-0123abcd45"),
+        "bootstrap.sh": BOOTSTRAP,
+        "supervisor.py": "print()",
         "supervisor.py": "print()",
     }
     assert service == Create("service", build_service(instance), "keeps the kernel's address")
