@@ -72,7 +72,6 @@ def test_first_start() -> None:
         "token": token(b"operator key", "ns/k1-0123abcd45"),
         "bootstrap.sh": BOOTSTRAP,
         "supervisor.py": "print()",
-        "supervisor.py": "print()",
     }
     assert service == Create("service", build_service(instance), "keeps the kernel's address")
     assert first == Create("pod", new_pod(instance, 1), "first start")
