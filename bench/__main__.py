@@ -54,7 +54,7 @@ def install_kernelspecs(prefix: Path, namespace: str, image: str) -> None:
 
 async def measure(rounds: int, namespace: str, image: str, audit_log: Path | None) -> str:
     """All rounds; the report."""
-    cluster = await Cluster.connect()
+    cluster = await Cluster.connect(os.environ["KUBECONFIG"])
     contenders: dict[str, Callable[[], Contender]] = {
         BARE: lambda: BarePod(cluster, namespace, image, service=False),
         OURS_NONE: lambda: JupyterKernel("bench-none"),

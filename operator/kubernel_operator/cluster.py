@@ -37,13 +37,13 @@ class Cluster:
         self._api = api_client
 
     @classmethod
-    async def connect(cls) -> Cluster:
-        """With the pod's own ServiceAccount, else the kubeconfig in use."""
+    async def connect(cls, kubeconfig: str | None = None) -> Cluster:
+        """With the pod's own ServiceAccount, else with ``kubeconfig`` or the one in use."""
         configuration = client.Configuration()
         try:
             config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         except config.ConfigException:
-            await _load_kubeconfig(configuration)
+            await _load_kubeconfig(configuration, kubeconfig)
         # No limit: a burst of starts would queue behind the default of 100 and behind itself.
         configuration.connection_pool_maxsize = 0
         return cls(client.ApiClient(configuration))
@@ -118,9 +118,9 @@ class Cluster:
             query["continue"] = metadata["continue"]
 
 
-async def _load_kubeconfig(configuration: Any) -> None:
+async def _load_kubeconfig(configuration: Any, path: str | None) -> None:
     try:
-        await config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        await config.load_kube_config(path, client_configuration=configuration)  # type: ignore[no-untyped-call]
     except (config.ConfigException, OSError) as error:
         raise SettingsError(
             f"not in a cluster, and no usable kubeconfig ({error}); set KUBECONFIG or run `kubectl config view`"
