@@ -85,13 +85,21 @@ def _waiting(image: str, reason: str, message: str) -> tuple[Reason, str]:
             return Reason.IMAGE_PULL_FAILED, f"The image {image} cannot be pulled ({reason}): {message}"
         case "InvalidImageName":
             return Reason.INVALID_IMAGE_NAME, f"The image name {image} is not valid: {message}; correct spec.image"
-        case "CreateContainerConfigError" if "secret" in message and "not found" in message:
-            # The pod and its Secret are created at the same time; the kubelet asks again.
+        case "CreateContainerConfigError" | "CreateContainerError" if _is_passing(message):
             return Reason.CONTAINER_CREATING, f"The container is being created: {message}"
         case "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" | "CrashLoopBackOff":
             return Reason.CONFIG_ERROR, f"The container cannot be created ({reason}): {message}"
         case _:
             return Reason.CONTAINER_CREATING, f"The container is being created. {message}".strip()
+
+
+def _is_passing(message: str) -> bool:
+    """Whether the kubelet's next try may well succeed.
+
+    The pod and its Secret are created at the same time, and a busy node is late to see it or to answer at all.
+    """
+    busy = ("failed to sync", "context deadline exceeded", "failed to reserve container name")
+    return ("secret" in message and "not found" in message) or any(words in message for words in busy)
 
 
 def _condition(pod: dict[str, Any], type_: str) -> dict[str, Any] | None:

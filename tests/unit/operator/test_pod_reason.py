@@ -140,6 +140,18 @@ CREATING = "The container is being created."
             id="Secret and pod are created together",
         ),
         pytest.param(
+            waiting("CreateContainerConfigError", "failed to sync secret cache: timed out waiting for the condition"),
+            Reason.CONTAINER_CREATING,
+            "The container is being created: failed to sync secret cache: timed out waiting for the condition",
+            id="busy kubelet has not seen the Secret",
+        ),
+        pytest.param(
+            waiting("CreateContainerError", "context deadline exceeded"),
+            Reason.CONTAINER_CREATING,
+            "The container is being created: context deadline exceeded",
+            id="busy container runtime",
+        ),
+        pytest.param(
             waiting("CreateContainerConfigError", "container has runAsNonRoot and image will run as root"),
             Reason.CONFIG_ERROR,
             "The container cannot be created (CreateContainerConfigError): "
