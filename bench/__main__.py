@@ -64,17 +64,26 @@ async def measure(rounds: int, namespace: str, image: str, audit_log: Path | Non
     }
     results: dict[str, dict[str, list[float]]] = defaultdict(lambda: {name: [] for name in contenders})
     names: dict[str, str] = {}
-    for turn in range(rounds + 1):
-        for name in random.sample(list(contenders), len(contenders)):
-            await asyncio.sleep(random.uniform(0.5, 1.5))
-            kernel = contenders[name]()
-            for what, value in (await life(kernel)).items():
-                if turn:  # the first round warms caches and imports
-                    results[what][name].append(value)
-            if isinstance(kernel, JupyterKernel):
-                names[name] = kernel.name
-        print(f"round {turn} of {rounds}", file=sys.stderr, flush=True)
-    await cluster.close()
+    try:
+        for turn in range(rounds + 1):
+            for name in random.sample(list(contenders), len(contenders)):
+                await asyncio.sleep(random.uniform(0.5, 1.5))
+                kernel = contenders[name]()
+                for what, value in (await life(kernel)).items():
+                    if turn:  # the first round warms caches and imports
+                        results[what][name].append(value)
+                if isinstance(kernel, JupyterKernel):
+                    names[name] = kernel.name
+            print(f"round {turn} of {rounds}", file=sys.stderr, flush=True)
+    finally:
+        await cluster.close()
+    return report(results, audit_log, namespace, names)
+
+
+def report(
+    results: dict[str, dict[str, list[float]]], audit_log: Path | None, namespace: str, names: dict[str, str]
+) -> str:
+    """Tables of all steps, and the API requests of the last kernels."""
     versus_local = {OURS_NONE: LOCAL, OURS_SERVICE: LOCAL}
     tables = [
         table(f"{what}, seconds", rows, BASELINE if what == "start" else versus_local) for what, rows in results.items()

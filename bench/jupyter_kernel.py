@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import time
 
 import kernel_info
@@ -32,7 +33,7 @@ class JupyterKernel:
 
     async def start(self) -> None:
         """Returns when the kernel has answered kernel_info."""
-        await self._km.start_kernel()
+        await self._km.start_kernel(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.client = await kernel_info.answering_client(self._km.get_connection_info())
 
     async def restart(self) -> float:
