@@ -21,6 +21,7 @@ from .launching import Held, LaunchRequest
 from .login import ClusterKey
 from .options import ProvisionerOptions
 from .remote_kernel import RemoteKernel
+from .socket_options import set_defaults
 from .waiting import Patience
 
 T = TypeVar("T")
@@ -85,6 +86,7 @@ class KubernetesProvisioner(ProvisionerOptions):
         Raises:
             KubernelError: two or three lines that say what, why, and the command that shows more.
         """
+        set_defaults(getattr(self.parent, "context", None))
         kernel = self._kernel
         ticket = kernel.new_ticket()
         self._has_process, self._expects_end = True, False

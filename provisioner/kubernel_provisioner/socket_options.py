@@ -1,0 +1,35 @@
+"""Socket options for kernels on other machines.
+
+ZMQ connects again by itself, but leaves it to TCP to give up first: two minutes for an attempt that went to where a pod
+was a moment ago (kube-proxy follows within a second, the attempt is not led anew), and for ever for a connection that
+is only listened to when its node, or a router's memory of it, is gone. Linux forgets an idle connection through a
+Service after a day: without probes an iopub channel would be deaf on Monday.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import zmq
+
+#: Milliseconds, but for keepalive: seconds, and a number of probes. Dead for two minutes is dead.
+OPTIONS: Final[Mapping[int, int]] = {
+    zmq.CONNECT_TIMEOUT: 2_000,
+    zmq.TCP_MAXRT: 120_000,
+    zmq.TCP_KEEPALIVE: 1,
+    zmq.TCP_KEEPALIVE_IDLE: 60,
+    zmq.TCP_KEEPALIVE_INTVL: 15,
+    zmq.TCP_KEEPALIVE_CNT: 4,
+}
+
+
+def set_defaults(context: Any) -> None:
+    """Makes these the defaults of the sockets that ``context`` opens from now on; None is left alone.
+
+    Args:
+        context: ``KernelManager.context``, which all of its clients and jupyter_server's websockets use.
+    """
+    if isinstance(context, zmq.Context):
+        for option, value in OPTIONS.items():
+            context.setsockopt(option, value)
