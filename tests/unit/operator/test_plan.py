@@ -27,7 +27,6 @@ from kubernel_operator.plan import (
 from kubernel_operator.report import token
 from kubernel_operator.situation import Situation, Stage, situation
 from kubernel_supervisor.bootstrap import BOOTSTRAP
-from kubernel_supervisor.bootstrap import BOOTSTRAP
 
 URL = "http://10.96.1.1:8443/v1/callback"
 CONTEXT = Context(SETTINGS, b"operator key", "print()", URL, lambda curve: ConnectionKeys("k" * 64, curve=None))
