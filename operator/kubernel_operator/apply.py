@@ -6,6 +6,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from kubernel_api.control import ControlError, ControlUnreachableError
@@ -146,9 +147,11 @@ class Applier:
             answer = await self._ask(cr, action.ip, {"op": "status"})
             report = from_control_status(answer, self._clock())
         except ControlError:
+            now = self._clock()
+            if action.supervised and before is not None and before.is_probed:
+                memory.reports[pod] = replace(before, time=now)  # asked; the next question has time
             if action.supervised or not await self._network.accepts(action.ip):
                 return
-            now = self._clock()
             report = Report("", -1, action.generation, "running", now, ip=action.ip, supervised=False)
         if memory.reports.get(pod) is before:  # else a callback arrived meanwhile; it knows better
             memory.reports[pod] = after_probe(before, report)

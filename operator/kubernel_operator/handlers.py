@@ -57,6 +57,7 @@ class Watches:
         self._take = take
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="kopf", daemon=True)
+        self._end_run: Callable[[], object] = lambda: None
         self.ready = threading.Event()
 
     def start(self) -> None:
@@ -66,6 +67,7 @@ class Watches:
     def stop(self) -> None:
         """Stops watching; returns when the watches are closed."""
         self._stop.set()
+        self._end_run()
         self._thread.join(timeout=10)
 
     def _run(self) -> None:
@@ -80,6 +82,12 @@ class Watches:
                 self._stop.wait(RESTART_SECONDS)
 
     async def _operator(self) -> None:
+        # An Event of this loop: kopf waits for one of threads in an executor, which would keep a run that has failed
+        # from ending.
+        stop, loop = asyncio.Event(), asyncio.get_running_loop()
+        self._end_run = lambda: loop.is_closed() or loop.call_soon_threadsafe(stop.set)
+        if self._stop.is_set():
+            return
         await kopf.operator(
             registry=registry(self._take),
             settings=kopf_settings(),
@@ -87,6 +95,6 @@ class Watches:
             standalone=True,
             clusterwide=not self._namespaces,
             namespaces=self._namespaces,
-            stop_flag=self._stop,
+            stop_flag=stop,
             ready_flag=self.ready,
         )

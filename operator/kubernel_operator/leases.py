@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
+from .cache import key_of
 from .clock import unix
 from .observed import LeaseState, LeaseView, Memory
 
@@ -12,6 +14,8 @@ DEFAULT_DURATION_SECONDS = 60
 # they can. So the cache is only a reason to ask: a Lease is believed to be expired when the API server itself said so
 # twice, this far apart, and answered all the time between. Servers retry every 3 s.
 EXPIRED_FOR_SECONDS = 20.0
+# A server that was killed leaves its Lease behind. One that comes back creates it anew, so there is no hurry.
+ABANDONED_AFTER_SECONDS = 600.0
 
 
 def lease_view(cr: dict[str, Any], lease: dict[str, Any] | None, memory: Memory, now: float) -> LeaseView:
@@ -37,6 +41,18 @@ def lease_view(cr: dict[str, Any], lease: dict[str, Any] | None, memory: Memory,
     if now >= since + EXPIRED_FOR_SECONDS:
         return LeaseView(LeaseState.UNKNOWN, read_due=True)
     return LeaseView(LeaseState.UNKNOWN, again_at=since + EXPIRED_FOR_SECONDS)
+
+
+def abandoned_leases(
+    leases: Iterable[dict[str, Any]], instances: Iterable[dict[str, Any]], now: float
+) -> list[dict[str, Any]]:
+    """Leases of ours that ran out long ago and that no KernelInstance names."""
+    named = {(key_of(cr)[0], lease_name(cr)) for cr in instances}
+    return [
+        lease
+        for lease in leases
+        if key_of(lease) not in named and now >= lease_end({}, lease) + ABANDONED_AFTER_SECONDS
+    ]
 
 
 def lease_name(cr: dict[str, Any]) -> str | None:

@@ -27,6 +27,8 @@ EXPLAIN_INTERVAL_SECONDS = 10.0
 PENDING_INTERVAL_SECONDS = 1.0
 # A callback that never comes: how soon and how often a running pod is asked instead.
 PROBE_INTERVAL_SECONDS = 0.25
+# How often a running kernel is asked that has never called back; its pod would tell of its end 30 s later.
+PROBE_RUNNING_SECONDS = 5.0
 # A supervisor whose callbacks arrived before, and which has been silent for so long of a start, is asked too.
 CALLBACK_SILENCE_SECONDS = 2.0
 # A slow start gets a status; a fast one goes from nothing to Ready in one write.
@@ -164,8 +166,8 @@ def _steps(cr: dict[str, Any], at: Situation, observed: Observed, context: Conte
             )
         case Stage.RUNNING:
             return Plan(
-                (*_surplus_pods(at, observed), *_missing_children(cr, observed, context)),
-                _again_while_running(cr, at),
+                (*_surplus_pods(at, observed), *_missing_children(cr, observed, context), *_running(at, observed, now)),
+                _earliest(_again_while_running(cr, at), _probe_due(observed)),
             )
         case Stage.EXITED:
             return Plan((), at.ending.time + RESTART_GRACE_SECONDS if at.ending else now)
@@ -225,6 +227,20 @@ def _starting(at: Situation, observed: Observed, now: float) -> list[Action]:
     if not _container_running(at.pod) and now >= explain_at:
         return [Explain(at.pod, "it has not started yet")]
     return []
+
+
+def _running(at: Situation, observed: Observed, now: float) -> list[Action]:
+    due = _probe_due(observed)
+    if due is None or now < due or at.ip is None:
+        return []
+    return [Probe(at.ip, at.wanted, supervised=True, why="it has never called back")]
+
+
+def _probe_due(observed: Observed) -> float | None:
+    known = observed.report
+    if known is None or not known.is_probed or not known.supervised:
+        return None
+    return known.time + PROBE_RUNNING_SECONDS
 
 
 def _is_silent(at: Situation, observed: Observed, now: float) -> bool:

@@ -81,10 +81,11 @@ def reason_from_events(events: list[dict[str, Any]]) -> tuple[Reason, str] | Non
 
 def _waiting(image: str, reason: str, message: str) -> tuple[Reason, str]:
     match reason:
+        # The kubelet takes an upper case first part for a registry, so only containerd sees that it is none.
+        case _ if reason == "InvalidImageName" or "invalid reference format" in message:
+            return Reason.INVALID_IMAGE_NAME, f"The image name {image} is not valid: {message}; correct spec.image"
         case "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" | "RegistryUnavailable" | "ImageInspectError":
             return Reason.IMAGE_PULL_FAILED, f"The image {image} cannot be pulled ({reason}): {message}"
-        case "InvalidImageName":
-            return Reason.INVALID_IMAGE_NAME, f"The image name {image} is not valid: {message}; correct spec.image"
         case "CreateContainerConfigError" | "CreateContainerError" if _is_passing(message):
             return Reason.CONTAINER_CREATING, f"The container is being created: {message}"
         case "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" | "CrashLoopBackOff":

@@ -7,6 +7,7 @@ import fnmatch
 import logging
 import secrets
 import signal
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
@@ -16,6 +17,7 @@ from aiohttp import web
 
 from kubernel_supervisor.bootstrap import supervisor_source
 
+from . import paths
 from .apply import Applier
 from .build_secret import ConnectionKeys
 from .cache import Store, key_of
@@ -25,6 +27,7 @@ from .cluster import Cluster
 from .errors import ApiError, ClusterError
 from .handlers import Kind, Watches
 from .health_server import health_app, metrics_app
+from .leases import abandoned_leases
 from .operator_key import read_operator_key
 from .plan import Context
 from .pod_network import PodNetwork
@@ -35,6 +38,7 @@ from .sweep import sweep
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 2.0
+_NOT_ANSWERED = "the API server has not answered yet"
 # kopf lists again after a watch broke, and says nothing of what vanished meanwhile. One sweep for one such LIST.
 RELIST_SECONDS = 1.0
 # The callback Service's address can only change when it is deleted and made again.
@@ -46,9 +50,11 @@ async def run(settings: Settings) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    operator: Operator | None = None
     async with AsyncExitStack() as stack:
         cluster = await Cluster.connect()
         stack.push_async_callback(cluster.close)
+        await _serve(stack, health_app(lambda: operator.missing() if operator else _NOT_ANSWERED), settings.health_port)
         operator = await _until_stopped(_connected(cluster, settings), stop)
         if operator is None:
             return 0
@@ -93,7 +99,6 @@ class Operator:
         """Everything runs inside."""
         settings = self._settings
         async with AsyncExitStack() as stack:
-            await _serve(stack, health_app(self._missing), settings.health_port)
             await _serve(stack, metrics_app(), settings.metrics_port)
             self._resolved_url = await resolved(self._url)
             await self._first_sweep()
@@ -110,7 +115,8 @@ class Operator:
     def _context(self) -> Context:
         return Context(self._settings, self._key, self._supervisor, self._resolved_url, new_keys)
 
-    def _missing(self) -> str:
+    def missing(self) -> str:
+        """What must happen before it is ready; "" when it is."""
         if not self._synced:
             return "the first LIST of KernelInstances, Pods and Leases is not done"
         return "" if self._watches.ready.is_set() else "the watches are not established"
@@ -146,6 +152,11 @@ class Operator:
         r = self._reconciler
         namespaces = self._settings.watch_namespaces or (None,)
         await sweep(self._cluster, namespaces, (r.instances, r.pods, r.leases), self._add)
+        for lease in abandoned_leases(r.leases.values(), r.instances.values(), time.time()):
+            namespace, name = key_of(lease)
+            if not self._is_ignored(namespace):
+                logger.info("%s/%s: delete the Lease: its server is gone and left no kernel", namespace, name)
+                await self._cluster.delete(f"{paths.leases(namespace)}/{name}", uid=lease["metadata"]["uid"])
 
     def _take_from_thread(self, kind: Kind, type_: str | None, obj: dict[str, Any]) -> None:
         self._loop.call_soon_threadsafe(self._take, kind, type_, obj)
@@ -162,9 +173,12 @@ class Operator:
         if kind != "lease":
             self._add(kind, obj)
 
+    def _is_ignored(self, namespace: str) -> bool:
+        return any(fnmatch.fnmatch(namespace, pattern) for pattern in self._settings.ignore_namespaces)
+
     def _add(self, kind: str, obj: dict[str, Any]) -> None:
         namespace, name = key_of(obj)
-        if any(fnmatch.fnmatch(namespace, pattern) for pattern in self._settings.ignore_namespaces):
+        if self._is_ignored(namespace):
             return
         if kind == "instance":
             self._reconciler.queue.add((namespace, name))

@@ -14,7 +14,7 @@ OPERATOR_RULES = {
     ("", "services"): ["create", "get"],
     ("", "secrets"): ["create"],
     ("", "events"): ["create", "list"],
-    ("coordination.k8s.io", "leases"): ["list", "watch"],
+    ("coordination.k8s.io", "leases"): ["list", "watch", "delete"],
 }
 CLIENT_RULES = {
     ("kubernel.dev", "kernelinstances"): ["create", "get", "list", "watch", "patch", "delete"],

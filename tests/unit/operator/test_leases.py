@@ -8,7 +8,7 @@ import pytest
 from fixtures.objects import NOW, UID, cr, pod, ready_status
 from kubernel_operator.clock import rfc3339, rfc3339_micro
 from kubernel_operator.errors import ApiUnavailableError
-from kubernel_operator.leases import lease_view
+from kubernel_operator.leases import abandoned_leases, lease_view
 from kubernel_operator.observed import LeaseState, LeaseView, Memory
 
 from .conftest import World
@@ -132,3 +132,17 @@ def test_a_renewal_that_the_watch_lost_is_found(leased: World) -> None:
     leased.reconcile()
     leased.reconcile()
     assert leased.cluster.requests == [("list", "leases")]
+
+
+@pytest.mark.parametrize(
+    ("renewed", "instances", "abandoned"),
+    [
+        pytest.param(NOW - 641, [], True, id="ran out ten minutes ago"),
+        pytest.param(NOW - 639, [], False, id="ran out less than ten minutes ago"),
+        pytest.param(NOW - 9999, [LEASED], False, id="still named by a kernel"),
+        pytest.param(NOW - 9999, [cr()], True, id="kernel without a Lease"),
+    ],
+)
+def test_abandoned_leases(renewed: float, instances: list[dict[str, Any]], abandoned: bool) -> None:
+    found = lease(renewed)
+    assert abandoned_leases([found], instances, NOW) == ([found] if abandoned else [])

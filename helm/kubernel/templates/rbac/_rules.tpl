@@ -20,7 +20,7 @@
   verbs: [create, list]
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
-  verbs: [list, watch]
+  verbs: [list, watch, delete]
 {{- end -}}
 
 {{/* What a notebook server does with the API. */}}
