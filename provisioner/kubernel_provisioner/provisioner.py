@@ -33,8 +33,8 @@ UNSUPERVISED_SHUTDOWN_SECONDS = 5.0
 class KubernetesProvisioner(ProvisionerOptions):
     """Starts kernels as KernelInstances; see ``options.ProvisionerOptions`` for its options.
 
-    A restart keeps address, ports and key. It also keeps the environment, working directory and arguments of the
-    first start: they shape the pod and are immutable.
+    A restart keeps address, ports and key. It also keeps the working directory and arguments of the first start: they
+    shape the pod and are immutable.
     """
 
     def __init__(self, **kwargs: Any) -> None:

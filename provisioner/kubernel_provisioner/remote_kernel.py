@@ -31,7 +31,7 @@ from .view import Seen
 
 # Seconds that a shutdown waits for the API server to take the deletion; the pod's own end is not waited for.
 DELETE_PATIENCE_SECONDS = 10.0
-SIGNAL_SECONDS = 2.0
+CONTROL_SECONDS = 2.0
 # A kernel that takes no signals is ended by the cleanup or the restart that follows; without either, after so long.
 DOOM_SECONDS = 10.0
 
@@ -58,6 +58,7 @@ class RemoteKernel:
         self._starting = False
         self._last_code = 0
         self._doomed: tuple[Held, int] | None = None
+        self._env: dict[str, str] | None = None  # of the last launch; None when that was another process's
         self.held: Held | None = None
 
     def in_this_process(self, background: Background) -> RemoteKernel:
@@ -152,7 +153,7 @@ class RemoteKernel:
         async with self._lock:
             if deletions != self._deletions:
                 raise KernelDeletedError(f"Kernel {request.kernel_id} was shut down while it started.")
-            held = self.held = await self._restart(cluster) or await self._create(cluster, request)
+            held = self.held = await self._restart(cluster, request.env) or await self._create(cluster, request)
         direct, route = await until_usable(cluster, held, self._route, request, self._log)
         if self.held is not None and self.held.uid == held.uid:
             self.held, self._route = replace(self.held, info=direct), route
@@ -169,18 +170,23 @@ class RemoteKernel:
         instance = await self._poster.create(cluster, request.kernel_id, build)
         metadata = instance["metadata"]
         cluster.view.offer(instance)
+        self._env = request.env
         return Held(metadata["name"], metadata["uid"], metadata["generation"], 0, {})
 
-    async def _restart(self, cluster: Cluster) -> Held | None:
+    async def _restart(self, cluster: Cluster, env: dict[str, str]) -> Held | None:
         """Asks for a restart of the KernelInstance that is held, or None when there is none any more.
 
-        The instance keeps what it was created with: env, working directory and arguments of the launch are immutable.
+        The instance keeps what it was created with: working directory and arguments are immutable. Another environment,
+        for instance of a notebook that was renamed, goes to the supervisor, as far as one can be reached: it restarts
+        the kernel, and the operator then finds that done.
         """
         held, seen = self.held, self.seen
         if held is None or (seen is not None and seen.gone):
             return None
         restart = max(held.restart, int(seen.instance["spec"]["restartGeneration"]) if seen else 0) + 1
         patch = {"metadata": {"uid": held.uid}, "spec": {"restartGeneration": restart}}
+        if env != self._env and await self._control(held, {"op": "restart", "generation": restart, "env": env}):
+            self._env = env
         try:
             instance = await cluster.api.patch_instance(held.name, patch)
         except ApiStatusError as error:
@@ -236,14 +242,17 @@ class RemoteKernel:
         Returns:
             Whether nothing more is to be done: it was delivered, or there is nothing to deliver it to.
         """
-        held, seen = self.held, self.seen
+        held = self.held
         if held is None or self.poll() is not None or (self._starting and signum == signal.SIGINT):
             return True  # an interpreter that boots would die of a SIGINT
-        connection = (seen.status.get("connection") if seen else None) or {}
+        return await self._control(held, {"op": "signal", "signum": int(signum)})
+
+    async def _control(self, held: Held, request: dict[str, Any]) -> bool:
+        """Whether the kernel's supervisor took a request, or refused it; False when it cannot be reached."""
+        connection = (self.seen.status.get("connection") if self.seen else None) or {}
         endpoint = (self._route or Route()).control(connection)
         if endpoint is None or not held.info:
             return False
-        request = {"op": "signal", "signum": int(signum)}
         try:
             await control(
                 endpoint.host,
@@ -251,13 +260,13 @@ class RemoteKernel:
                 request,
                 key=held.info["key"],
                 role="connection",
-                timeout_seconds=SIGNAL_SECONDS,
+                timeout_seconds=CONTROL_SECONDS,
             )
         except ControlUnreachableError as error:
-            self._log.debug("Signal %d for %s: %s", signum, held.name, error)
+            self._log.debug("%s for %s: %s", request["op"], held.name, error)
             return False
         except ControlError as error:
-            self._log.warning("Signal %d for %s: %s", signum, held.name, error)
+            self._log.warning("%s for %s: %s", request["op"], held.name, error)
         return True
 
     async def terminate(self) -> None:
