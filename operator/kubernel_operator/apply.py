@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from kubernel_api.control import ControlError, ControlUnreachableError
+from kubernel_api.control import ControlError
 
 from . import paths
 from .build_metadata import controller_uid
@@ -133,7 +133,7 @@ class Applier:
         for attempt in range(CONTROL_ATTEMPTS):
             try:
                 await self._ask(cr, action.ip, request)
-            except ControlUnreachableError as error:
+            except ControlError as error:
                 logger.warning("%s: %s (attempt %d)", cr["metadata"]["name"], error, attempt + 1)
             else:
                 memory.control_sent = action.generation
@@ -148,9 +148,9 @@ class Applier:
             report = from_control_status(answer, self._clock())
         except ControlError:
             now = self._clock()
-            if action.supervised and before is not None and before.is_probed:
+            if not action.ports_tell and before is not None and before.is_probed:
                 memory.reports[pod] = replace(before, time=now)  # asked; the next question has time
-            if action.supervised or not await self._network.accepts(action.ip):
+            if not action.ports_tell or not await self._network.accepts(action.ip):
                 return
             report = Report("", -1, action.generation, "running", now, ip=action.ip, supervised=False)
         if memory.reports.get(pod) is before:  # else a callback arrived meanwhile; it knows better

@@ -18,7 +18,7 @@ from .leases import lease_name
 from .observed import Observed
 from .report import token
 from .settings import Settings
-from .situation import Situation, Stage, active_deadline, is_running, start_deadline
+from .situation import Situation, Stage, active_deadline, is_running, pod_generation, start_deadline
 
 # A pod that has not started by then is asked why; before, the answer would be "it is starting".
 EXPLAIN_AFTER_SECONDS = 2.0
@@ -79,12 +79,12 @@ class Probe:
 
     Attributes:
         generation: the one that runs when an image without a supervisor accepts connections.
-        supervised: whether a supervisor is known to be there; then only its word counts.
+        ports_tell: whether open ports prove that this generation runs: not while an older process may hold them.
     """
 
     ip: str
     generation: int
-    supervised: bool
+    ports_tell: bool
     why: str
 
 
@@ -222,7 +222,8 @@ def _starting(at: Situation, observed: Observed, now: float) -> list[Action]:
     if at.pod is None:
         return []
     if at.ip and _container_running(at.pod) and _is_silent(at, observed, now):
-        return [Probe(at.ip, at.wanted, bool(at.supervised), "its container runs and nothing was reported")]
+        fresh = pod_generation(at.pod) >= at.wanted
+        return [Probe(at.ip, at.wanted, fresh or not at.supervised, "its container runs and nothing was reported")]
     explain_at = max(at.start_seen + EXPLAIN_AFTER_SECONDS, observed.explained_at + EXPLAIN_INTERVAL_SECONDS)
     if not _container_running(at.pod) and now >= explain_at:
         return [Explain(at.pod, "it has not started yet")]
@@ -233,7 +234,7 @@ def _running(at: Situation, observed: Observed, now: float) -> list[Action]:
     due = _probe_due(observed)
     if due is None or now < due or at.ip is None:
         return []
-    return [Probe(at.ip, at.wanted, supervised=True, why="it has never called back")]
+    return [Probe(at.ip, at.wanted, ports_tell=False, why="it has never called back")]
 
 
 def _probe_due(observed: Observed) -> float | None:

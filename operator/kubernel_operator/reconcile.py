@@ -18,7 +18,7 @@ from .leases import lease_name, lease_view
 from .observed import Memory, Observed
 from .plan import Context, Explain, Probe, ReadLease, Restart, is_worth_writing, plan
 from .report import Callback, merged
-from .situation import Situation, newest_pod, situation
+from .situation import Situation, current_pod, situation
 from .status import build_status, status_patch
 from .work_queue import WorkQueue
 
@@ -143,13 +143,13 @@ class Reconciler:
         if wanted > max(memory.restart_wanted, int(status.get("restartGeneration") or 0)):
             memory.restart_wanted, memory.restart_since = wanted, now
         pods = self.pods.owned_by(cr["metadata"]["uid"])
-        newest = newest_pod(pods)
-        if newest is not None:
-            memory.pod_seen = newest["metadata"]["name"]
+        current = current_pod(pods, status.get("podName"), memory.pod_seen)
+        if current is not None:
+            memory.pod_seen = current["metadata"]["name"]
         lease = self.leases.get((key[0], lease_name(cr) or ""))
         return Observed(
             pods=pods,
-            report=memory.reports.get(newest["metadata"]["name"]) if newest else None,
+            report=memory.reports.get(current["metadata"]["name"]) if current else None,
             # A connection in the status says that Secret and Service were created.
             secret=memory.secret or bool(connection),
             service=memory.service or bool(connection),

@@ -62,12 +62,12 @@ def situation(cr: dict[str, Any], observed: Observed, now: float) -> Situation:
     """The stage of a KernelInstance. ``now``: Unix seconds."""
     status = cr.get("status") or {}
     wanted = int(cr["spec"].get("restartGeneration") or 0)
-    pod = newest_pod(observed.pods)
+    pod = current_pod(observed.pods, status.get("podName"), observed.pod_seen)
     base = Situation(
         Stage.GONE,
         wanted,
         pod,
-        _incarnation(pod, status, observed),
+        highest_incarnation(observed.pods, status.get("podName"), observed.pod_seen),
         start_began=_start_began(cr, observed),
         start_seen=observed.restart_since or observed.first_seen,
         ip=_pod_ip(pod, status, observed),
@@ -90,14 +90,33 @@ def situation(cr: dict[str, Any], observed: Observed, now: float) -> Situation:
     return _at(base, _stage_of_restart(base, observed))
 
 
-def newest_pod(pods: tuple[dict[str, Any], ...]) -> dict[str, Any] | None:
-    """The pod with the highest incarnation."""
-    return max(pods, key=pod_incarnation, default=None)
+def current_pod(pods: tuple[dict[str, Any], ...], *known: str | None) -> dict[str, Any] | None:
+    """The pod with the highest incarnation, unless there was a newer one: an old pod may outlive it in Terminating.
+
+    Args:
+        pods: those that there are.
+        known: names of pods that are known to have existed.
+    """
+    newest = max(pods, key=pod_incarnation, default=None)
+    if newest is None or pod_incarnation(newest) < highest_incarnation(pods, *known):
+        return None
+    return newest
+
+
+def highest_incarnation(pods: tuple[dict[str, Any], ...], *known: str | None) -> int:
+    """The highest number that any pod of a KernelInstance ever had, as far as anything tells; 0 for none."""
+    ends = [name.rsplit("-", 1)[-1] for name in known if name]
+    return max([0, *map(pod_incarnation, pods), *(int(end) for end in ends if end.isdigit())])
 
 
 def pod_incarnation(pod: dict[str, Any]) -> int:
     """The number of a pod of ours."""
     return int((pod["metadata"].get("annotations") or {}).get(ANNOTATION_INCARNATION) or 0)
+
+
+def pod_generation(pod: dict[str, Any]) -> int:
+    """The restartGeneration that a pod of ours was created for."""
+    return int((pod["metadata"].get("annotations") or {}).get(ANNOTATION_RESTART_GENERATION) or 0)
 
 
 def start_deadline(cr: dict[str, Any]) -> int:
@@ -138,10 +157,12 @@ def _living(base: Situation, cr: dict[str, Any], observed: Observed, now: float)
 
 def running_generation(cr: dict[str, Any], pod: dict[str, Any] | None, observed: Observed) -> int | None:
     """The restartGeneration of the kernel that answers, or None. After an operator restart the status knows it."""
+    if pod is None:
+        return None
     if observed.report is not None:
         return observed.report.generation if observed.report.state == "running" else None
     status = cr.get("status") or {}
-    if pod is not None and is_true(status, ConditionType.READY) and status.get("podName") == pod["metadata"]["name"]:
+    if is_true(status, ConditionType.READY) and status.get("podName") == pod["metadata"]["name"]:
         return int(status.get("restartGeneration") or 0)
     return None
 
@@ -149,7 +170,7 @@ def running_generation(cr: dict[str, Any], pod: dict[str, Any] | None, observed:
 def started_generation(cr: dict[str, Any], pod: dict[str, Any], observed: Observed) -> int:
     """The restartGeneration that the pod's process was started for."""
     status = cr.get("status") or {}
-    known = int((pod["metadata"].get("annotations") or {}).get(ANNOTATION_RESTART_GENERATION) or 0)
+    known = pod_generation(pod)
     if status.get("podName") == pod["metadata"]["name"]:
         known = max(known, int(status.get("restartGeneration") or 0))
     if observed.report is not None:
@@ -236,13 +257,6 @@ def _start_timeout(base: Situation, cr: dict[str, Any], observed: Observed, now:
 def _deadline_exceeded(base: Situation, now: float) -> Ending:
     message = "The kernel ran for spec.lifecycle.activeDeadlineSeconds and was ended."
     return Ending(base.wanted, Reason.DEADLINE_EXCEEDED, message, now)
-
-
-def _incarnation(pod: dict[str, Any] | None, status: dict[str, Any], observed: Observed) -> int:
-    """The highest number that any pod of this KernelInstance ever had, as far as anything tells."""
-    names = [n for n in (status.get("podName"), observed.pod_seen) if n]
-    numbers = [int(n.rsplit("-", 1)[-1]) for n in names if n.rsplit("-", 1)[-1].isdigit()]
-    return max([pod_incarnation(pod) if pod else 0, *numbers])
 
 
 def _pod_ip(pod: dict[str, Any] | None, status: dict[str, Any], observed: Observed) -> str | None:

@@ -122,6 +122,8 @@ def _connection(cr: Json, at: Situation, observed: Observed, old: Json) -> Json 
     """Where to connect: set when the kernel first answers, then kept for as long as the object lives."""
     known: Json = old.get("connection") or {}
     if at.stage is not Stage.RUNNING:
+        if at.pod is not None and at.pod["metadata"]["name"] != old.get("podName"):
+            known = {k: v for k, v in known.items() if k != "podIP"}  # it was another pod's, and soon is anybody's
         return known or None
     by_service = (cr["spec"].get("connection") or {}).get("service", "ClusterIP") == "ClusterIP"
     ip = (observed.service_ip or known.get("ip")) if by_service else at.ip

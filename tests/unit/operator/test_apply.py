@@ -7,6 +7,7 @@ import pytest
 
 from fixtures.objects import NOW, SETTINGS, UID, cr, pod, report
 from kubernel_api.conditions import Reason
+from kubernel_api.control import ControlError
 from kubernel_operator.apply import describe
 from kubernel_operator.build_pod import build_pod
 from kubernel_operator.observed import Memory
@@ -25,7 +26,7 @@ from .conftest import World
 
 IP = "10.0.0.7"
 ANSWER = {"state": "running", "generation": 1, "ip": IP}
-PROBE = Probe(IP, 1, supervised=False, why="silence")
+PROBE = Probe(IP, 1, ports_tell=True, why="silence")
 
 
 def apply(world: World, memory: Memory, action: Action) -> Memory:
@@ -49,6 +50,17 @@ def test_restart_of_a_supervisor_that_does_not_answer(world: World) -> None:
     remembered = apply(world, memory(), Restart(IP, 1, "asked for"))
     assert (remembered.control_sent, remembered.control_failed) == (-1, 1)
     assert len(world.supervisors.asked) == 2
+
+
+def test_restart_that_a_supervisor_refuses(world: World) -> None:
+    """E.g. the operator's own key is another one by now: a new pod helps."""
+
+    async def ask(*_: Any) -> dict[str, Any]:
+        raise ControlError("authentication failed")
+
+    world.supervisors.ask = ask  # type: ignore[method-assign]
+    remembered = apply(world, memory(), Restart(IP, 1, "asked for"))
+    assert (remembered.control_sent, remembered.control_failed) == (-1, 1)
 
 
 @pytest.mark.parametrize(
@@ -85,18 +97,25 @@ def test_a_callback_that_arrives_during_a_probe_wins(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("supervised", "listening", "ready"),
+    ("ports_tell", "listening", "ready"),
     [
-        pytest.param(False, True, True, id="ports accept"),
-        pytest.param(False, False, False, id="ports do not accept"),
-        pytest.param(True, True, False, id="a supervisor is there: open ports may be those of the old process"),
+        pytest.param(True, True, True, id="ports accept"),
+        pytest.param(True, False, False, id="ports do not accept"),
+        pytest.param(False, True, False, id="open ports may be those of the old process"),
     ],
 )
-def test_probe_without_an_answer(world: World, supervised: bool, listening: bool, ready: bool) -> None:
+def test_probe_without_an_answer(world: World, ports_tell: bool, listening: bool, ready: bool) -> None:
     world.supervisors.listening = {IP} if listening else set()
-    remembered = apply(world, memory(), Probe(IP, 1, supervised, "silence"))
+    remembered = apply(world, memory(), Probe(IP, 1, ports_tell, "silence"))
     said = report(generation=1, boot="", sequence=-1, time=NOW, supervised=False)
     assert remembered.reports == ({"k1-1": said} if ready else {})
+
+
+def test_a_probe_without_an_answer_is_not_repeated_at_once(world: World) -> None:
+    before = report(boot="", sequence=-1, time=NOW - 5)
+    world.now = NOW + 1
+    remembered = apply(world, memory(reports={"k1-1": before}), Probe(IP, 0, ports_tell=False, why="silence"))
+    assert remembered.reports == {"k1-1": report(boot="", sequence=-1, time=NOW + 1)}
 
 
 def test_a_pod_that_has_another_uid_by_now_is_not_deleted(world: World) -> None:

@@ -15,7 +15,7 @@ from fixtures.objects import NOW, cr
 from kubernel_api.conditions import ConditionType, is_true
 from kubernel_operator.errors import ClusterError
 from kubernel_operator.report import Callback
-from kubernel_operator.situation import newest_pod, pod_incarnation
+from kubernel_operator.situation import current_pod, pod_incarnation
 
 from .conftest import World
 
@@ -81,7 +81,7 @@ class Story:
 
     def call_back(self) -> None:
         """The newest supervisor says what is."""
-        pod, supervisor = newest_pod(tuple(self.world.pods())), self._newest_supervisor()
+        pod, supervisor = current_pod(tuple(self.world.pods())), self._newest_supervisor()
         if pod is not None and supervisor is not None:
             self.sequence += 1
             event = {"starting": "started", "running": "ready", "exited": "exited"}[supervisor["state"]]
@@ -115,7 +115,7 @@ class Story:
         self.world.now += 3
 
     def _newest_supervisor(self) -> dict[str, Any] | None:
-        pod = newest_pod(tuple(self.world.pods()))
+        pod = current_pod(tuple(self.world.pods()))
         return self.world.supervisors.status.get(pod["status"].get("podIP", "")) if pod else None
 
     # How it ends.

@@ -24,7 +24,7 @@ from kubernel_operator.plan import (
     is_worth_writing,
     plan,
 )
-from kubernel_operator.report import token
+from kubernel_operator.report import Report, token
 from kubernel_operator.situation import Situation, Stage, situation
 from kubernel_supervisor.bootstrap import BOOTSTRAP
 
@@ -36,6 +36,10 @@ KNOWN = {"secret": True, "service": True, "service_ip": "10.96.0.9"}
 
 def seen(*pods: dict[str, Any], **fields: Any) -> Observed:
     return Observed(pods=pods, **{**KNOWN, "first_seen": NOW - 0.2} | fields)
+
+
+def probed(time: float, **fields: Any) -> Report:
+    return report(boot="", sequence=-1, time=time, **fields)
 
 
 def planned(instance: dict[str, Any], observed: Observed) -> Plan:
@@ -139,6 +143,14 @@ RESTARTING = cr(status=ready_status(), restartGeneration=1)
             id="restart was sent, callbacks come no more",
         ),
         pytest.param(cr(), seen(pod(), report=report()), [], id="running"),
+        pytest.param(cr(), seen(pod(), report=probed(NOW - 4)), [], id="running, never called back, asked lately"),
+        pytest.param(cr(), seen(pod(), report=probed(NOW - 5)), ["Probe"], id="running, never called back"),
+        pytest.param(
+            cr(),
+            seen(pod(), report=probed(NOW - 5, supervised=False)),
+            [],
+            id="running, no supervisor to ask",
+        ),
         pytest.param(
             cr(), seen(pod(), report=report(), secret=False), ["create secret k1-0123abcd45"], id="running, no Secret"
         ),
@@ -214,9 +226,12 @@ def test_whole_actions() -> None:
         Create("pod", new_pod(RESTARTING, 2), "replaces pod 1"),
     )
     assert planned(cr(), seen(pod())).actions == (
-        Probe("10.0.0.7", 0, False, "its container runs and nothing was reported"),
+        Probe("10.0.0.7", 0, True, "its container runs and nothing was reported"),
     )
     assert planned(RESTARTING, seen(pod(), control_sent=1)).actions == (
+        Probe("10.0.0.7", 1, False, "its container runs and nothing was reported"),
+    )
+    assert planned(RESTARTING, seen(pod(2, generation=1))).actions == (
         Probe("10.0.0.7", 1, True, "its container runs and nothing was reported"),
     )
     assert planned(cr(), seen(PENDING, first_seen=NOW - 2)).actions == (Explain(PENDING, "it has not started yet"),)
@@ -248,6 +263,7 @@ def test_whole_actions() -> None:
             id="start deadline",
         ),
         pytest.param(cr(), seen(pod(), report=report()), None, id="running: never again"),
+        pytest.param(cr(), seen(pod(), report=probed(NOW - 1)), NOW + 4, id="running, never called back"),
         pytest.param(
             cr(status=ready_status(ready=NOW - 5), lifecycle={"activeDeadlineSeconds": 60}),
             seen(pod()),

@@ -134,6 +134,13 @@ CREATING = "The container is being created."
             id="invalid image name",
         ),
         pytest.param(
+            waiting("ImagePullBackOff", "ErrImagePull: invalid reference format: must be lowercase"),
+            Reason.INVALID_IMAGE_NAME,
+            f"The image name {IMAGE} is not valid: ErrImagePull: invalid reference format: must be lowercase; "
+            "correct spec.image",
+            id="image name that only containerd finds invalid",
+        ),
+        pytest.param(
             waiting("CreateContainerConfigError", 'secret "k1-0123abcd45" not found'),
             Reason.CONTAINER_CREATING,
             'The container is being created: secret "k1-0123abcd45" not found',

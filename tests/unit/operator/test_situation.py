@@ -17,7 +17,7 @@ from fixtures.objects import (
 )
 from kubernel_api.conditions import Reason
 from kubernel_operator.observed import LeaseState, LeaseView, Observed, Refusal
-from kubernel_operator.situation import Situation, Stage, newest_pod, situation
+from kubernel_operator.situation import Situation, Stage, current_pod, situation
 
 RESTARTED = {"restartGeneration": 1}
 IN_PLACE = cr(status=ready_status(), restartGeneration=1)
@@ -100,6 +100,18 @@ def seen(*pods: dict[str, Any], **fields: Any) -> Observed:
             id="an end that was said is not taken back by an older report",
         ),
         pytest.param(cr(status=ready_status()), seen(), Stage.EXITED, id="pod gone"),
+        pytest.param(
+            cr(status=ready_status(pod="k1-2")),
+            seen(pod(1, deleting=NOW + 3)),
+            Stage.EXITED,
+            id="pod gone, an older one still hangs",
+        ),
+        pytest.param(
+            cr(status=ready_status(pod="k1-2"), restartGeneration=1),
+            seen(pod(1, deleting=NOW + 3)),
+            Stage.NEEDS_POD,
+            id="the same, restart asked for",
+        ),
         pytest.param(cr(), seen(pod_seen="k1-1"), Stage.EXITED, id="pod gone before it was ready"),
         pytest.param(
             cr(status=exited_status(ended=GRACE_OVER)), seen(), Stage.FINISHED, id="pod gone, end known, grace over"
@@ -290,6 +302,15 @@ def test_ip(instance: dict[str, Any], observed: Observed, ip: str | None) -> Non
     assert situation(instance, observed, NOW).ip == ip
 
 
-def test_newest_pod() -> None:
-    assert newest_pod(()) is None
-    assert newest_pod((pod(1), pod(10), pod(2))) == pod(10)
+@pytest.mark.parametrize(
+    ("pods", "known", "current"),
+    [
+        pytest.param((), [None], None, id="none"),
+        pytest.param((pod(1), pod(10), pod(2)), [None, "k1-9"], pod(10), id="the newest"),
+        pytest.param((pod(2),), ["k1-2", None], pod(2), id="the one that is known"),
+        pytest.param((pod(1),), ["k1-2", None], None, id="the status knows a newer one: it is gone"),
+        pytest.param((pod(1),), [None, "k1-2"], None, id="this process knows a newer one: it is gone"),
+    ],
+)
+def test_current_pod(pods: tuple[dict[str, Any], ...], known: list[str | None], current: dict[str, Any] | None) -> None:
+    assert current_pod(pods, *known) == current
