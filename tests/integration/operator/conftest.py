@@ -1,0 +1,166 @@
+"""A real API server, a real operator as a process, and a proxy between them that makes things go wrong."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fixtures.kubectl import Kubectl
+from fixtures.namespaces import PREFIX_OF_PROCESSES, remove_namespace, restricted_namespace
+from fixtures.operator_process import OperatorProcess, build_operator
+from fixtures.waiting import wait_until
+
+from .api_client import ApiClient, ApiServerError, Credentials
+from .fault_proxy import Fault, FaultProxy, Request
+from .kernels import Kernels
+
+CRD = Path(__file__).parents[3] / "crds" / "kernelinstances.kubernel.dev.yaml"
+
+
+class Place:
+    """A namespace and the operator that looks after it, with a proxy in between."""
+
+    def __init__(self, kubectl: Kubectl, credentials: Credentials, folder: Path, *options: str) -> None:
+        self.namespace = f"{PREFIX_OF_PROCESSES}-{secrets.token_hex(4)}"
+        self._kubectl, self._folder, self._options = kubectl, folder, options
+        self.api = ApiClient(credentials)
+        self.kernels = Kernels(self.api, self.namespace)
+        kubectl.apply(restricted_namespace(self.namespace))
+        wait_until("the ServiceAccount default", self._has_service_account, seconds=30)
+        self.proxy = FaultProxy(credentials, folder)
+        self.operator = self.build_operator("operator.log")
+
+    def build_operator(self, log: str, *options: str) -> OperatorProcess:
+        """An operator for this namespace that is not started yet."""
+        through_proxy = replace(self._kubectl, kubeconfig=self.proxy.kubeconfig)
+        return build_operator(through_proxy, self.namespace, self._folder / log, *self._options, *options)
+
+    def ensure_operator(self) -> None:
+        """The operator runs."""
+        if self.operator.process is not None and self.operator.process.poll() is not None:
+            self.operator.process = None
+        if self.operator.process is None:
+            self.operator.start()
+
+    def kill_at_once(self) -> None:
+        """SIGKILL, from whatever thread; the operator does nothing more."""
+        assert self.operator.process is not None
+        os.kill(self.operator.process.pid, signal.SIGKILL)
+
+    def is_killed(self) -> bool:
+        """Whether the operator has ended."""
+        return self.operator.process is not None and self.operator.process.poll() is not None
+
+    def kill_at(self, fits: Callable[[Request], bool], when: str) -> None:
+        """The operator is killed before or after the first request that fits."""
+
+        def rule(request: Request) -> Fault:
+            if self.is_killed():
+                return Fault(cut="before")  # it was on its way
+            if not fits(request):
+                return Fault()
+            kill = {when: self.kill_at_once}
+            return Fault(before=kill.get("before"), after=kill.get("after"), cut=when)
+
+        self.proxy.rule = rule
+
+    def revive(self) -> None:
+        """After a kill: everything works again."""
+        wait_until("the operator's death", self.is_killed, seconds=60)
+        self.proxy.reset()
+        self.ensure_operator()
+
+    def log(self) -> str:
+        """What the operator has said so far."""
+        return self.operator.log.read_text()
+
+    def close(self) -> None:
+        """Nothing may be left over."""
+        try:
+            self.proxy.reset()
+            remove_namespace(self._kubectl, self.namespace)
+        finally:
+            if self.operator.process is not None:
+                self.operator.kill()
+            self.proxy.close()
+            self.api.close()
+
+    def _has_service_account(self) -> bool:
+        try:
+            self.api.request("GET", self.kernels.path("serviceaccounts", "default"))
+        except ApiServerError:
+            return False
+        return True
+
+
+@pytest.fixture(scope="session")
+def credentials(kubeconfig: Path) -> Credentials:
+    """The administrator's."""
+    return Credentials.of(kubeconfig)
+
+
+@pytest.fixture(scope="session")
+def installed(kubectl: Kubectl, kernel_image: str) -> None:
+    """CRD and image are there."""
+    kubectl("apply", "-f", str(CRD))
+    kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRD))
+
+
+@pytest.fixture(scope="session")
+def shared_place(
+    kubectl: Kubectl, credentials: Credentials, installed: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Place]:
+    """One place for all tests whose operator has no special options: an operator takes 3 s to start."""
+    place = Place(kubectl, credentials, tmp_path_factory.mktemp("place"), "--sweep-interval-seconds=2")
+    yield place
+    place.close()
+
+
+@pytest.fixture
+def place(shared_place: Place) -> Iterator[Place]:
+    """A healthy operator; what it says during the test is shown when the test fails."""
+    shared_place.proxy.reset()
+    shared_place.ensure_operator()
+    said = len(shared_place.log())
+    yield shared_place
+    shared_place.proxy.reset()
+    print(f"--- operator\n{shared_place.log()[said:]}")
+    for name in shared_place.kernels.names():
+        shared_place.api.request("DELETE", shared_place.kernels.instance_path(name))
+
+
+@pytest.fixture
+def kernels(place: Place) -> Kernels:
+    """KernelInstances that a healthy operator looks after."""
+    return place.kernels
+
+
+@pytest.fixture
+def make_place(
+    kubectl: Kubectl, credentials: Credentials, installed: None, tmp_path: Path
+) -> Iterator[Callable[..., Place]]:
+    """Makes a place whose operator has options, and starts it."""
+    made: list[Place] = []
+
+    def make(*options: str) -> Place:
+        place = Place(kubectl, credentials, tmp_path, *options)
+        made.append(place)
+        place.ensure_operator()
+        return place
+
+    yield make
+    for place in made:
+        place.close()
+        print(f"--- operator\n{place.log()}")
+
+
+def only(**fields: Any) -> Callable[[Request], bool]:
+    """Requests with these fields."""
+    return lambda request: all(getattr(request, name) == value for name, value in fields.items())
