@@ -27,7 +27,8 @@ class WorkQueue(Generic[Key]):
         self._waiting: set[Key] = set()
         self._running: set[Key] = set()
         self._again: set[Key] = set()
-        self._timers: dict[Key, asyncio.TimerHandle] = {}
+        # With its time: what uvloop returns for a time that has come does not know it.
+        self._timers: dict[Key, tuple[float, asyncio.Handle]] = {}
         self._failures: dict[Key, int] = {}
 
     def add(self, key: Key) -> None:
@@ -44,15 +45,15 @@ class WorkQueue(Generic[Key]):
         when = loop.time() + max(0.0, seconds)
         timer = self._timers.get(key)
         if timer is not None:
-            if timer.when() <= when:
+            if timer[0] <= when:
                 return
-            timer.cancel()
-        self._timers[key] = loop.call_at(when, self._timer, key)
+            timer[1].cancel()
+        self._timers[key] = when, loop.call_at(when, self._timer, key)
 
     def forget(self, key: Key) -> None:
         """Drop the timer and the back-off of a key that is gone."""
         if timer := self._timers.pop(key, None):
-            timer.cancel()
+            timer[1].cancel()
         self._failures.pop(key, None)
 
     def depth(self) -> int:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+import uvloop
 
 from kubernel_operator.work_queue import BACKOFF_MAX_SECONDS, WorkQueue
 
@@ -138,6 +139,18 @@ def test_one_key_never_runs_twice_at_once_and_others_do_not_wait(work: Work) -> 
 def test_add_after(work: Work, delays: list[float], times: list[float]) -> None:
     run(lambda: [work.queue.add_after("a", delay) for delay in delays], work)
     assert [time for _, time in work.done] == pytest.approx(times)
+
+
+def test_a_time_that_has_come_under_uvloop(work: Work) -> None:
+    """Its handle is of another type than asyncio's."""
+
+    async def main() -> None:
+        work.queue.add_after("a", 0)
+        work.queue.add_after("a", 0)
+        work.queue.forget("a")
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())
 
 
 def test_a_timer_does_not_end_with_a_run(work: Work) -> None:
