@@ -58,8 +58,9 @@ async def run(settings: Settings) -> int:
         operator = await _until_stopped(_connected(cluster, settings), stop)
         if operator is None:
             return 0
-        await _until_stopped(stack.enter_async_context(operator.running()), stop)
-        await stop.wait()
+        tasks = await _until_stopped(stack.enter_async_context(operator.running()), stop)
+        if tasks is not None:
+            await _until_stopped(until_one_ends(tasks), stop)
         logger.info("Stopping. Running kernels do not notice.")
     return 0
 
@@ -95,8 +96,8 @@ class Operator:
         self._watches = Watches(settings.watch_namespaces, self._take_from_thread)
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Everything runs inside."""
+    async def running(self) -> AsyncIterator[list[asyncio.Task[None]]]:
+        """Everything runs inside. Gives the tasks that must go on for ever."""
         settings = self._settings
         async with AsyncExitStack() as stack:
             await _serve(stack, metrics_app(), settings.metrics_port)
@@ -104,13 +105,15 @@ class Operator:
             await self._first_sweep()
             app = callback_app(self._key, self._reconciler.take_callback)
             await _serve(stack, app, settings.callback_port)
-            for task in (self._reconciler.queue.run(settings.workers), self._sweeps(), self._resolves()):
-                stack.push_async_callback(_cancelled, asyncio.create_task(task))
+            work = (self._reconciler.queue.run(settings.workers), self._sweeps(), self._resolves())
+            tasks = [asyncio.create_task(each) for each in work]
+            for task in tasks:
+                stack.push_async_callback(_cancelled, task)
             self._watches.start()
             stack.push_async_callback(asyncio.to_thread, self._watches.stop)
             where = ", ".join(settings.watch_namespaces) or "all namespaces"
             logger.info("Watching %s; kernel pods report to %s.", where, self._resolved_url)
-            yield
+            yield tasks
 
     def _context(self) -> Context:
         return Context(self._settings, self._key, self._supervisor, self._resolved_url, new_keys)
@@ -203,6 +206,14 @@ async def _serve(stack: AsyncExitStack, app: web.Application, port: int) -> None
         raise SettingsError(
             f"port {port} cannot be opened ({error.strerror}); choose another one, see --help"
         ) from error
+
+
+async def until_one_ends(tasks: list[asyncio.Task[None]]) -> None:
+    """Raises what ended one of them: an operator that does half of its work looks well and is not."""
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in done:
+        task.result()
+    raise RuntimeError("a task that should run for ever has ended")
 
 
 async def _cancelled(task: asyncio.Future[Any]) -> None:
