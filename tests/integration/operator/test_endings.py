@@ -119,14 +119,14 @@ def test_finished_is_the_end(kernels: Kernels) -> None:
 
 
 def test_orphan(place: Place) -> None:
-    """Its server renewed its Lease for the last time an hour ago."""
+    """Its server renewed its Lease for the last time a minute ago."""
     kernels = place.kernels
-    hour_ago = (datetime.now(UTC) - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    minute_ago = (datetime.now(UTC) - timedelta(minutes=1)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     lease = {
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",
         "metadata": {"name": "dead-server", "labels": {"app.kubernetes.io/managed-by": "kubernel"}},
-        "spec": {"leaseDurationSeconds": 1, "renewTime": hour_ago},
+        "spec": {"leaseDurationSeconds": 1, "renewTime": minute_ago},
     }
     alive = {**lease, "metadata": {**lease["metadata"], "name": "living-server"}}
     alive["spec"] = {"leaseDurationSeconds": 3600, "renewTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
