@@ -47,6 +47,7 @@ class JupyterKernel:
     async def interrupt(self) -> float:
         """Seconds from the request to the reply of the cell that was interrupted."""
         assert self.client is not None
+        await kernel_info.subscribe(self.client)
         asked = await kernel_info.busy_cell(self.client)
         began = time.perf_counter()
         await self._km.interrupt_kernel()

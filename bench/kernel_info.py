@@ -9,6 +9,7 @@ from jupyter_client.asynchronous import AsyncKernelClient
 
 # A request to a socket that is not connected yet waits in it; one to a kernel that was replaced is lost.
 ASK_AGAIN_SECONDS = 1.0
+IOPUB_SECONDS = 0.2
 
 
 async def answering_client(info: dict[str, Any]) -> AsyncKernelClient:
@@ -28,6 +29,18 @@ async def kernel_info(client: AsyncKernelClient) -> None:
             async with asyncio.timeout(ASK_AGAIN_SECONDS):
                 while (await client.get_shell_msg())["parent_header"].get("msg_id") != asked:
                     pass
+                return
+        except TimeoutError:
+            continue
+
+
+async def subscribe(client: AsyncKernelClient) -> None:
+    """Returns when messages of the iopub channel arrive: it connects in its own time, and what is sent before is lost."""
+    while True:
+        await kernel_info(client)
+        try:
+            async with asyncio.timeout(IOPUB_SECONDS):
+                await client.get_iopub_msg()
                 return
         except TimeoutError:
             continue
