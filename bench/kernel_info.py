@@ -35,7 +35,7 @@ async def kernel_info(client: AsyncKernelClient) -> None:
 
 
 async def subscribe(client: AsyncKernelClient) -> None:
-    """Returns when messages of the iopub channel arrive: it connects in its own time, and what is sent before is lost."""
+    """Returns when iopub messages arrive: the channel connects in its own time, and what is sent before is lost."""
     while True:
         await kernel_info(client)
         try:
