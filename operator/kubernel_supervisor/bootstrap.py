@@ -19,7 +19,8 @@ STAGE_MARK = "# ==== second stage ====\n"
 # Without job control a shell ignores SIGINT in its background children, for ever: env --default-signal (coreutils
 # 8.31) undoes that; where there is none (busybox), a kernel is interruptible if it sets its own handler, as R does.
 # setsid keeps the kernel out of PID 1's group, where an interrupt would reach nobody. A trap ends ``wait`` early, so
-# the shell waits again after one; 127 then means that the first wait had the code.
+# the shell waits again after one; 127 then means that the first wait had the code. Why it lingers after SIGTERM is said
+# in supervisor.py, LINGER_SECONDS.
 #: POSIX sh: starts the supervisor, or without Python the kernel itself. The value of KUBERNEL_BOOTSTRAP.
 BOOTSTRAP = r"""
 s='import os; exec(os.environ.pop("KUBERNEL_SUPERVISOR"))'
@@ -59,15 +60,16 @@ done
 r=
 command -v setsid >/dev/null 2>&1 && r=setsid
 env --default-signal true 2>/dev/null && r="env --default-signal $r"
-pass() { again=1; [ "$!" ] || exit 143; kill -$1 -$! 2>/dev/null || kill -$1 $!; }
+pass() { again=1; [ $1 = INT ] || linger="sleep 2"; [ "$!" ] || exit 143; kill -$1 -$! 2>/dev/null || kill -$1 $!; }
 trap 'pass TERM' TERM
 trap 'pass INT' INT
 $r "$@" &
-c=; again=1
+c=; linger=; again=1
 while [ "$again" ]; do
   again=; wait $!; s=$?
   [ $s = 127 ] && [ "$c" ] || c=$s
 done
+$linger
 exit $c
 """
 

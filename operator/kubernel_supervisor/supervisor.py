@@ -389,6 +389,9 @@ CONNECT_SECONDS, ANSWER_SECONDS = 2.0, 5.0  # for a callback
 FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 0.05, 5.0
 TERM_SECONDS, STOP_SECONDS = 3.0, 2.0  # from SIGTERM to SIGKILL: at the container's end, at a stop request
 FLUSH_SECONDS = 1.0  # for the last report when the container is to end at once
+# From SIGTERM to the container's end, at least: the pod's address refuses connections until kube-proxy, which looks
+# once a second, leads them elsewhere. Those that are led to an address that is gone hang for up to two minutes.
+LINGER_SECONDS = 2.0
 PORTS_FREE_SECONDS = 2.0  # for the old kernel's ports to become free
 HOLDERS_SECONDS = 0.2  # so long a process outside the old kernel's group may hold one of them
 LINE_LIMIT, LINE_SECONDS, MAX_CONNECTIONS = 64 * 1024, 5.0, 64
@@ -925,6 +928,7 @@ class Supervisor:
         self.ending = False  # no restart any more
         self.flush_seconds = FLUSH_SECONDS
         self.terminated = False
+        self.linger_until = 0.0
         self.done = False
         self.oom_before = oom_kills()
         self.started_at = time.monotonic()
@@ -967,7 +971,7 @@ class Supervisor:
             elif number == signal.SIGTERM:
                 self._terminated()
         if self.ending and self.state == "exited" and not self.reporter.waiting:
-            self.done = True
+            self._end()
 
     def _terminated(self) -> None:
         """SIGTERM came: the container is to end. The second one means now."""
@@ -975,6 +979,7 @@ class Supervisor:
             self._kill()
         else:
             self.terminated = True
+            self.linger_until = time.monotonic() + LINGER_SECONDS
             self.stop(TERM_SECONDS)
 
     def _kill(self) -> None:
@@ -1069,11 +1074,14 @@ class Supervisor:
     def _end_when_told(self) -> None:
         """No restart any more: ends when the operator knows all, or a little later."""
         self.ending = True
-        self.done = not self.reporter.waiting
         self.loop.later("end", self.flush_seconds, self._end)
+        if not self.reporter.waiting:
+            self._end()
 
     def _end(self) -> None:
-        self.done = True
+        left = self.linger_until - time.monotonic()
+        self.done = left <= 0
+        self.loop.later("end", left, self._end)
 
     def stop(self, seconds: float) -> None:
         """Ends the kernel, by SIGKILL after so long, and then the container at once."""

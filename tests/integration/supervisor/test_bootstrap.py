@@ -223,6 +223,19 @@ def test_plain_kernel_that_goes_on_after_sigterm_is_waited_for(
     assert container.output().endswith("saving\nsaved\n")
 
 
+def test_plain_stays_for_a_moment_after_sigterm(
+    supervise: Supervise, shell: tuple[str, ...], no_python: dict[str, str]
+) -> None:
+    """So that the pod's address refuses connections; those to an address that is gone would hang."""
+    script = "trap 'echo bye; exit 7' TERM; echo ready; while :; do sleep 0.01; done"
+    container = supervise(["sh", "-c", script], shell=shell, env=no_python)
+    container.wait_for_output("ready")
+    os.kill(container.pid, signal.SIGTERM)
+    container.wait_for_output("bye")
+    eventually(lambda: [comm(pid) for pid in descendants(container.pid)] == ["sleep"], "the kernel's end")
+    assert container.wait() == 7
+
+
 def test_plain_exit_code_of_a_signal(supervise: Supervise, shell: tuple[str, ...], no_python: dict[str, str]) -> None:
     container = supervise(["sh", "-c", "kill -9 $$"], shell=shell, env=no_python)
     assert container.wait() == 128 + signal.SIGKILL

@@ -154,6 +154,15 @@ def test_sigterm_ends_kernel_and_container(supervise: Supervise, kernel: Kernel,
     assert container.wait() == 128 + signal.SIGTERM
 
 
+def test_after_sigterm_the_address_stays_for_a_moment(supervise: Supervise, kernel: Kernel, operator: Operator) -> None:
+    """Its ports refuse connections; those to an address that is gone would hang."""
+    container = supervise(kernel("serve()"), operator=operator)
+    operator.wait("ready")
+    os.kill(container.pid, signal.SIGTERM)
+    operator.wait("exited")
+    assert container.request("status")["state"] == "exited"
+
+
 def test_sigterm_gives_the_kernel_time_for_its_last_words(
     supervise: Supervise, kernel: Kernel, operator: Operator
 ) -> None:
