@@ -70,7 +70,12 @@ def start_server(
         return server
 
     yield start
-    codes = [server.stop(signal.SIGTERM) for server in started if server.process.poll() is None]
+    try:
+        codes = [server.stop(signal.SIGTERM) for server in started if server.process.poll() is None]
+    finally:
+        for server in started:
+            server.process.kill()
+            server.process.wait()
     assert codes in ([], [0]), (tmp_path / "server.log").read_text()
 
 

@@ -1,0 +1,42 @@
+"""Culling by the server, which sees of a kernel what its iopub channel says."""
+
+import pytest
+
+from fixtures.kubectl import Kubectl
+from fixtures.waiting import wait_until
+
+from .conftest import HostServer, StartServer, until_answered, until_busy
+
+CULL = ("--MappingKernelManager.cull_idle_timeout=3", "--MappingKernelManager.cull_interval=1")
+
+
+@pytest.fixture
+def server(start_server: StartServer) -> HostServer:
+    """A server that culls kernels after three idle seconds, even those in use."""
+    return start_server(*CULL, "--MappingKernelManager.cull_connected=True")
+
+
+def test_an_idle_kernel(server: HostServer, kubectl: Kubectl, namespace: str) -> None:
+    server.start_kernel()
+    wait_until("the cull", lambda: server.request("GET", "/kernels") == [], seconds=60)
+    assert kubectl.within(namespace).items("kernels") == []
+
+
+def test_a_busy_kernel(server: HostServer) -> None:
+    """It is not idle, though it says nothing for longer than the timeout."""
+    kernel_id = server.start_kernel()
+    with server.kernel(kernel_id) as socket:
+        cell = until_busy(socket, "print('on', flush=True)\nimport time; time.sleep(8)\nprint('end')")
+        assert [output["text"] for output in socket.outputs(cell)] == ["end\n"]
+    wait_until("the cull", lambda: server.request("GET", "/kernels") == [], seconds=60)
+
+
+def test_after_a_restart(server: HostServer) -> None:
+    """The server still hears the kernel: a busy one stays, an idle one goes."""
+    kernel_id = server.start_kernel()
+    with server.kernel(kernel_id) as socket:
+        server.request("POST", f"/kernels/{kernel_id}/restart")
+        until_answered(socket)
+        cell = until_busy(socket, "print('on', flush=True)\nimport time; time.sleep(8)\nprint('end')")
+        assert [output["text"] for output in socket.outputs(cell)] == ["end\n"]
+    wait_until("the cull", lambda: server.request("GET", "/kernels") == [], seconds=60)

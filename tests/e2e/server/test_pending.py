@@ -1,0 +1,52 @@
+"""Pending kernels: the server answers at once and the kernel starts behind its back."""
+
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from fixtures.kubectl import Kubectl
+
+from .conftest import HostServer, StartServer, value
+
+PENDING = "--MappingKernelManager.use_pending_kernels=True"
+NOWHERE = {"KUBERNEL_NODE_SELECTOR": "no-such-label=true"}
+
+
+def test_a_start(start_server: StartServer) -> None:
+    server = start_server(PENDING)
+    session = server.start_session("python3")
+    kernel_id = session["kernel"]["id"]
+    assert session["kernel"]["execution_state"] == "starting"
+    with server.kernel(kernel_id) as socket:  # waits until the kernel runs
+        assert value(socket, "print(1)") == "1\n"
+    server.request("DELETE", f"/sessions/{session['id']}")
+
+
+def reason_of(server: HostServer, kernel_id: str) -> str:
+    """Why a kernel did not start, as soon as somebody has tried to connect to it."""
+    with pytest.raises(InvalidStatus, match="500"), server.kernel(kernel_id):
+        pass
+    model = server.request("GET", f"/kernels/{kernel_id}")
+    assert model["execution_state"] == "dead"
+    return str(model["reason"])
+
+
+def test_a_start_that_fails(start_server: StartServer, namespace: str, kubectl: Kubectl) -> None:
+    server = start_server(PENDING, env={"KUBERNEL_ARGV": '["python3", "-m", "no_such_kernel"]'})
+    kernel_id = server.start_kernel()
+    lines = reason_of(server, kernel_id).splitlines()
+    assert lines[0] == f"Kernel {namespace}/k-{kernel_id} did not start: KernelCrashed."
+    assert lines[2].endswith("No module named no_such_kernel")
+    assert lines[-1].startswith("Try: kubectl ")
+    assert kubectl.within(namespace).items("kernels") == []
+    server.request("DELETE", f"/kernels/{kernel_id}")
+    assert server.request("GET", "/kernels") == []
+
+
+def test_a_start_that_waits_until_its_deadline(start_server: StartServer, namespace: str) -> None:
+    """No node for it: the deadline ends the wait, and the message still says what it waited for."""
+    server = start_server(PENDING, env={**NOWHERE, "KUBERNEL_START_DEADLINE_SECONDS": "5"})
+    kernel_id = server.start_kernel()
+    assert server.state(kernel_id) == "starting"
+    reason = reason_of(server, kernel_id)
+    assert reason.startswith(f"Kernel {namespace}/k-{kernel_id} did not start: ")
+    assert "didn't match Pod's node affinity/selector" in reason
