@@ -8,11 +8,14 @@ from typing import Any
 from kubernel_api.conditions import Reason
 
 from .clock import unix
+from .pod_reason import with_way_out
 from .report import Report
 
 # A signal's number is added to this in the exit code of a shell and of a container.
 SIGNAL_BASE = 128
 SIGNAL_MAX = 64  # of Linux; exit code 255 is a program's -1
+# What container runtimes call a container whose first process could not be executed: containerd, Docker.
+NEVER_RAN = frozenset({"StartError", "ContainerCannotRun"})
 # A pod whose grace period ended this long ago, and which is still there, is on a node that does not answer.
 NODE_SILENCE_SECONDS = 5.0
 
@@ -24,7 +27,7 @@ class Ending:
     Attributes:
         generation: restartGeneration of the process.
         exit_code: as the container gives it: 128 + n for signal n; None when nobody saw it.
-        final: True when no restart can follow (the kernel was ended for being idle).
+        final: True when no restart can follow (the kernel was ended for being idle, or cannot start at all).
     """
 
     generation: int
@@ -68,6 +71,9 @@ def ending_of_pod(pod: dict[str, Any], generation: int, now: float) -> Ending | 
     time = unix((terminated or {}).get("finishedAt")) or now
     if disruption:
         return Ending(generation, disruption[0], disruption[1], time, code, signal)
+    if terminated and terminated.get("reason") in NEVER_RAN:
+        message = f"The container cannot be started: {with_way_out(terminated.get('message') or '')}"
+        return Ending(generation, Reason.CONFIG_ERROR, message, time, final=True)
     oom = (terminated or {}).get("reason") == "OOMKilled"
     reason = _process_reason(code, signal, oom, None) if code is not None else Reason.KERNEL_CRASHED
     message = _process_message(reason, code, signal)

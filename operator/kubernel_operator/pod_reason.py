@@ -89,9 +89,23 @@ def _waiting(image: str, reason: str, message: str) -> tuple[Reason, str]:
         case "CreateContainerConfigError" | "CreateContainerError" if _is_passing(message):
             return Reason.CONTAINER_CREATING, f"The container is being created: {message}"
         case "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" | "CrashLoopBackOff":
-            return Reason.CONFIG_ERROR, f"The container cannot be created ({reason}): {message}"
+            return Reason.CONFIG_ERROR, f"The container cannot be created ({reason}): {with_way_out(message)}"
         case _:
             return Reason.CONTAINER_CREATING, f"The container is being created. {message}".strip()
+
+
+def with_way_out(message: str) -> str:
+    """What the kubelet or the container runtime said of a container, and what helps where that is known."""
+    what = message.partition(" (pod: ")[0]
+    if "runAsNonRoot" in what:
+        way_out = (
+            "kernels do not run as root: take an image whose USER is a number but 0, or have runAsUser set for all"
+        )
+    elif 'exec: "sh"' in what:
+        way_out = "the image needs a POSIX shell, sh"
+    else:
+        return what
+    return f"{what}; {way_out}"
 
 
 def _is_passing(message: str) -> bool:

@@ -100,6 +100,18 @@ def test_ending_of_report(said: Report, ending: Ending) -> None:
             id="out of memory",
         ),
         pytest.param(
+            pod(**terminated(128, reason="StartError", message='exec: "sh": executable file not found in $PATH')),
+            Ending(
+                7,
+                Reason.CONFIG_ERROR,
+                'The container cannot be started: exec: "sh": executable file not found in $PATH; '
+                "the image needs a POSIX shell, sh",
+                NOW - 1,
+                final=True,
+            ),
+            id="never ran: its exit code is nobody's",
+        ),
+        pytest.param(
             pod(phase="Running", state={"terminated": {"exitCode": 42}}),
             Ending(7, Reason.KERNEL_CRASHED, CRASHED, NOW, 42),
             id="container ended before the pod's phase says so",

@@ -159,10 +159,11 @@ CREATING = "The container is being created."
             id="busy container runtime",
         ),
         pytest.param(
-            waiting("CreateContainerConfigError", "container has runAsNonRoot and image will run as root"),
+            waiting("CreateContainerConfigError", 'container has runAsNonRoot and image will run as root (pod: "k-1")'),
             Reason.CONFIG_ERROR,
             "The container cannot be created (CreateContainerConfigError): "
-            "container has runAsNonRoot and image will run as root",
+            "container has runAsNonRoot and image will run as root; kernels do not run as root: "
+            "take an image whose USER is a number but 0, or have runAsUser set for all",
             id="runs as root",
         ),
         pytest.param(
