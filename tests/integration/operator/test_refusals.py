@@ -37,7 +37,7 @@ def test_quota(kernels: Kernels) -> None:
         assert not is_true(status, ConditionType.STALLED)
         kernels.api.request("PATCH", path, {"spec": {"hard": {"pods": "1000"}}})
         kernel.ready()
-        assert [e["reason"] for e in kernel.events()] == ["QuotaExceeded", "Running"]
+        kernel.wait("both Events", lambda: sorted(e["reason"] for e in kernel.events()) == ["QuotaExceeded", "Running"])
     finally:
         kernels.api.request("DELETE", path)
 

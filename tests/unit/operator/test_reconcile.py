@@ -184,14 +184,15 @@ def test_a_name_that_its_predecessor_still_has_is_waited_for(world: World, resou
 
 
 def test_what_one_write_learned_is_kept_when_another_fails(world: World) -> None:
-    world.cluster.fault = lambda request: "refused" if request == ("create", "pods") else ""
+    world.cluster.fault = lambda request: "refused" if request == ("create", "secrets") else ""
+    world.cluster.turns = {"pods": 10}
     world.apply(cr(created=NOW))
     world.watch()
     with pytest.raises(ApiUnavailableError):
         world.reconcile()
     world.cluster.fault = lambda _: ""
     world.reconcile()
-    assert world.cluster.requests == [("create", "secrets"), ("create", "services"), ("create", "pods")]
+    assert world.cluster.requests == [("create", "services"), ("create", "pods"), ("create", "secrets")]
 
 
 def test_lost_answers_make_no_second_child(world: World) -> None:
@@ -209,6 +210,9 @@ def test_lost_answers_make_no_second_child(world: World) -> None:
     ]
     (secret,) = (o for p, o in world.cluster.objects.items() if "/secrets/" in p)
     assert secret["stringData"]["key"] == "key 0"
+    assert world.reconciler.take_callback(callback())
+    world.reconcile()
+    assert world.instance()["status"]["connection"]["ip"] == "10.96.0.9"  # the Service was adopted
 
 
 def test_a_status_that_somebody_else_wrote_meanwhile_is_computed_anew(world: World) -> None:
