@@ -44,7 +44,7 @@ def execute(connection_file: str, code: str) -> None:
     """Runs a cell in whatever kernel the file describes."""
     client = BlockingKernelClient(connection_file=connection_file)
     client.load_connection_file()
-    client.start_channels()
+    client.start_channels(hb=False)  # a client without a manager takes a busy kernel that misses a heartbeat for dead
     client.wait_for_ready(timeout=60)
     client.execute_interactive(code, timeout=60)
     client.stop_channels()
