@@ -8,9 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from fixtures.waiting import wait_until
 from kubernel_api.conditions import ConditionType, is_true
 
 from .conftest import Place, only
+from .fault_proxy import Fault
 from .kernels import Kernel
 
 WHEN = [pytest.param("before", id="before"), pytest.param("after", id="after")]
@@ -85,6 +87,21 @@ def test_restart_with_a_new_pod(place: Place, gate: Gate, verb: str, resource: s
     kernel.ready(1)
     assert_one_of_each(kernel, f"{kernel.name}-2")
     assert kernel.key() == key
+
+
+def test_killed_when_the_new_pod_was_made_and_the_old_one_not_deleted(place: Place, gate: Gate) -> None:
+    kernel = place.kernels.create(connection={}, nodeSelector=gate.selector)
+    kernel.reason("Unschedulable")
+    place.kill_at(only(verb="create", resource="pods"), "after")
+    kill = place.proxy.rule
+    place.proxy.rule = lambda request: Fault(cut="before") if request.verb == "delete" else kill(request)
+    kernel.restart(1)
+    wait_until("the operator's death", place.is_killed, seconds=30)
+    assert kernel.child_names("pods") == [f"{kernel.name}-1", f"{kernel.name}-2"]
+    place.revive()
+    gate.open()
+    kernel.ready(1)
+    assert_one_of_each(kernel, f"{kernel.name}-2")
 
 
 @pytest.mark.parametrize("when", WHEN)
