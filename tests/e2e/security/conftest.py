@@ -1,0 +1,50 @@
+"""A kernel made with kubectl, and who may talk to it."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from jupyter_client.asynchronous.client import AsyncKernelClient
+
+from fixtures.kernel_managers import START_SECONDS
+from fixtures.kubectl import Kubectl, Object
+from kubernel_api.connection import connection_info
+
+
+@pytest.fixture
+def here(operator: object, namespace: str, kubectl: Kubectl) -> Kubectl:
+    return kubectl.within(namespace)
+
+
+def start(here: Kubectl, name: str = "k", **spec: Any) -> Object:
+    """Applies a KernelInstance and returns it once it is ready."""
+    here.apply(
+        {"apiVersion": "kubernel.dev/v1alpha1", "kind": "KernelInstance", "metadata": {"name": name}, "spec": spec}
+    )
+    here("wait", "--for=condition=Ready", f"kernel/{name}", f"--timeout={START_SECONDS}s")
+    instance: Object = here.json("get", "kernel", name)
+    return instance
+
+
+def secret_of(here: Kubectl, instance: Object) -> dict[str, str]:
+    """The data of its connection Secret, base64."""
+    data: dict[str, str] = here.json("get", "secret", instance["status"]["connection"]["secretName"])["data"]
+    return data
+
+
+def info_of(here: Kubectl, instance: Object) -> dict[str, Any]:
+    """Its connection info."""
+    return connection_info(instance["status"]["connection"], secret_of(here, instance))
+
+
+@contextlib.asynccontextmanager
+async def client_of(info: dict[str, Any]) -> AsyncIterator[AsyncKernelClient]:
+    """A client with that connection info, which may not be answered at all."""
+    client = AsyncKernelClient()
+    client.load_connection_info(info)
+    client.start_channels()
+    try:
+        yield client
+    finally:
+        client.stop_channels()
