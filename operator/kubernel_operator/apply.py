@@ -67,7 +67,8 @@ class Applier:
                 path = f"{paths.core('pods', metadata['namespace'])}/{metadata['name']}"
                 await self._cluster.delete(path, uid=metadata["uid"])
             case DeleteInstance(why=why, reason=reason):
-                if reason is not None:
+                if reason is not None and memory.event_reason != reason:
+                    memory.event_reason = reason
                     await self.post_event(cr, reason, why)
                 await self._cluster.delete(instance_path(cr), uid=cr["metadata"]["uid"])
             case Restart():

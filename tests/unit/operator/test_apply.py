@@ -126,6 +126,18 @@ def test_a_pod_that_has_another_uid_by_now_is_not_deleted(world: World) -> None:
     assert world.pods() == [newer]
 
 
+def test_an_orphan_gets_one_event(world: World) -> None:
+    """Its pod's end may wake the operator before the watch says that the KernelInstance is gone."""
+    remembered = memory()
+    for _ in range(2):
+        apply(world, remembered, DeleteInstance("over", Reason.ORPHANED))
+    assert world.cluster.writes() == [
+        ("create", "events"),
+        ("delete", "kernelinstances"),
+        ("delete", "kernelinstances"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("action", "text"),
     [
