@@ -20,30 +20,36 @@ STAGE_MARK = "# ==== second stage ====\n"
 # 8.31) undoes that; where there is none (busybox), a kernel is interruptible if it sets its own handler, as R does.
 # setsid keeps the kernel out of PID 1's group, where an interrupt would reach nobody. A trap ends ``wait`` early, so
 # the shell waits again after one; 127 then means that the first wait had the code. Why it lingers after SIGTERM is said
-# in supervisor.py, LINGER_SECONDS.
+# in supervisor.py, LINGER_SECONDS. It executes itself once more because /proc/1/environ shows what was there at exec.
 #: POSIX sh: starts the supervisor, or without Python the kernel itself. The value of KUBERNEL_BOOTSTRAP.
 BOOTSTRAP = r"""
-s='import os; exec(os.environ.pop("KUBERNEL_SUPERVISOR"))'
-command -v python3 >/dev/null 2>&1 && exec python3 -I -S -c "$s" "$@"
-python -c 'import sys; sys.exit(sys.version_info < (3, 6))' >/dev/null 2>&1 && exec python -I -S -c "$s" "$@"
+if [ -z "$KUBERNEL_FILE" ]; then
+  s='import os; exec(os.environ.pop("KUBERNEL_SUPERVISOR"))'
+  command -v python3 >/dev/null 2>&1 && exec python3 -I -S -c "$s" "$@"
+  python -c 'import sys; sys.exit(sys.version_info < (3, 6))' >/dev/null 2>&1 && exec python -I -S -c "$s" "$@"
 
-if [ $# = 0 ]; then
-  echo "kubernel: no Python in this image, so no kernelspec is looked up: set spec.kernel.argv" >&2
-  exit 127
+  if [ $# = 0 ]; then
+    echo "kubernel: no Python in this image, so no kernelspec is looked up: set spec.kernel.argv" >&2
+    exit 127
+  fi
+  echo "kubernel: no Python in this image: no callbacks, signals, restarts in place or idle timeout" >&2
+
+  f=${KUBERNEL_CONFIG#*\"connectionFile\":}; f=${f#*\"}; f=${f%%\"*}
+  port() { p=${KUBERNEL_CONFIG#*\"$1\":}; p=${p%%[,\}]*}; printf '"%s_port": %d, ' $1 $p; }
+  ( umask 077; mkdir -p "${f%/*}"; {
+    printf '{"transport": "tcp", "ip": "0.0.0.0", '
+    port shell; port iopub; port stdin; port control; port hb
+    [ -z "$KUBERNEL_CURVE_PUBLICKEY" ] || printf '"curve_publickey": "%s", "curve_secretkey": "%s", ' \
+      "$KUBERNEL_CURVE_PUBLICKEY" "$KUBERNEL_CURVE_SECRETKEY"
+    printf '"signature_scheme": "hmac-sha256", "key": "%s"}\n' "$KUBERNEL_KEY"
+  } > "$f" ) || exit 1
+  unset KUBERNEL_CONFIG KUBERNEL_KEY KUBERNEL_TOKEN KUBERNEL_SUPERVISOR \
+    KUBERNEL_CURVE_PUBLICKEY KUBERNEL_CURVE_SECRETKEY JPY_PARENT_PID
+  export KUBERNEL_FILE="$f"
+  exec sh -c 'eval "$KUBERNEL_BOOTSTRAP"' kubernel "$@"
 fi
-echo "kubernel: no Python in this image: no callbacks, signals, restarts in place or idle timeout" >&2
-
-f=${KUBERNEL_CONFIG#*\"connectionFile\":}; f=${f#*\"}; f=${f%%\"*}
-port() { p=${KUBERNEL_CONFIG#*\"$1\":}; p=${p%%[,\}]*}; printf '"%s_port": %d, ' $1 $p; }
-( umask 077; mkdir -p "${f%/*}"; {
-  printf '{"transport": "tcp", "ip": "0.0.0.0", '
-  port shell; port iopub; port stdin; port control; port hb
-  [ -z "$KUBERNEL_CURVE_PUBLICKEY" ] || printf '"curve_publickey": "%s", "curve_secretkey": "%s", ' \
-    "$KUBERNEL_CURVE_PUBLICKEY" "$KUBERNEL_CURVE_SECRETKEY"
-  printf '"signature_scheme": "hmac-sha256", "key": "%s"}\n' "$KUBERNEL_KEY"
-} > "$f" ) || exit 1
-unset KUBERNEL_CONFIG KUBERNEL_KEY KUBERNEL_TOKEN KUBERNEL_BOOTSTRAP KUBERNEL_SUPERVISOR \
-  KUBERNEL_CURVE_PUBLICKEY KUBERNEL_CURVE_SECRETKEY JPY_PARENT_PID
+f=$KUBERNEL_FILE
+unset KUBERNEL_FILE KUBERNEL_BOOTSTRAP
 
 n=$#
 while [ $n -gt 0 ]; do

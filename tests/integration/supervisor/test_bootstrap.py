@@ -32,12 +32,14 @@ def shell(request: pytest.FixtureRequest) -> tuple[str, ...]:
 
 
 @pytest.fixture
-def no_python(tmp_path: Path) -> dict[str, str]:
-    """A PATH that has a shell's tools and no Python."""
+def no_python(tmp_path: Path, request: pytest.FixtureRequest) -> dict[str, str]:
+    """A PATH that has a shell, the one under test if there is one, its tools and no Python."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    for name in (*PLAIN_TOOLS, "sh"):
+    for name in PLAIN_TOOLS:
         (folder / name).symlink_to(str(shutil.which(name)))
+    shell = request.getfixturevalue("shell")[0] if "shell" in request.fixturenames else shutil.which("dash")
+    (folder / "sh").symlink_to(shell)
     return {"PATH": str(folder)}
 
 
@@ -280,6 +282,16 @@ def test_plain_key_is_in_no_argument_list(
         assert KEY not in Path(f"/proc/{pid}/cmdline").read_text()
 
 
+def test_plain_secrets_are_in_no_environment(
+    supervise: Supervise, shell: tuple[str, ...], no_python: dict[str, str]
+) -> None:
+    container = supervise(["sleep", "1000"], shell=shell, env=no_python)
+    eventually(lambda: any(comm(pid) == "sleep" for pid in descendants(container.pid)), "the kernel")
+    for pid in (container.pid, *descendants(container.pid)):
+        environment = Path(f"/proc/{pid}/environ").read_text()
+        assert (KEY in environment, TOKEN in environment) == (False, False)
+
+
 def test_plain_without_argv_says_what_to_do(
     supervise: Supervise, shell: tuple[str, ...], no_python: dict[str, str]
 ) -> None:
@@ -304,5 +316,5 @@ def test_plain_without_setsid_or_env_still_works(
 
 def test_plain_container_object_is_the_shell(supervise: Supervise, no_python: dict[str, str]) -> None:
     container: Container = supervise(["sleep", "1000"], shell=(str(shutil.which("dash")),), env=no_python)
-    eventually(lambda: descendants(container.pid), "the kernel")
-    assert comm(container.pid) == "dash"
+    eventually(lambda: any(comm(pid) == "sleep" for pid in descendants(container.pid)), "the kernel")
+    assert comm(container.pid) == "sh"
