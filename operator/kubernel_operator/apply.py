@@ -23,7 +23,7 @@ from .observed import Memory, Refusal
 from .plan import Action, Create, DeleteInstance, DeletePod, Explain, Probe, ReadLease, Restart
 from .pod_network import PodNetwork
 from .pod_reason import reason_from_events, refusal_of, refusal_of_taken_name
-from .report import Report, after_probe, from_control_status, token
+from .report import MalformedReportError, Report, after_probe, from_control_status, token
 from .sweep import LABEL_SELECTOR
 
 logger = logging.getLogger(__name__)
@@ -147,7 +147,7 @@ class Applier:
         try:
             answer = await self._ask(cr, action.ip, {"op": "status"})
             report = from_control_status(answer, self._clock())
-        except ControlError:
+        except (ControlError, MalformedReportError):
             now = self._clock()
             if not action.ports_tell and before is not None and before.is_probed:
                 memory.reports[pod] = replace(before, time=now)  # asked; the next question has time

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
@@ -17,21 +19,15 @@ Time = Annotated[float, Field(ge=0, lt=253_402_300_800, allow_inf_nan=False)]
 
 
 class MalformedReportError(ValueError):
-    """A callback's body is not a report; the message names the field."""
+    """What a supervisor sent says nothing; the message names the field."""
 
 
-class Callback(BaseModel):
-    """Body of a callback, as the supervisor sends it."""
+class KernelState(BaseModel):
+    """What a supervisor says of its kernel, in a callback or when it is asked."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore")
 
-    secret: str = Field(pattern=r"^[a-z0-9-]{1,63}/[a-z0-9.-]{1,253}$")
-    pod: str = Field(max_length=253)
-    boot: str = Field(max_length=64)
-    sequence: int = Field(ge=0)
-    event: Literal["started", "ready", "exited", "activity"]
     generation: int = Field(ge=0)
-    time: Time
     state: State
     ip: str | None = Field(default=None, pattern=r"^[0-9a-fA-F.:]{2,45}$")
     exit_code: int | None = Field(default=None, ge=0, le=255)
@@ -40,6 +36,17 @@ class Callback(BaseModel):
     reason: Literal["IdleTimeout"] | None = None
     log: str = Field(default="", max_length=4096)
     last_activity: Time | None = None
+
+
+class Callback(KernelState):
+    """Body of a callback, as the supervisor sends it."""
+
+    secret: str = Field(pattern=r"^[a-z0-9-]{1,63}/[a-z0-9.-]{1,253}$")
+    pod: str = Field(max_length=253)
+    boot: str = Field(max_length=64)
+    sequence: int = Field(ge=0)
+    event: Literal["started", "ready", "exited", "activity"]
+    time: Time
 
 
 @dataclass(frozen=True)
@@ -85,11 +92,8 @@ def verified(body: bytes, signature: str, operator_key: bytes) -> Callback | Non
     Raises:
         MalformedReportError: the body is no callback.
     """
-    try:
+    with _refusing():
         callback = Callback.model_validate_json(body)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise MalformedReportError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
     expected = hmac.new(token(operator_key, callback.secret).encode(), body, hashlib.sha256).hexdigest()
     # As bytes: texts that are not ASCII cannot be compared.
     return callback if hmac.compare_digest(expected.encode(), signature.encode(errors="replace")) else None
@@ -108,17 +112,9 @@ def merged(known: Report | None, callback: Callback, now: float) -> Report | Non
     return Report(
         boot=callback.boot,
         sequence=callback.sequence,
-        generation=callback.generation,
-        state=callback.state,
         time=known.time if known is not None and callback.event == "activity" else time,
-        ip=callback.ip,
         started_time=known.started_time if known is not None and same_process else time,
-        exit_code=callback.exit_code,
-        signal=callback.signal,
-        oom_killed=callback.oom_killed,
-        reason=callback.reason,
-        log=callback.log,
-        last_activity=None if callback.last_activity is None else min(callback.last_activity, now),
+        **_said(callback, now),
     )
 
 
@@ -132,16 +128,28 @@ def after_probe(known: Report | None, seen: Report) -> Report:
 
 
 def from_control_status(answer: dict[str, Any], now: float) -> Report:
-    """The report in a supervisor's answer to ``status``. Any callback counts as newer than it."""
-    return Report(
-        boot="",
-        sequence=-1,
-        generation=int(answer["generation"]),
-        state=answer["state"],
-        time=now,
-        ip=answer.get("ip"),
-        exit_code=answer.get("exitCode"),
-        signal=answer.get("signal"),
-        oom_killed=bool(answer.get("oomKilled")),
-        last_activity=answer.get("lastActivity"),
-    )
+    """The report in a supervisor's answer to ``status``. Any callback counts as newer than it.
+
+    Raises:
+        MalformedReportError: the answer is none.
+    """
+    with _refusing():
+        said = KernelState.model_validate(answer)
+    return Report(boot="", sequence=-1, time=now, **_said(said, now))
+
+
+def _said(kernel: KernelState, now: float) -> dict[str, Any]:
+    """Fields of a report."""
+    fields = {name: getattr(kernel, name) for name in KernelState.model_fields}
+    last_activity = kernel.last_activity
+    return fields | {"last_activity": None if last_activity is None else min(last_activity, now)}
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Tells what is wrong in one line; what was sent may be long, and is not ours to show."""
+    try:
+        yield
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise MalformedReportError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None

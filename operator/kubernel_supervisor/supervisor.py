@@ -811,8 +811,8 @@ class Relay:
 
     def __init__(self, loop: Loop, pipes: "tuple[tuple[int, int], ...]", secrets: "list[str]") -> None:
         self._loop, self._secrets = loop, [secret for secret in secrets if secret]
-        self._tail = b""
         self._sources = ((pipes[0][0], 1), (pipes[1][0], 2))
+        self.forget()
         for source, sink in self._sources:
             os.set_blocking(source, False)
             self._await_output(source, sink)
@@ -839,7 +839,7 @@ class Relay:
             piece = os.read(source, PIPE_ATOMIC)
         except BlockingIOError:
             return True
-        self._tail = (self._tail + piece)[-TAIL_LIMIT:]
+        self._tails[sink] = (self._tails[sink] + piece)[-TAIL_LIMIT:]
         try:
             os.write(sink, piece)
         except OSError:
@@ -856,18 +856,24 @@ class Relay:
 
     def forget(self) -> None:
         """A new kernel process starts: earlier lines are not its."""
-        self._tail = b""
+        self._tails = {sink: b"" for _, sink in self._sources}
 
     def tail(self) -> str:
-        """The last lines, at most 2 KiB, without secrets."""
-        cut = len(self._tail) == TAIL_LIMIT  # perhaps through a secret
-        tail = self._tail
+        """The last lines, at most 2 KiB, without secrets: of stdout, as far as stderr leaves room, and of stderr.
+
+        In which order a process wrote into two pipes nobody can tell; why it crashed mostly stands in stderr.
+        """
+        errors = self._last_lines(2, LOG_LIMIT)
+        return (self._last_lines(1, LOG_LIMIT - len(errors)) + errors).decode("utf-8", "ignore")
+
+    def _last_lines(self, sink: int, limit: int) -> bytes:
+        tail = self._tails[sink]
+        first = LONGEST_SECRET if len(tail) == TAIL_LIMIT else 0  # perhaps a secret was cut through
         for secret in self._secrets:
             tail = tail.replace(secret.encode(), b"[secret]")
-        if cut or len(tail) > LOG_LIMIT:
-            tail = tail[LONGEST_SECRET if cut else 0 :][-LOG_LIMIT:]
-            tail = tail.partition(b"\n")[2] or tail
-        return tail.decode("utf-8", "ignore")
+        first = max(first, len(tail) - limit)
+        rest = tail[first:]
+        return rest.partition(b"\n")[2] or rest if first else rest
 
 
 # ---- Whether somebody uses the kernel.
@@ -1193,6 +1199,8 @@ class Supervisor:
             "exitCode": self.exit_code,
             "signal": self.signal,
             "oomKilled": self.oom_killed,
+            "reason": self.reason,
+            "log": self.log,
             "ip": self.ip,
             "lastActivity": self.activity.last,
         }

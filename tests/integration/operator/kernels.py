@@ -114,10 +114,10 @@ class Kernel:
         return sorted(o["metadata"]["name"] for o in self.children(resource))
 
     def events(self) -> list[Json]:
-        """The Events about it."""
+        """The Events about it, the oldest first."""
         selector = {"fieldSelector": f"involvedObject.name={self.name}"}
         items: list[Json] = self.api.request("GET", self.kernels.path("events"), **selector)["items"]
-        return items
+        return sorted(items, key=lambda event: int(event["metadata"]["resourceVersion"]))
 
     def key(self) -> str:
         """Its connection key, in base64."""

@@ -128,3 +128,13 @@ def test_end_is_said_once(place: Place) -> None:
     version = kernel.get()["metadata"]["resourceVersion"]
     place.kernels.start()
     assert kernel.get()["metadata"]["resourceVersion"] == version
+
+
+@pytest.mark.parametrize("when", WHEN)
+def test_a_crash_is_explained(place: Place, when: str) -> None:
+    """The supervisor's report was taken by an operator that wrote it nowhere; the next one asks."""
+    place.kill_at(only(verb="patch", resource=STATUS), when)
+    kernel = place.kernels.create(kernel={"argv": ["sh", "-c", "echo broken >&2; exit 3"]})
+    place.revive()
+    kernel.reason("KernelCrashed")
+    assert kernel.status["message"] == "The kernel ended with exit code 3. Its last output:\nbroken"

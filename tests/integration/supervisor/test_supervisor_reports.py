@@ -140,6 +140,26 @@ def test_log_holds_the_last_lines_of_a_kernel_that_did_not_get_ready(
     assert container.output().splitlines() == expected
 
 
+def test_log_holds_stderr_however_much_was_printed_after_it(
+    supervise: Supervise, kernel: Kernel, operator: Operator
+) -> None:
+    body = "sys.stderr.write('ImportError: no such\\n')\nfor n in range(1000): print('line %04d' % n)\nsys.exit(1)"
+    supervise(kernel(body), operator=operator, restartGraceSeconds=0)
+    log = operator.wait("exited")["log"]
+    lines = log.splitlines()
+    assert (lines[0][:6], lines[-2:]) == ("line 0", ["line 0999", "ImportError: no such"])
+    assert len(log.encode()) <= 2048
+
+
+def test_status_tells_what_the_last_report_told(supervise: Supervise, kernel: Kernel, operator: Operator) -> None:
+    container = supervise(kernel("sys.exit('ImportError: no such')"), operator=operator)
+    report = operator.wait("exited")
+    status = container.request("status")
+    told = ("state", "generation", "exitCode", "signal", "oomKilled", "reason", "log", "ip")
+    assert {name: status[name] for name in told} == {name: report[name] for name in told}
+    assert status["log"] == "ImportError: no such\n"
+
+
 def test_log_of_a_clean_exit_and_of_a_crash_after_ready_is_empty(
     supervise: Supervise, kernel: Kernel, operator: Operator
 ) -> None:

@@ -179,6 +179,8 @@ def test_probe_of_a_supervisor() -> None:
         "exitCode": None,
         "signal": 9,
         "oomKilled": True,
+        "reason": "IdleTimeout",
+        "log": "its last words",
         "ip": "10.0.0.7",
         "lastActivity": NOW - 60,
     }
@@ -191,10 +193,17 @@ def test_probe_of_a_supervisor() -> None:
         time=NOW,
         signal=9,
         oom_killed=True,
+        reason="IdleTimeout",
+        log="its last words",
         last_activity=NOW - 60,
     )
     assert seen.is_probed
     assert not report().is_probed
+
+
+def test_probe_that_is_answered_with_nonsense() -> None:
+    with pytest.raises(MalformedReportError, match=r"^state: "):
+        from_control_status({"ok": True, "generation": 1, "state": "tired"}, NOW)
 
 
 @pytest.mark.parametrize(
