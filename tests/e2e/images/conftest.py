@@ -16,19 +16,6 @@ ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 @pytest.fixture(scope="session")
-def load_image(kubeconfig: Path, request: pytest.FixtureRequest) -> Callable[[str], str]:
-    """``load_image("kernel-r")`` builds and loads an image of ours and returns the name that a pod gives."""
-    capture = request.config.pluginmanager.getplugin("capturemanager")
-
-    def load(name: str) -> str:
-        with capture.global_and_fixture_disabled():
-            cluster_command("images", name)
-        return f"localhost/kubernel/{name}:dev"
-
-    return load
-
-
-@pytest.fixture(scope="session")
 def r_image(load_image: Callable[[str], str]) -> str:
     """R and no Python."""
     return load_image("kernel-r")

@@ -1,6 +1,7 @@
 """A kernel made with kubectl, and who may talk to it."""
 
 import contextlib
+import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -9,6 +10,7 @@ from jupyter_client.asynchronous.client import AsyncKernelClient
 
 from fixtures.kernel_managers import START_SECONDS
 from fixtures.kubectl import Kubectl, Object
+from fixtures.waiting import wait_until
 from kubernel_api.connection import connection_info
 
 
@@ -18,13 +20,24 @@ def here(operator: object, namespace: str, kubectl: Kubectl) -> Kubectl:
 
 
 def start(here: Kubectl, name: str = "k", **spec: Any) -> Object:
-    """Applies a KernelInstance and returns it once it is ready."""
+    """Applies a KernelInstance; returns it once its address can be used: kube-proxy looks once a second."""
     here.apply(
         {"apiVersion": "kubernel.dev/v1alpha1", "kind": "KernelInstance", "metadata": {"name": name}, "spec": spec}
     )
     here("wait", "--for=condition=Ready", f"kernel/{name}", f"--timeout={START_SECONDS}s")
     instance: Object = here.json("get", "kernel", name)
+    connection = instance["status"]["connection"]
+    wait_until("its address", lambda: connects(connection["ip"], connection["ports"]["hb"]), seconds=START_SECONDS)
     return instance
+
+
+def connects(host: str, port: int) -> bool:
+    """Whether a connection is accepted."""
+    try:
+        socket.create_connection((host, port), 0.3).close()
+    except OSError:
+        return False
+    return True
 
 
 def secret_of(here: Kubectl, instance: Object) -> dict[str, str]:

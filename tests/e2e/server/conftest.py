@@ -49,8 +49,9 @@ class HostServer(JupyterServer):
         return str(self.request("GET", f"/kernels/{kernel_id}")["execution_state"])
 
     def connection_info(self, kernel_id: str) -> Any:
-        """What the server's connection file of a kernel says."""
-        return json.loads((self.runtime / f"kernel-{kernel_id}.json").read_text())
+        """What the server's connection file of a kernel says; a restart after a crash writes it anew."""
+        file = self.runtime / f"kernel-{kernel_id}.json"
+        return json.loads(wait_until(str(file), lambda: file.exists() and file.read_text(), seconds=START_SECONDS))
 
 
 StartServer = Callable[..., HostServer]

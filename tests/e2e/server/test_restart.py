@@ -21,8 +21,9 @@ def restart(server: HostServer, kernel_id: str) -> int:
 def assert_activity_is_seen(server: HostServer, kernel_id: str, socket: KernelSocket) -> None:
     """The server's culler lives on this."""
     before = server.request("GET", f"/kernels/{kernel_id}")["last_activity"]
-    cell = until_busy(socket, "print('on', flush=True)\nimport time; time.sleep(1)")
+    cell = until_busy(socket, "print('on', flush=True)\nimport time; time.sleep(600)")
     wait_until("busy", lambda: server.state(kernel_id) == "busy", seconds=30)
+    server.request("POST", f"/kernels/{kernel_id}/interrupt")
     list(socket.outputs(cell))
     wait_until("idle", lambda: server.state(kernel_id) == "idle", seconds=30)
     assert server.request("GET", f"/kernels/{kernel_id}")["last_activity"] > before
