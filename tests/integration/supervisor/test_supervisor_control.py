@@ -56,6 +56,8 @@ async def test_the_shared_client_gets_the_status(
         "exitCode": None,
         "signal": None,
         "oomKilled": False,
+        "reason": None,
+        "log": "",
         "ip": ready["ip"],
     }
 
