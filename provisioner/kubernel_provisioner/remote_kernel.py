@@ -58,6 +58,7 @@ class RemoteKernel:
         self._starting = False
         self._last_code = 0
         self._doomed: tuple[Held, int] | None = None
+        self._judged: tuple[Held, Seen, int | None] | None = None
         self._env: dict[str, str] | None = None  # of the last launch; None when that was another process's
         self.held: Held | None = None
 
@@ -93,11 +94,17 @@ class RemoteKernel:
             return None
         if held is None:
             return self._last_code
-        code = None
-        if seen is not None:
+        code = None if seen is None else self._code_of(held, seen)
+        return self._doom_of(held) if code is None else code
+
+    def _code_of(self, held: Held, seen: Seen) -> int | None:
+        """Judged once per change: 1,000 idle kernels are polled 333 times a second, their statuses cold in memory."""
+        judged = self._judged
+        if judged is None or judged[0] is not held or judged[1] is not seen:
             current = is_current(seen.status, held.generation)
             code = exit_code(seen.status, wanted=held.restart, current=current, gone=seen.gone)
-        return self._doom_of(held) if code is None else code
+            judged = self._judged = held, seen, code
+        return judged[2]
 
     def _doom_of(self, held: Held) -> int | None:
         return self._doomed[1] if self._doomed is not None and self._doomed[0] is held else None
