@@ -61,5 +61,13 @@ demo: venv tools cluster images ## Watch notebooks run in pods, from four sides 
 bench: venv tools cluster images ## Measure starts, restarts and interrupts next to bare pods and local kernels
 	@$(VENV_BIN)/python bench
 
+.PHONY: bench-idle
+bench-idle: venv tools cluster images ## Measure what 1,000 idle kernels cost a notebook server (5 minutes)
+	@$(VENV_BIN)/python bench/idle_server.py
+
+.PHONY: bench-concurrent
+bench-concurrent: venv tools cluster images ## Measure 20 starts at once next to bare pods and local kernels (5 minutes)
+	@$(VENV_BIN)/python bench/concurrent_starts.py
+
 # cluster, cluster-down, kubeconfig, tools, images
 -include cluster.mk

@@ -10,65 +10,37 @@ import argparse
 import asyncio
 import os
 import random
-import subprocess
 import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable
 from pathlib import Path
 
 from arena import bench_namespace
 from audit import WRITES, requests_about
 from bare_pod import BarePod
+from contenders import BASELINE, LOCAL, OURS_NONE, OURS_SERVICE, Contender, contenders, install_kernelspecs
 from jupyter_kernel import JupyterKernel
 from statistics_table import table
 
 from fixtures.cluster import KERNEL_IMAGE
 from kubernel_operator.cluster import Cluster
 
-OURS_NONE, OURS_SERVICE = "ours, service None", "ours, service ClusterIP"
-BARE, BARE_SERVICE, LOCAL = "bare pod", "bare pod + Service", "local kernel"
-BASELINE = {OURS_NONE: BARE, OURS_SERVICE: BARE_SERVICE}
-Contender = BarePod | JupyterKernel
 # A step that takes longer is a failure, and the run ends.
 STEP_SECONDS = 60.0
-
-
-def install_kernelspecs(prefix: Path, namespace: str, image: str) -> None:
-    """Kernelspecs of the three Jupyter contenders, in a folder of their own."""
-    for name, service in (("bench-none", "None"), ("bench-service", "ClusterIP")):
-        command = ["install", "--name", name, "--display-name", name, "--image", image, "--namespace", namespace]
-        subprocess.run(
-            [Path(sys.executable).with_name("kubernel"), *command, "--service", service, "--prefix", prefix],
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
-    subprocess.run(
-        [sys.executable, "-m", "ipykernel", "install", "--prefix", prefix, "--name", "bench-local"],
-        check=True,
-        capture_output=True,
-    )
-    os.environ["JUPYTER_PATH"] = str(prefix / "share" / "jupyter")
 
 
 async def measure(rounds: int, namespace: str, image: str, audit_log: Path | None) -> str:
     """All rounds; the report."""
     cluster = await Cluster.connect(os.environ["KUBECONFIG"])
-    contenders: dict[str, Callable[[], Contender]] = {
-        BARE: lambda: BarePod(cluster, namespace, image, service=False),
-        OURS_NONE: lambda: JupyterKernel("bench-none"),
-        BARE_SERVICE: lambda: BarePod(cluster, namespace, image, service=True),
-        OURS_SERVICE: lambda: JupyterKernel("bench-service"),
-        LOCAL: lambda: JupyterKernel("bench-local"),
-    }
-    results: dict[str, dict[str, list[float]]] = defaultdict(lambda: {name: [] for name in contenders})
+    makers = contenders(cluster, namespace, image)
+    results: dict[str, dict[str, list[float]]] = defaultdict(lambda: {name: [] for name in makers})
     names: dict[str, str] = {}
     try:
         for turn in range(rounds + 1):
-            for name in random.sample(list(contenders), len(contenders)):
+            for name in random.sample(list(makers), len(makers)):
                 await asyncio.sleep(random.uniform(0.5, 1.5))
-                kernel = contenders[name]()
+                kernel = makers[name]()
                 for what, value in (await life(kernel)).items():
                     if turn:  # the first round warms caches and imports
                         results[what][name].append(value)

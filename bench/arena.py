@@ -18,7 +18,7 @@ from fixtures.operator_release import install, is_installed, made_from
 
 
 @contextmanager
-def bench_namespace() -> Iterator[tuple[str, Path | None]]:
+def bench_namespace(prefix: str = "bench") -> Iterator[tuple[str, Path | None]]:
     """A fresh namespace, and the API server's audit log where the cluster has one."""
     kubectl = Kubectl(program("kubectl"), Path(cluster_command("kubeconfig")))
     os.environ["KUBECONFIG"] = str(kubectl.kubeconfig)
@@ -26,7 +26,7 @@ def bench_namespace() -> Iterator[tuple[str, Path | None]]:
     if not is_installed(kubectl, digest):
         print("installing this checkout's operator", file=sys.stderr)
         install(kubectl, digest)
-    namespace = f"bench-{secrets.token_hex(3)}"
+    namespace = f"{prefix}-{secrets.token_hex(3)}"
     kubectl("create", "namespace", namespace)
     try:
         yield namespace, _audit_log()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,20 @@ def requests_about(log: Path, namespace: str, name: str) -> Counter[tuple[str, s
             if (user := _who(entry)) is not None:
                 resource = ref["resource"] + (f"/{ref['subresource']}" if ref.get("subresource") else "")
                 counts[user, entry["verb"], resource] += 1
+    return counts
+
+
+def requests_in(log: Path, namespace: str, windows: Sequence[tuple[float, float]]) -> Counter[tuple[str, str]]:
+    """Counts (verb, resource) of requests in a namespace that arrived in one of these windows, in Unix seconds."""
+    counts: Counter[tuple[str, str]] = Counter()
+    with log.open() as lines:
+        for line in lines:
+            if namespace not in line:
+                continue
+            entry = json.loads(line)
+            arrived = datetime.fromisoformat(entry["requestReceivedTimestamp"]).timestamp()
+            if _who(entry) == "client" and any(begin <= arrived < end for begin, end in windows):
+                counts[entry["verb"], entry["objectRef"]["resource"]] += 1
     return counts
 
 

@@ -1,0 +1,81 @@
+"""``make bench-concurrent``: 20 starts at the same time, ours beside bare pods and local kernels.
+
+A class opens its notebooks. Contenders take turns in a random order; each round starts so many kernels of one kind at
+once and notes when each has answered kernel_info.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from arena import bench_namespace
+from contenders import BASELINE, Contender, contenders, install_kernelspecs
+from statistics_table import table
+
+from fixtures.cluster import KERNEL_IMAGE
+from kubernel_operator.cluster import Cluster
+
+START_SECONDS = 180.0
+# Old pods are gone by then, mostly: they would take CPU from the next round.
+REST_SECONDS = 5.0
+
+
+async def seconds_until_answered(kernel: Contender, began: float) -> float:
+    """From ``began`` (``time.perf_counter``) until the kernel has answered."""
+    async with asyncio.timeout(START_SECONDS):
+        await kernel.start()
+    return time.perf_counter() - began
+
+
+async def start_together(make: Callable[[], Contender], count: int) -> list[float]:
+    """Seconds of each of so many starts."""
+    kernels = [make() for _ in range(count)]
+    began = time.perf_counter()
+    try:
+        return await asyncio.gather(*(seconds_until_answered(kernel, began) for kernel in kernels))
+    finally:
+        await asyncio.gather(*(kernel.stop() for kernel in kernels), return_exceptions=True)
+
+
+async def measure(rounds: int, count: int, namespace: str, image: str) -> str:
+    """All rounds; the report."""
+    cluster = await Cluster.connect(os.environ["KUBECONFIG"])
+    makers = contenders(cluster, namespace, image)
+    one: dict[str, list[float]] = {name: [] for name in makers}
+    last: dict[str, list[float]] = {name: [] for name in makers}
+    try:
+        for turn in range(rounds):
+            for name in random.sample(list(makers), len(makers)):
+                await asyncio.sleep(REST_SECONDS)
+                seconds = await start_together(makers[name], count)
+                one[name] += seconds
+                last[name].append(max(seconds))
+            print(f"round {turn + 1} of {rounds}", file=sys.stderr, flush=True)
+    finally:
+        await cluster.close()
+    titles = (f"one of {count} starts at once, seconds", one), (f"the last of {count}, seconds", last)
+    return "\n\n".join(table(title, rows, BASELINE) for title, rows in titles)
+
+
+def main() -> None:
+    """Parses the command line and prints the report."""
+    parser = argparse.ArgumentParser(prog="bench-concurrent", description="Many starts at once.")
+    parser.add_argument("--rounds", type=int, default=4, help="measured rounds (default 4)")
+    parser.add_argument("--kernels", type=int, default=20, help="starts at once (default 20)")
+    parser.add_argument("--image", default=KERNEL_IMAGE, help="image with ipykernel")
+    options = parser.parse_args()
+    with bench_namespace() as (namespace, _), tempfile.TemporaryDirectory() as prefix:
+        install_kernelspecs(Path(prefix), namespace, options.image)
+        print(asyncio.run(measure(options.rounds, options.kernels, namespace, options.image)))
+
+
+if __name__ == "__main__":
+    main()
