@@ -131,6 +131,10 @@ class FaultProxy:
         await self._runner.cleanup()
         await self._session.close()
         await asyncio.sleep(0.05)  # aiohttp's TLS connections close a moment later
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
     async def _cut_watches(self) -> None:
         for watch in list(self._watches):
