@@ -30,7 +30,11 @@ U = TypeVar("U")
 
 @dataclass(frozen=True)
 class LaunchRequest:
-    """What a launch needs to know; see ``kernel_resource.build_kernel_instance``."""
+    """What a launch needs to know; see ``kernel_resource.build_kernel_instance``.
+
+    Args:
+        may_move: whether a kernel that is over for good may come back at another address.
+    """
 
     kernel_id: str
     spec: SpecFacts
@@ -40,6 +44,7 @@ class LaunchRequest:
     curve: bool
     access: str
     patience: Patience
+    may_move: bool = True
 
 
 @dataclass(frozen=True)

@@ -97,9 +97,24 @@ class KubernetesProvisioner(ProvisionerOptions):
             if isinstance(error, asyncio.CancelledError | GeneratorExit):
                 # The launch may have succeeded in this very moment, and nobody would know.
                 kernel.background.loop.call_soon_threadsafe(kernel.abandon, ticket)
+            elif kernel.held is None and not kernel.is_starting:
+                self._tell_that_it_is_dead()
             raise
         self.connection_info = cast("KernelConnectionInfo", info)
         return self.connection_info
+
+    def _tell_that_it_is_dead(self) -> None:
+        """After a restart that failed, as at the restarter's limit: a server forgets it, and tells its open notebooks.
+
+        Else it would list the kernel as starting for ever.
+        """
+        if self._restarter is not None:
+            self._restarter._fire_callbacks("dead")
+
+    @property
+    def _restarter(self) -> Any:
+        """The manager's, which there is when the kernel was started once; None in managers without any."""
+        return getattr(self.parent, "_restarter", None)
 
     def _launch_request(self, cmd: list[str], kwargs: dict[str, Any]) -> LaunchRequest:
         metadata = self.kernel_spec.metadata if self.kernel_spec else {}
@@ -113,6 +128,8 @@ class KubernetesProvisioner(ProvisionerOptions):
             curve=wants_curve(policy, metadata),
             access=self.access,
             patience=Patience(operator=self.operator_timeout, start=self.start_deadline_seconds),
+            # A server cannot follow; and a kernel that was ended for being idle must not come back by itself.
+            may_move=self._restarter is None,
         )
 
     def _spec_facts(self) -> SpecFacts:

@@ -66,9 +66,7 @@ def judge(instance: dict[str, Any], goal: Goal, *, gone: bool = False) -> Verdic
     status = instance.get("status") or {}
     if gone or "deletionTimestamp" in instance["metadata"]:
         return Gone()
-    if is_current(status, goal.generation) and _is_over(status):
-        return Failed(*_why(status))
-    if _ended_anew(status, goal.restart):
+    if _is_over(status, goal.generation) or _ended_anew(status, goal.restart):
         return Failed(*_why(status))
     if _is_ready(status, goal.restart):
         return Ready(status["connection"])
@@ -82,8 +80,13 @@ def is_current(status: dict[str, Any], generation: int) -> bool:
     return int(status.get("observedGeneration") or -1) >= generation
 
 
-def _is_over(status: dict[str, Any]) -> bool:
-    return is_true(status, ConditionType.STALLED) or is_true(status, ConditionType.FINISHED)
+def is_finished(status: dict[str, Any]) -> bool:
+    """Whether it is over for good: the operator has said its last word, and looks at no later request."""
+    return is_true(status, ConditionType.FINISHED)
+
+
+def _is_over(status: dict[str, Any], generation: int) -> bool:
+    return is_finished(status) or (is_current(status, generation) and is_true(status, ConditionType.STALLED))
 
 
 def _ended_anew(status: dict[str, Any], restart: int) -> bool:

@@ -69,7 +69,11 @@ def test_first_start(seen: dict[str, Any], expected: Verdict) -> None:
     ("seen", "expected"),
     [
         pytest.param(instance(**READY), Unseen(), id="still ready as before"),
-        pytest.param(instance(conditions=conditions(Finished="True"), **OVER), Unseen(), id="still finished as before"),
+        pytest.param(
+            instance(conditions=conditions(Finished="True"), **OVER),
+            Failed("KernelCrashed", "Exit code 1."),
+            id="finished before",
+        ),
         pytest.param(
             instance(phase="Exited", exit={"restartGeneration": 0}, **OVER), Unseen(), id="exit of the old process"
         ),
