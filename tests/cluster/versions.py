@@ -35,7 +35,6 @@ GO_TOOLS = (
     GoTool("etcd", "go.etcd.io/etcd/server/v3", "v3.6.5"),
     GoTool("coredns", "github.com/coredns/coredns", "v1.12.4"),
     GoTool("helm", "helm.sh/helm/v4/cmd/helm", "v4.3.1"),
-    GoTool("kwok", "sigs.k8s.io/kwok/cmd/kwok", "v0.8.0"),
 )
 KUBERNETES_PROGRAMS = (
     "kube-apiserver",

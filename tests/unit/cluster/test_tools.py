@@ -54,7 +54,7 @@ def test_programs_are_told_their_version() -> None:
 
 def test_every_build_has_a_name_of_its_own() -> None:
     names = [build.name for build in builds()]
-    assert names == ["kubernetes", "etcd", "coredns", "helm", "kwok"]
+    assert names == ["kubernetes", "etcd", "coredns", "helm"]
 
 
 @pytest.mark.parametrize(
