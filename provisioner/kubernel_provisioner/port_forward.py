@@ -55,10 +55,12 @@ class PortForward:
             wanted: local ports by name, taken where they are free.
         """
         forward = cls(api, pod)
-        for name, port in POD_PORTS.items():
-            server = await forward._listen(port, (wanted or {}).get(name, 0))
-            forward._servers.append(server)
-            forward.ports[name] = server.sockets[0].getsockname()[1]
+        try:
+            for name, port in POD_PORTS.items():
+                forward.ports[name] = await forward._listen(port, (wanted or {}).get(name, 0))
+        except BaseException:
+            await forward.close()
+            raise
         return forward
 
     @property
@@ -66,20 +68,26 @@ class PortForward:
         """What does the same by hand, but for the port."""
         return f"{self._api.key.kubectl()} port-forward -n {self._api.namespace} pod/{self._pod() or 'NAME'}"
 
-    async def _listen(self, port: int, wanted: int) -> asyncio.Server:
+    async def _listen(self, port: int, wanted: int) -> int:
         async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             task = asyncio.current_task()
             assert task is not None  # noqa: S101 - asyncio runs this in a task of its own
             self._connections.add(task)
             try:
                 await self._carry(port, reader, writer)
+            except asyncio.CancelledError:
+                pass  # by close(); Python 3.11 logs an error for a connection whose task was cancelled
             finally:
                 self._connections.discard(task)
 
+        # Not served at once: start_server would lose the sockets if it were cancelled in its last step.
         try:
-            return await asyncio.start_server(take, HOST, wanted)
+            server = await asyncio.start_server(take, HOST, wanted, start_serving=False)
         except OSError:
-            return await asyncio.start_server(take, HOST, 0)
+            server = await asyncio.start_server(take, HOST, 0, start_serving=False)
+        self._servers.append(server)
+        await server.start_serving()
+        return int(server.sockets[0].getsockname()[1])
 
     async def close(self) -> None:
         """Ends all connections and stops listening."""

@@ -137,3 +137,31 @@ async def test_local_ports_are_taken_again_where_they_are_free(api: Api, pods: l
     assert again.ports == ports
     await again.close()
     await busy.close()
+
+
+@pytest.mark.parametrize("turns", range(30))
+async def test_cancelled_while_it_opens_it_listens_no_more(api: Api, pods: list[str], turns: int) -> None:
+    before = await PortForward.open(api, lambda: pods[0])
+    await before.close()
+    opening = asyncio.create_task(PortForward.open(api, lambda: pods[0], wanted=before.ports))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    if not opening.cancel():
+        await opening.result().close()
+    await asyncio.wait({opening})
+    for port in before.ports.values():
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection(before.host, port)
+
+
+async def test_closed_it_ends_its_connections(
+    forward: PortForward, server: EchoingPods, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Python 3.11 logs an error for each connection whose task was cancelled."""
+    reader, writer = await asyncio.open_connection(forward.host, forward.ports["shell"])
+    writer.write(b"1")
+    assert await reader.readexactly(1) == b"1"
+    await forward.close()
+    assert await reader.read() == b""
+    writer.close()
+    assert caplog.messages == []
