@@ -5,28 +5,19 @@ import contextlib
 import gc
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager
-from jupyter_client.provisioning import KernelProvisionerFactory
 
 START_SECONDS = 60
 
 
 @pytest.fixture(autouse=True)
-def _on_the_cluster(
-    operator: object, namespace: str, kubeconfig: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[None]:
-    """Every kernelspec starts its kernels in a namespace of the test's own."""
-    monkeypatch.setenv("JUPYTER_DEFAULT_PROVISIONER_NAME", "kubernel")
-    monkeypatch.setenv("KUBERNEL_NAMESPACE", namespace)
-    monkeypatch.setenv("KUBERNEL_KUBECONFIG", str(kubeconfig))
-    KernelProvisionerFactory.clear_instance()  # it reads the variable once
+def _on_the_cluster(on_the_cluster: None) -> Iterator[None]:
+    """Every kernelspec starts its kernels in a namespace of the test's own, which must be empty in the end."""
     yield
-    KernelProvisionerFactory.clear_instance()
     with warnings.catch_warnings():
         # jupyter_core leaves the loops that it opens for the threads of blocking managers to the garbage collector.
         warnings.simplefilter("ignore", ResourceWarning)
@@ -38,12 +29,13 @@ async def make_manager() -> AsyncIterator[Callable[..., AsyncKernelManager]]:
     """Makes kernel managers; their kernels are shut down in the end."""
     made: list[AsyncKernelManager] = []
 
-    def make(**traits: Any) -> AsyncKernelManager:
-        made.append(AsyncKernelManager(kernel_name="python3", **traits))
+    def make(kind: type[AsyncKernelManager] = AsyncKernelManager, **traits: Any) -> AsyncKernelManager:
+        made.append(kind(kernel_name="python3", **traits))
         return made[-1]
 
     yield make
     for manager in made:
+        manager.stop_restarter()
         if manager.provisioner is not None:
             await manager.provisioner.cleanup(restart=False)
         manager.cleanup_connection_file()

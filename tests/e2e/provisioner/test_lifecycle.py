@@ -112,7 +112,7 @@ async def test_the_environment_is_an_allow_list(make_manager: Make, monkeypatch:
 
 
 async def test_cleanup_alone_is_enough(manager: AsyncKernelManager) -> None:
-    """nbclient does no more when a kernel has died; the namespace fixture sees to it that nothing stays."""
+    """nbclient does no more when a kernel has died; in the end the fixtures look for what stays."""
     assert manager.provisioner is not None
     await manager.provisioner.cleanup(restart=False)
     await manager.provisioner.cleanup(restart=False)

@@ -147,10 +147,10 @@ def test_connect_to_what_is_not_there(
 ) -> None:
     spec = {"image": "localhost/no-such-image:1"}
     metadata = {"name": "waiting"}
-    kubectl.within(namespace).apply(
-        {"apiVersion": "kubernel.dev/v1alpha1", "kind": "KernelInstance", "metadata": metadata, "spec": spec}
-    )
+    here = kubectl.within(namespace)
+    here.apply({"apiVersion": "kubernel.dev/v1alpha1", "kind": "KernelInstance", "metadata": metadata, "spec": spec})
     assert main(["connect", name]) == 1
+    here("delete", "kernel", "waiting", "--wait=false")
     assert capsys.readouterr().err.startswith(message)
 
 
