@@ -1,16 +1,25 @@
 """How a kernel ended, as ``poll`` and ``wait`` tell it, and as the log says it."""
 
 import asyncio
+import json
 import logging
+from collections.abc import Callable
+from typing import Any
 
 import pytest
-from jupyter_client.ioloop import AsyncIOLoopKernelManager
+from jupyter_client.ioloop import AsyncIOLoopKernelManager, IOLoopKernelManager
 from jupyter_client.manager import AsyncKernelManager
+from jupyter_core.utils import ensure_event_loop
+from tornado.ioloop import IOLoop
 from traitlets.config import Config
 
 from fixtures.kubectl import Kubectl
+from fixtures.waiting import wait_until
+from kubernel_provisioner import KubernelError
 
 from .conftest import connected, run, until_ended
+
+Make = Callable[..., AsyncKernelManager]
 
 
 @pytest.mark.parametrize(
@@ -76,31 +85,137 @@ async def test_deleted_by_hand(
         assert await run(client, "print(1)") == "1\n"
 
 
-async def test_pod_deleted_by_hand(manager: AsyncKernelManager, kubectl: Kubectl, namespace: str) -> None:
+async def test_pod_deleted_by_hand(
+    manager: AsyncKernelManager, kubectl: Kubectl, namespace: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The kernel comes back in another pod, though the first one hangs in Terminating."""
+    here, before = kubectl.within(namespace), manager.get_connection_info()
+    (pod,) = (each["metadata"]["name"] for each in here.items("pods"))
+    here("patch", "pod", pod, "--patch", '{"metadata": {"finalizers": ["test.kubernel.dev/hang"]}}')
+    try:
+        here("delete", "pod", pod, "--wait=false", "--grace-period=1")
+        assert await until_ended(manager) == -15
+        assert "ended with -15: PodDeleted: " in caplog.text
+        wait_until("the Event", lambda: "PodDeleted" in reasons(here), seconds=10)
+        await manager.restart_kernel(now=True)
+        async with connected(manager) as client:
+            assert await run(client, "print(1)") == "1\n"
+        assert manager.get_connection_info() == before
+        assert pod in {each["metadata"]["name"] for each in here.items("pods")}
+    finally:
+        here("patch", "pod", pod, "--patch", '{"metadata": {"finalizers": null}}')
+
+
+def reasons(here: Kubectl) -> set[str]:
+    """Of the Events there."""
+    return {event["reason"] for event in here.items("events")}
+
+
+async def test_out_of_memory(
+    make_manager: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    kubectl: Kubectl,
+    namespace: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setenv("KUBERNEL_MEMORY", "150Mi")
+    manager = make_manager()
+    await manager.start_kernel()
+    async with connected(manager) as client:
+        client.execute("bytes(1 << 30)")
+        assert await until_ended(manager) == -9
+    assert "ended with -9: OOMKilled: " in caplog.text
+    wait_until("the Event", lambda: "OOMKilled" in reasons(kubectl.within(namespace)), seconds=10)
+
+
+async def test_one_that_is_over_for_good_comes_back_at_another_address(
+    make_manager: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that crashed while nobody looked for longer than a pod is kept for a restart."""
+    monkeypatch.setenv("KUBERNEL_ACTIVE_DEADLINE_SECONDS", "1")
+    manager = make_manager()
+    await manager.start_kernel()
     before = manager.get_connection_info()
-    pods = "--selector=app.kubernetes.io/managed-by=kubernel"
-    kubectl.within(namespace)("delete", "pods", pods, "--wait=false", "--grace-period=1")
-    await until_ended(manager)
+    assert await until_ended(manager) == -9
+    manager.provisioner.active_deadline_seconds = None
     await manager.restart_kernel(now=True)
+    assert manager.get_connection_info() != before
     async with connected(manager) as client:
         assert await run(client, "print(1)") == "1\n"
-    assert manager.get_connection_info() == before
 
 
-async def test_a_crashed_kernel_comes_back_by_itself() -> None:
+async def test_a_crashed_kernel_comes_back_by_itself(make_manager: Make) -> None:
     """As in a notebook server: the restarter polls, and restarts the kernel at the same address."""
-    config = Config({"KernelRestarter": {"time_to_dead": 0.2}})
-    manager = AsyncIOLoopKernelManager(kernel_name="python3", config=config)
+    manager = make_manager(AsyncIOLoopKernelManager, config=restarter())
     restarted = asyncio.Event()
     await manager.start_kernel()
     manager.add_restart_callback(restarted.set, "restart")
     before = manager.get_connection_info()
+    async with connected(manager) as client, asyncio.timeout(60):
+        client.execute("import os; os._exit(1)")
+        await restarted.wait()
+        await client.wait_for_ready(timeout=60)
+        assert await run(client, "print(1)") == "1\n"
+    assert manager.get_connection_info() == before
+
+
+def test_a_killed_kernel_comes_back_to_a_blocking_manager() -> None:
+    """Its restarter blocks the loop until the kernel is there again."""
+    loop = ensure_event_loop()
+    manager = IOLoopKernelManager(kernel_name="python3", config=restarter(), loop=IOLoop.current())
+    restarted = asyncio.Event()
+    manager.start_kernel()
+    manager.add_restart_callback(restarted.set, "restart")
+    before = manager.get_connection_info()
     try:
-        async with connected(manager) as client, asyncio.timeout(60):
-            client.execute("import os; os._exit(1)")
-            await restarted.wait()
-            await client.wait_for_ready(timeout=60)
-            assert await run(client, "print(1)") == "1\n"
+        manager.signal_kernel(9)
+        loop.run_until_complete(asyncio.wait_for(restarted.wait(), 60))
+        assert manager.is_alive()
         assert manager.get_connection_info() == before
     finally:
-        await manager.shutdown_kernel(now=True)
+        manager.shutdown_kernel(now=True)
+
+
+def restarter(**traits: Any) -> Config:
+    return Config({"KernelRestarter": {"time_to_dead": 0.1, **traits}})
+
+
+def until_dead(manager: AsyncKernelManager) -> asyncio.Event:
+    """Is set when a server would be told that its kernel is dead."""
+    dead = asyncio.Event()
+    manager.add_restart_callback(dead.set, "dead")
+    return dead
+
+
+async def test_the_restarter_gives_up(make_manager: Make) -> None:
+    """Nobody calls ``cleanup`` then. What is left tells what happened, until its time is over or this process ends."""
+    manager = make_manager(AsyncIOLoopKernelManager, config=restarter(restart_limit=1, stable_start_time=60))
+    await manager.start_kernel()
+    dead = until_dead(manager)
+    async with connected(manager) as client:
+        for _ in range(2):
+            await client.wait_for_ready(timeout=60)
+            client.execute("import os; os._exit(42)")
+            await until_ended(manager)
+            assert not dead.is_set()
+        async with asyncio.timeout(30):
+            await dead.wait()
+    assert (manager.has_kernel, await manager.provisioner.poll()) == (True, 42)
+
+
+# Ends at its second start, in the same pod.
+ONCE = "test -e /tmp/once && exit 3; touch /tmp/once; exec python3 -m ipykernel_launcher -f $0"
+
+
+async def test_a_restart_that_fails(make_manager: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of it stays, and the next restart is a new start."""
+    monkeypatch.setenv("KUBERNEL_ARGV", json.dumps(["sh", "-c", ONCE, "{connection_file}"]))
+    manager = make_manager(AsyncIOLoopKernelManager, config=restarter())
+    await manager.start_kernel()
+    dead = until_dead(manager)
+    manager.stop_restarter()
+    with pytest.raises(KubernelError, match="exit code 3"):
+        await manager.restart_kernel(now=True)
+    assert (manager.has_kernel, await manager.provisioner.poll(), dead.is_set()) == (False, 3, True)
+    await manager.restart_kernel(now=True)
+    assert await manager.is_alive()
