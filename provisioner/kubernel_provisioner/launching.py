@@ -16,7 +16,7 @@ from .api_errors import ApiStatusError
 from .cluster import Cluster
 from .kernel_resource import PodOptions, SpecFacts
 from .narrator import Narrator
-from .route import Route, find_route, prove
+from .route import Route, find_route
 from .verdict import Goal
 from .waiting import Patience, Subject, until_over, until_ready
 
@@ -67,14 +67,14 @@ class Held:
 
 
 async def until_usable(
-    cluster: Cluster, held: Held, route: Route | None, request: LaunchRequest, log: logging.Logger
-) -> tuple[dict[str, Any], Route]:
-    """Connection info with the cluster's own addresses, and the way to the kernel, once it has answered along it.
+    cluster: Cluster, held: Held, route: Route, request: LaunchRequest, log: logging.Logger
+) -> dict[str, Any]:
+    """Connection info with the cluster's own addresses, once the kernel has answered along its route.
 
     Args:
         cluster: where it is.
         held: the KernelInstance after our last write.
-        route: the way that its clients know already; None for a new kernel.
+        route: the way that its clients know already; found here for a new kernel.
         request: how it was asked for.
         log: the provisioner's.
 
@@ -90,17 +90,9 @@ async def until_usable(
         direct = {**held.info, "ip": (await ready)["ip"]}
     else:
         direct = connection_info(*await _both(ready, _read_secret(cluster, held)))
-    proof = _prove(cluster, held, route, direct, request.access, subject)
-    return direct, await _unless_over(proof, until_over(cluster.view, subject, goal))
-
-
-async def _prove(
-    cluster: Cluster, held: Held, route: Route | None, direct: dict[str, Any], access: str, subject: Subject
-) -> Route:
-    if route is None:
-        return await find_route(access, cluster, direct, lambda: pod_of(cluster, held), str(subject))
-    await prove(route, direct, str(subject))
-    return route
+    proof = find_route(route, request.access, cluster, direct, lambda: pod_of(cluster, held), str(subject))
+    await _unless_over(proof, until_over(cluster.view, subject, goal))
+    return direct
 
 
 def pod_of(cluster: Cluster, held: Held) -> str | None:
@@ -124,14 +116,14 @@ async def _read_secret(cluster: Cluster, held: Held) -> dict[str, str]:
         await cluster.view.change(held.name, known, None)
 
 
-async def _unless_over(work: Coroutine[Any, Any, T], over: Coroutine[Any, Any, None]) -> T:
-    """The result of ``work``, unless ``over`` raises before."""
+async def _unless_over(work: Coroutine[Any, Any, None], over: Coroutine[Any, Any, None]) -> None:
+    """Waits for ``work``, unless ``over`` raises before."""
     working, watching = asyncio.create_task(work), asyncio.create_task(over)
     try:
         await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
             await watching
-        return await working
+        await working
     finally:
         await _cancel(working, watching)
 

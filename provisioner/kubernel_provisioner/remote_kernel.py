@@ -54,7 +54,7 @@ class RemoteKernel:
         self._newest = 0
         self._deletions = 0
         self._poster = Poster(key, background, log)
-        self._route: Route | None = None
+        self._route = Route()
         self._starting = False
         self._last_code = 0
         self._doomed: tuple[Held, int] | None = None
@@ -161,9 +161,12 @@ class RemoteKernel:
             if deletions != self._deletions:
                 raise KernelDeletedError(f"Kernel {request.kernel_id} was shut down while it started.")
             held = self.held = await self._restart(cluster, request.env) or await self._create(cluster, request)
-        direct, route = await until_usable(cluster, held, self._route, request, self._log)
-        if self.held is not None and self.held.uid == held.uid:
-            self.held, self._route = replace(self.held, info=direct), route
+            route = self._route
+        direct = await until_usable(cluster, held, route, request, self._log)
+        if self.held is None or self.held.uid != held.uid:
+            await route.close()
+            raise KernelDeletedError(f"Kernel {request.kernel_id} was shut down while it started.")
+        self.held = replace(self.held, info=direct)
         return route.info(direct)
 
     async def _create(self, cluster: Cluster, request: LaunchRequest) -> Held:
@@ -235,7 +238,7 @@ class RemoteKernel:
         was_direct = held.info.get("ip") == connection.get("ip")
         ports = {f"{name}_port": port for name, port in (connection.get("ports") or {}).items()}
         direct = {**held.info, "ip": connection.get("ip"), **ports}
-        self.held, self._route = replace(held, info=direct), Route()
+        self.held, self._route = replace(held, info=direct), Route(is_found=True)
         if not was_direct:
             wanted = {name: int(held.info[f"{name}_port"]) for name in connection.get("ports") or {}}
             self._route = await reopen_route(cluster, wanted, lambda: pod_of(cluster, held))
@@ -257,7 +260,7 @@ class RemoteKernel:
     async def _control(self, held: Held, request: dict[str, Any]) -> bool:
         """Whether the kernel's supervisor took a request, or refused it; False when it cannot be reached."""
         connection = (self.seen.status.get("connection") if self.seen else None) or {}
-        endpoint = (self._route or Route()).control(connection)
+        endpoint = self._route.control(connection)
         if endpoint is None or not held.info:
             return False
         try:
@@ -335,6 +338,5 @@ class RemoteKernel:
 
     def _drop_route(self) -> None:
         """An address is one kernel's: the next one gets its own."""
-        if self._route is not None:
-            self.background.errand(self._route.close())
-        self._route = None
+        self.background.errand(self._route.close())
+        self._route = Route()

@@ -5,8 +5,9 @@ Decided once per kernel and kept: an address that changed on a restart would cut
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from kubernel_api.constants import PORTS
@@ -31,15 +32,18 @@ class Endpoint:
     port: int
 
 
-@dataclass(frozen=True)
+@dataclass
 class Route:
-    """The way to a kernel.
+    """The way to a kernel, found by ``find_route``; who holds the kernel closes it, however far that has got.
 
     Args:
         forward: through the API server; None is the direct way.
+        is_found: whether it was decided.
     """
 
     forward: PortForward | None = None
+    is_found: bool = False
+    _search: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 
     def info(self, direct: dict[str, Any]) -> dict[str, Any]:
         """Connection info for clients, from the one with the cluster's own addresses."""
@@ -62,16 +66,18 @@ class Route:
 
     async def close(self) -> None:
         """Ends what leads through the API server."""
-        if self.forward is not None:
-            await self.forward.close()
+        forward, self.forward = self.forward, None
+        if forward is not None:
+            await forward.close()
 
 
 async def find_route(
-    access: str, cluster: Cluster, direct: dict[str, Any], pod: Callable[[], str | None], subject: str
-) -> Route:
-    """The way to a new kernel, once its heartbeat was echoed along it.
+    route: Route, access: str, cluster: Cluster, direct: dict[str, Any], pod: Callable[[], str | None], subject: str
+) -> None:
+    """Returns once the kernel's heartbeat was echoed along the route, which is decided first if it is a new kernel's.
 
     Args:
+        route: the kernel's; two launches of it may be under way.
         access: auto, direct or port-forward.
         cluster: remembers whether its addresses can be reached from here.
         direct: connection info with the cluster's own addresses.
@@ -81,13 +87,24 @@ async def find_route(
     Raises:
         KernelUnreachableError: there is no way.
     """
+    async with route._search:
+        if not route.is_found:
+            await _decide(route, access, cluster, direct, pod, subject)
+            route.is_found = True
+        else:
+            await prove(route, direct, subject)
+
+
+async def _decide(
+    route: Route, access: str, cluster: Cluster, direct: dict[str, Any], pod: Callable[[], str | None], subject: str
+) -> None:
     if access == "direct" or (access == "auto" and (cluster.direct or in_cluster())):
-        await prove(Route(), direct, subject, PATIENCE_SECONDS)
-        return Route()
+        await prove(route, direct, subject, PATIENCE_SECONDS)
+        return
     if access == "auto" and cluster.direct is None and await _answers(direct, TRIAL_SECONDS):
         cluster.direct = True
-        return Route()
-    route = Route(await PortForward.open(cluster.api, pod))
+        return
+    route.forward = await PortForward.open(cluster.api, pod)
     try:
         await prove(route, direct, subject, PATIENCE_SECONDS)
     except BaseException:
@@ -95,12 +112,11 @@ async def find_route(
         raise
     if access == "auto":
         cluster.direct = False
-    return route
 
 
 async def reopen_route(cluster: Cluster, ports: dict[str, int], pod: Callable[[], str | None]) -> Route:
     """The way through the API server, by the local ports of before where they are free."""
-    return Route(await PortForward.open(cluster.api, pod, wanted=ports))
+    return Route(await PortForward.open(cluster.api, pod, wanted=ports), is_found=True)
 
 
 async def prove(route: Route, direct: dict[str, Any], subject: str, seconds: float = PATIENCE_SECONDS) -> None:

@@ -10,17 +10,7 @@ from kubernel_provisioner.cluster import Cluster, shared_cluster
 from kubernel_provisioner.errors import CRDMissingError, NamespaceMissingError
 from kubernel_provisioner.login import ClusterKey
 
-from .conftest import INSTANCES, LEASES, FakeApiServer, failure, instance, listing
-from .test_posting import HereAndNow
-
-LEASE = f"{LEASES}/kubernel-server-s"
-
-
-@pytest.fixture
-def usual(server: FakeApiServer) -> None:
-    server.answers["POST", LEASES] = [(201, {})]
-    server.answers["GET", INSTANCES] = [listing(1)]
-    server.answers["DELETE", LEASE] = [(200, {})]
+from .conftest import INSTANCES, LEASE, LEASES, FakeApiServer, HereAndNow, failure, instance, listing
 
 
 async def end_watch(server: FakeApiServer) -> None:

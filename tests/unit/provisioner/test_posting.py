@@ -2,48 +2,20 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from kubernel_provisioner import posting
 from kubernel_provisioner.background import Background
-from kubernel_provisioner.cluster import Cluster, shared_cluster
+from kubernel_provisioner.cluster import Cluster
 from kubernel_provisioner.errors import LaunchError, RefusedError
 from kubernel_provisioner.login import ClusterKey
 from kubernel_provisioner.posting import Poster
 
-from .conftest import INSTANCES, LEASES, FakeApiServer, failure, instance, listing
+from .conftest import INSTANCES, FakeApiServer, failure, instance
 
 TAKEN = failure(409, "AlreadyExists", name="k-a")
-
-
-class HereAndNow(Background):
-    """The background without its thread: in the test's own loop."""
-
-    def __init__(self) -> None:
-        self.server = "s"
-        self.loop = asyncio.get_running_loop()
-        self.shared = {}
-        self._errands = set()
-
-
-@pytest.fixture
-async def background() -> Background:
-    return HereAndNow()
-
-
-@pytest.fixture
-async def cluster(key: ClusterKey, server: FakeApiServer, background: Background) -> AsyncIterator[Cluster]:
-    server.answers["POST", LEASES] = [(201, {})]
-    server.answers["GET", INSTANCES] = [listing(1)]
-    server.answers["DELETE", f"{LEASES}/kubernel-server-s"] = [(200, {})]
-    cluster = await shared_cluster(key, background)
-    server.requests.clear()
-    yield cluster
-    (await server.watches.get()).end()
-    await cluster.close()
 
 
 @pytest.fixture
@@ -101,16 +73,15 @@ async def test_a_refusal_is_explained(cluster: Cluster, server: FakeApiServer, p
 async def test_cancelled_while_the_request_is_under_way(
     cluster: Cluster, server: FakeApiServer, poster: Poster, background: Background
 ) -> None:
-    server.gate = asyncio.Event()
+    server.gates["POST", INSTANCES] = asyncio.Event()
     server.answers["POST", INSTANCES] = [(201, instance("k-a"))]
     server.answers["DELETE", f"{INSTANCES}/k-a"] = [(200, {})]
     creating = asyncio.create_task(poster.create(cluster, "a", build))
-    while not server.requests:  # noqa: ASYNC110 - the server's turn
-        await asyncio.sleep(0)
+    await server.asked("POST", INSTANCES)
     creating.cancel()
     with pytest.raises(asyncio.CancelledError):
         await creating
-    server.gate.set()
+    server.gates["POST", INSTANCES].set()
     await background.finish_errands(10)
     assert server.calls() == [("POST", INSTANCES), ("DELETE", f"{INSTANCES}/k-a")]
 

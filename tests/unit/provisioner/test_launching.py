@@ -1,0 +1,232 @@
+"""Starts and restarts, to the end or cancelled at every step: an API server and a pod that answer as they are told."""
+
+import asyncio
+
+import pytest
+
+from kubernel_provisioner import KubernetesProvisioner, route
+from kubernel_provisioner.background import Background
+from kubernel_provisioner.cluster import Cluster
+from kubernel_provisioner.errors import KernelDeletedError, KernelFailedError, KubernelError
+from kubernel_provisioner.port_forward import POD_PORTS
+
+from .conftest import INSTANCES, KERNEL, LEASES, PORT_FORWARD, SECRET, FakeApiServer, failure, instance
+from .pod import Pod
+
+STALLED = {"conditions": [{"type": "Stalled", "status": "True"}], "reason": "Forbidden", "message": "No."}
+
+
+@pytest.fixture
+def listeners(monkeypatch: pytest.MonkeyPatch) -> list[asyncio.Server]:
+    """Everything that begins to listen on local ports."""
+    started, start_server = [], asyncio.start_server
+
+    async def start(*args: object, **kwargs: object) -> asyncio.Server:
+        started.append(await start_server(*args, **kwargs))
+        return started[-1]
+
+    monkeypatch.setattr(asyncio, "start_server", start)
+    return started
+
+
+async def cancelled(task: asyncio.Task[object]) -> None:
+    """Cancels a task, and sees it end so."""
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_start(provisioner: KubernetesProvisioner, server: FakeApiServer, pod: Pod) -> None:
+    assert await provisioner.launch_kernel([]) == pod.info()
+    assert provisioner.has_process
+    assert await provisioner.poll() is None
+    assert server.calls() == [("POST", LEASES), ("GET", INSTANCES), ("POST", INSTANCES), ("GET", SECRET)]
+
+
+async def test_a_restart(running: KubernetesProvisioner, server: FakeApiServer, pod: Pod) -> None:
+    """The Secret is not read again: key and ports stay."""
+    assert await running.launch_kernel([]) == pod.info()
+    patch = {"metadata": {"uid": "u1"}, "spec": {"restartGeneration": 1}}
+    assert server.requests == [("PATCH", KERNEL, patch)]
+
+
+@pytest.mark.parametrize("is_restart", [False, True], ids=["start", "restart"])
+async def test_it_returns_when_the_heartbeat_is_echoed(
+    provisioner: KubernetesProvisioner, pod: Pod, is_restart: bool
+) -> None:
+    if is_restart:
+        await provisioner.launch_kernel([])
+    pod.beats.clear()
+    pod.asked.clear()
+    launching, asked = asyncio.create_task(provisioner.launch_kernel([])), asyncio.create_task(pod.asked.wait())
+    await asyncio.wait({launching, asked}, return_when=asyncio.FIRST_COMPLETED)
+    assert (asked.done(), launching.done()) == (True, False)
+    pod.beats.set()
+    await launching
+
+
+@pytest.mark.parametrize("is_restart", [False, True], ids=["start", "restart"])
+async def test_a_launch_that_fails_leaves_nothing(
+    provisioner: KubernetesProvisioner, server: FakeApiServer, background: Background, pod: Pod, is_restart: bool
+) -> None:
+    """Nobody calls ``cleanup`` after it."""
+    if is_restart:
+        await provisioner.launch_kernel([])
+    for method, path in (("POST", INSTANCES), ("PATCH", KERNEL)):
+        server.answers[method, path] = [(200, instance(version=6, **pod.status(restart=1, **STALLED)))]
+    with pytest.raises(KernelFailedError, match="did not start: Forbidden"):
+        await provisioner.launch_kernel([])
+    await background.finish_errands(10)
+    assert server.calls()[-1] == ("DELETE", KERNEL)
+    assert not provisioner.has_process
+    assert await provisioner.poll() == -9
+
+
+async def test_after_a_restart_that_failed_the_next_one_starts_anew(
+    running: KubernetesProvisioner, server: FakeApiServer
+) -> None:
+    server.answers["PATCH", KERNEL] = [failure(500, "InternalError")]
+    with pytest.raises(KubernelError, match="Cannot restart KernelInstance k-1"):
+        await running.launch_kernel([])
+    await running.launch_kernel([])
+    assert server.calls().count(("POST", INSTANCES)) == 1
+    assert await running.poll() is None
+
+
+async def test_a_restart_of_what_was_deleted_by_hand_starts_anew(
+    running: KubernetesProvisioner, server: FakeApiServer, pod: Pod
+) -> None:
+    server.answers["PATCH", KERNEL] = [failure(404, "NotFound")]
+    assert await running.launch_kernel([]) == pod.info()
+    assert server.calls() == [("PATCH", KERNEL), ("POST", INSTANCES), ("GET", SECRET)]
+
+
+@pytest.mark.parametrize(
+    ("step", "is_ready", "is_made"),
+    [
+        pytest.param(("POST", LEASES), True, False, id="opening the namespace"),
+        pytest.param(("GET", INSTANCES), True, False, id="the first list"),
+        pytest.param(("POST", INSTANCES), True, True, id="the KernelInstance"),
+        pytest.param(("GET", SECRET), False, True, id="the wait for the operator"),
+        pytest.param(("GET", SECRET), True, True, id="the Secret"),
+        pytest.param(("GET", PORT_FORWARD), True, True, id="the proof through a port-forward"),
+    ],
+)
+async def test_a_start_that_is_cancelled(
+    provisioner: KubernetesProvisioner,
+    server: FakeApiServer,
+    background: Background,
+    listeners: list[asyncio.Server],
+    step: tuple[str, str],
+    is_ready: bool,
+    is_made: bool,
+) -> None:
+    provisioner.access = "port-forward"
+    if not is_ready:
+        server.answers["POST", INSTANCES] = [(201, instance())]
+    server.gates[step] = asyncio.Event()
+    starting = asyncio.create_task(provisioner.launch_kernel([]))
+    await server.asked(*step)
+    await cancelled(starting)
+    server.gates[step].set()
+    await provisioner.wait()
+    await background.finish_errands(10)
+    assert (("DELETE", KERNEL) in server.calls()) is is_made
+    assert not provisioner.has_process
+    assert [listener for listener in listeners if listener.is_serving()] == []
+
+
+@pytest.mark.parametrize("is_answered", [False, True], ids=["the request", "the wait for the operator"])
+async def test_a_restart_that_is_cancelled(
+    running: KubernetesProvisioner, server: FakeApiServer, background: Background, is_answered: bool
+) -> None:
+    if is_answered:
+        server.answers["PATCH", KERNEL] = [(200, instance(version=6))]
+    else:
+        server.gates["PATCH", KERNEL] = asyncio.Event()
+    restarting = asyncio.create_task(running.launch_kernel([]))
+    await server.asked("PATCH", KERNEL)
+    await cancelled(restarting)
+    await background.finish_errands(10)
+    assert server.calls() == [("PATCH", KERNEL), ("DELETE", KERNEL)]
+    assert not running.has_process
+    assert await running.poll() == -9
+
+
+@pytest.mark.parametrize("is_restart", [False, True], ids=["start", "restart"])
+async def test_cancelled_while_it_is_proved(
+    provisioner: KubernetesProvisioner, server: FakeApiServer, background: Background, pod: Pod, is_restart: bool
+) -> None:
+    if is_restart:
+        await provisioner.launch_kernel([])
+    pod.beats.clear()
+    pod.asked.clear()
+    launching = asyncio.create_task(provisioner.launch_kernel([]))
+    await pod.asked.wait()
+    await cancelled(launching)
+    await background.finish_errands(10)
+    assert server.calls()[-1] == ("DELETE", KERNEL)
+
+
+@pytest.mark.parametrize("turns", range(12))
+@pytest.mark.parametrize("trial_seconds", [0, 5], ids=["port-forward", "direct"])
+async def test_cancelled_when_it_succeeds(
+    provisioner: KubernetesProvisioner,
+    cluster: Cluster,
+    server: FakeApiServer,
+    background: Background,
+    listeners: list[asyncio.Server],
+    monkeypatch: pytest.MonkeyPatch,
+    trial_seconds: int,
+    turns: int,
+) -> None:
+    """From one turn of the loop to the next nobody may know that there is a kernel, and local ports for it."""
+    monkeypatch.setattr(route, "TRIAL_SECONDS", trial_seconds)
+    provisioner.access = "auto"
+    starting = asyncio.create_task(provisioner.launch_kernel([]))
+    while cluster.direct is None:  # noqa: ASYNC110 - the last that a search does
+        await asyncio.sleep(0)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    if starting.cancel():
+        await asyncio.wait({starting})
+        assert starting.cancelled()
+    else:
+        await provisioner.cleanup()
+    await provisioner.wait()
+    await background.finish_errands(10)
+    assert server.calls()[-1] == ("DELETE", KERNEL)
+    assert [listener for listener in listeners if listener.is_serving()] == []
+
+
+async def test_two_launches_at_once_share_their_local_ports(
+    provisioner: KubernetesProvisioner, server: FakeApiServer, pod: Pod, listeners: list[asyncio.Server]
+) -> None:
+    """Two tabs restart a kernel that has not been ready yet."""
+    provisioner.access = "port-forward"
+    pod.beats.clear()
+    one = asyncio.create_task(provisioner.launch_kernel([]))
+    await pod.asked.wait()
+    two = asyncio.create_task(provisioner.launch_kernel([]))
+    await server.asked("PATCH", KERNEL)
+    pod.beats.set()
+    assert await one == await two
+    assert len(listeners) == len(POD_PORTS)
+    await provisioner.cleanup()
+
+
+async def test_shut_down_while_it_is_proved(
+    provisioner: KubernetesProvisioner, server: FakeApiServer, pod: Pod
+) -> None:
+    """It answers before the API server has taken the deletion."""
+    pod.beats.clear()
+    server.gates["DELETE", KERNEL] = asyncio.Event()
+    starting = asyncio.create_task(provisioner.launch_kernel([]))
+    await pod.asked.wait()
+    ending = asyncio.create_task(provisioner.cleanup())
+    await server.asked("DELETE", KERNEL)
+    pod.beats.set()
+    with pytest.raises(KernelDeletedError, match="was shut down while it started"):
+        await starting
+    server.gates["DELETE", KERNEL].set()
+    await ending
