@@ -26,7 +26,7 @@ from .launching import Held, LaunchRequest, pod_of, until_usable
 from .login import ClusterKey
 from .posting import Poster
 from .route import Route, reopen_route
-from .verdict import is_current
+from .verdict import is_current, is_finished
 from .view import Seen
 
 # Seconds that a shutdown waits for the API server to take the deletion; the pod's own end is not waited for.
@@ -160,7 +160,7 @@ class RemoteKernel:
         async with self._lock:
             if deletions != self._deletions:
                 raise KernelDeletedError(f"Kernel {request.kernel_id} was shut down while it started.")
-            held = self.held = await self._restart(cluster, request.env) or await self._create(cluster, request)
+            held = self.held = await self._restart(cluster, request) or await self._create(cluster, request)
             route = self._route
         direct = await until_usable(cluster, held, route, request, self._log)
         if self.held is None or self.held.uid != held.uid:
@@ -183,15 +183,19 @@ class RemoteKernel:
         self._env = request.env
         return Held(metadata["name"], metadata["uid"], metadata["generation"], 0, {})
 
-    async def _restart(self, cluster: Cluster, env: dict[str, str]) -> Held | None:
+    async def _restart(self, cluster: Cluster, request: LaunchRequest) -> Held | None:
         """Asks for a restart of the KernelInstance that is held, or None when there is none any more.
 
         The instance keeps what it was created with: working directory and arguments are immutable. Another environment,
         for instance of a notebook that was renamed, goes to the supervisor, as far as one can be reached: it restarts
         the kernel, and the operator then finds that done.
         """
-        held, seen = self.held, self.seen
+        held, seen, env = self.held, self.seen, request.env
         if held is None or (seen is not None and seen.gone):
+            return None
+        if seen is not None and is_finished(seen.status) and request.may_move:
+            self._log.warning("KernelInstance %s is finished: starting another one, at another address", held.name)
+            self.discard()
             return None
         restart = max(held.restart, int(seen.instance["spec"]["restartGeneration"]) if seen else 0) + 1
         patch = {"metadata": {"uid": held.uid}, "spec": {"restartGeneration": restart}}

@@ -230,3 +230,18 @@ async def test_shut_down_while_it_is_proved(
         await starting
     server.gates["DELETE", KERNEL].set()
     await ending
+
+
+@pytest.mark.parametrize("reason", ["IdleTimeout", "KernelCrashed"])
+async def test_a_restart_of_what_is_over_for_good_starts_anew(
+    running: KubernetesProvisioner, cluster: Cluster, server: FakeApiServer, pod: Pod, reason: str
+) -> None:
+    """The operator looks at no later request."""
+    finished = {"conditions": [{"type": "Finished", "status": "True"}], "reason": reason}
+    cluster.view.offer(instance(version=7, **pod.status(**finished)))
+    server.answers["POST", INSTANCES] = [(201, instance("k-2", uid="u2", **pod.status()))]
+    server.answers["GET", SECRET.replace("k-1-u1", "k-2-u2")] = [(200, pod.secret())]
+    assert await running.launch_kernel([]) == pod.info()
+    assert ("PATCH", KERNEL) not in server.calls()
+    assert {("DELETE", KERNEL), ("POST", INSTANCES)} <= set(server.calls())
+    assert await running.poll() is None
