@@ -112,11 +112,11 @@ def until_busy(socket: KernelSocket, code: str) -> str:
     return message_id
 
 
-def until_restarted(socket: KernelSocket) -> None:
-    """Waits until the server tells the notebook that the kernel died and is restarted."""
+def until_told(socket: KernelSocket, state: str) -> None:
+    """Waits until the server tells the notebook that the kernel died and is "restarting", or is "dead"."""
     while True:
         message = json.loads(socket.socket.recv(timeout=START_SECONDS))
-        if message["msg_type"] == "status" and message["content"]["execution_state"] == "restarting":
+        if message["msg_type"] == "status" and message["content"]["execution_state"] == state:
             return
 
 

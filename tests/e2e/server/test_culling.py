@@ -5,7 +5,7 @@ import pytest
 from fixtures.kubectl import Kubectl
 from fixtures.waiting import wait_until
 
-from .conftest import HostServer, StartServer, until_answered, until_busy
+from .conftest import HostServer, StartServer, until_answered, until_busy, until_told
 
 CULL = ("--MappingKernelManager.cull_idle_timeout=3", "--MappingKernelManager.cull_interval=1")
 
@@ -40,3 +40,13 @@ def test_after_a_restart(server: HostServer) -> None:
         cell = until_busy(socket, "print('on', flush=True)\nimport time; time.sleep(8)\nprint('end')")
         assert [output["text"] for output in socket.outputs(cell)] == ["end\n"]
     wait_until("the cull", lambda: server.request("GET", "/kernels") == [], seconds=60)
+
+
+def test_by_the_operator(start_server: StartServer, kubectl: Kubectl, namespace: str) -> None:
+    """The restarter does not bring back what was ended on purpose; the server and its notebooks let go of it."""
+    server = start_server(env={"KUBERNEL_ACTIVE_DEADLINE_SECONDS": "3"})
+    kernel_id = server.start_kernel()
+    with server.kernel(kernel_id) as socket:
+        until_told(socket, "dead")
+    assert server.request("GET", "/kernels") == []
+    wait_until("no kernels", lambda: kubectl.within(namespace).items("kernels") == [], seconds=10)

@@ -3,7 +3,9 @@
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from fixtures.jupyter_server import ServerError
 from fixtures.kubectl import Kubectl
+from fixtures.waiting import wait_until
 
 from .conftest import HostServer, StartServer, value
 
@@ -42,11 +44,20 @@ def test_a_start_that_fails(start_server: StartServer, namespace: str, kubectl: 
     assert server.request("GET", "/kernels") == []
 
 
-def test_a_start_that_waits_until_its_deadline(start_server: StartServer, namespace: str) -> None:
-    """No node for it: the deadline ends the wait, and the message still says what it waited for."""
+def test_a_start_that_waits_until_its_deadline(start_server: StartServer, namespace: str, kubectl: Kubectl) -> None:
+    """No node for it: the deadline ends the wait, and the message still says what it waited for.
+
+    One that is shut down while it starts ends no later, and leaves nothing either.
+    """
     server = start_server(PENDING, env={**NOWHERE, "KUBERNEL_START_DEADLINE_SECONDS": "5"})
-    kernel_id = server.start_kernel()
+    kernel_id, unwanted = server.start_kernel(), server.start_kernel()
     assert server.state(kernel_id) == "starting"
+    for action in ("restart", "interrupt"):
+        with pytest.raises(ServerError):
+            server.request("POST", f"/kernels/{kernel_id}/{action}")
+    server.request("DELETE", f"/kernels/{unwanted}")
+    wait_until("its end", lambda: len(server.request("GET", "/kernels")) == 1, seconds=30)
     reason = reason_of(server, kernel_id)
     assert reason.startswith(f"Kernel {namespace}/k-{kernel_id} did not start: ")
     assert "didn't match Pod's node affinity/selector" in reason
+    assert kubectl.within(namespace).items("kernels") == []

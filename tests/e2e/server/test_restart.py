@@ -6,7 +6,7 @@ from fixtures.jupyter_server import KernelSocket, ServerError
 from fixtures.kubectl import Kubectl
 from fixtures.waiting import wait_until
 
-from .conftest import HostServer, new_kernel, until_answered, until_busy, until_restarted, value
+from .conftest import HostServer, new_kernel, until_answered, until_busy, until_told, value
 
 
 def restart(server: HostServer, kernel_id: str) -> int:
@@ -30,12 +30,17 @@ def assert_activity_is_seen(server: HostServer, kernel_id: str, socket: KernelSo
 
 
 def test_a_restart(server: HostServer) -> None:
+    """Also a tab that was away meanwhile, and is known, and a new one get on."""
     with new_kernel(server) as (kernel_id, socket):
         before = server.connection_info(kernel_id)
-        assert value(socket, "x = 1; print(x)") == "1\n"
+        with server.kernel(kernel_id, "tab") as tab:
+            assert value(tab, "x = 1; print(x)") == "1\n"
         assert restart(server, kernel_id) == 200
         until_answered(socket)
         assert value(socket, "print('x' in globals())") == "False\n"
+        for session in ("tab", "another"):
+            with server.kernel(kernel_id, session) as tab:
+                assert value(tab, "print(1)") == "1\n"
         assert server.connection_info(kernel_id) == before
         assert_activity_is_seen(server, kernel_id, socket)
 
@@ -53,7 +58,7 @@ def test_a_crash(server: HostServer) -> None:
     with new_kernel(server) as (kernel_id, socket):
         before = server.connection_info(kernel_id)
         socket.execute("import os; os._exit(1)")
-        until_restarted(socket)
+        until_told(socket, "restarting")
         until_answered(socket)
         assert value(socket, "print('back')") == "back\n"
         assert server.connection_info(kernel_id) == before
@@ -80,7 +85,7 @@ def test_a_pod_that_is_replaced(server: HostServer, kubectl: Kubectl, namespace:
         before = server.connection_info(kernel_id)
         assert value(socket, "print(1)") == "1\n"
         kubectl.within(namespace)("delete", "pod", f"k-{kernel_id}-1", "--grace-period=1", "--wait=false")
-        until_restarted(socket)
+        until_told(socket, "restarting")
         until_answered(socket)
         assert value(socket, "import socket; print(socket.gethostname())") == f"k-{kernel_id}-2\n"
         assert server.connection_info(kernel_id) == before
