@@ -93,7 +93,8 @@ class KubernetesProvisioner(ProvisionerOptions):
         try:
             info = await self._do(kernel.launch(self._launch_request(cmd, kwargs), ticket))
         except BaseException as error:
-            self._has_process = False
+            if kernel.is_newest(ticket):
+                self._has_process = False
             if isinstance(error, asyncio.CancelledError | GeneratorExit):
                 # The launch may have succeeded in this very moment, and nobody would know.
                 kernel.background.loop.call_soon_threadsafe(kernel.abandon, ticket)

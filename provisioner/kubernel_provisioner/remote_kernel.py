@@ -133,6 +133,10 @@ class RemoteKernel:
         self._starting = True
         return self._newest
 
+    def is_newest(self, ticket: int) -> bool:
+        """Whether no launch has begun since."""
+        return ticket == self._newest
+
     async def launch(self, request: LaunchRequest, ticket: int) -> dict[str, Any]:
         """Starts the kernel, or restarts the one that is held, and returns its connection info.
 
@@ -145,12 +149,12 @@ class RemoteKernel:
             self.abandon(ticket)
             raise
         finally:
-            if ticket == self._newest:
+            if self.is_newest(ticket):
                 self._starting = False
 
     def abandon(self, ticket: int) -> None:
         """Undoes a launch that nobody waits for any more, unless a newer one has taken over."""
-        if ticket == self._newest:
+        if self.is_newest(ticket):
             self._deletions += 1
             self.discard()
 
@@ -162,6 +166,8 @@ class RemoteKernel:
                 raise KernelDeletedError(f"Kernel {request.kernel_id} was shut down while it started.")
             held = self.held = await self._restart(cluster, request) or await self._create(cluster, request)
             route = self._route
+            if deletions != self._deletions:  # a newer launch waited for this one, and was abandoned
+                self.discard()
         direct = await until_usable(cluster, held, route, request, self._log)
         if self.held is None or self.held.uid != held.uid:
             await route.close()
