@@ -1,18 +1,24 @@
 """Starts that are cancelled, fail, overlap, or come from odd loops, threads and processes."""
 
 import asyncio
+import atexit
 import multiprocessing
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
+from jupyter_client.ioloop import AsyncIOLoopKernelManager
 from jupyter_client.manager import AsyncKernelManager, KernelManager
+from traitlets.config import Config
 
 from fixtures.kubectl import Kubectl
 from fixtures.waiting import wait_until
-from kubernel_provisioner import KubernelError
+from kubernel_provisioner import KubernelError, KubernetesProvisioner
 
 from .conftest import connected, run
 
@@ -127,8 +133,20 @@ def start_and_run(results: "multiprocessing.Queue[str]") -> None:
     results.put(f"alive: {manager.is_alive()}")
 
 
-def test_after_a_fork() -> None:
-    """The child of a process that has a background thread gets its own."""
+def code_of_a_fork(work: Callable[[], bool]) -> int:
+    """The exit code of a forked child that ends as by sys.exit: with what was registered for the end."""
+    if (child := os.fork()) == 0:
+        code = 2
+        try:
+            code = 0 if work() else 1
+            atexit._run_exitfuncs()
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def test_after_a_fork(kubectl: Kubectl, namespace: str) -> None:
+    """The child of a process that has a background thread gets its own, and the kernel stays its parent's."""
     manager = KernelManager(kernel_name="python3")
     manager.start_kernel()
     try:
@@ -139,7 +157,18 @@ def test_after_a_fork() -> None:
         assert [results.get(timeout=60), results.get(timeout=60)] == ["alive: True", "alive: False"]
         child.join(30)
         assert child.exitcode == 0
+
+        def kill() -> bool:
+            was_alive = manager.is_alive()
+            manager.signal_kernel(signal.SIGKILL)
+            return was_alive
+
+        assert code_of_a_fork(manager.is_alive) == 0
+        (kernel,) = kubectl.within(namespace).items("kernels")
+        assert "deletionTimestamp" not in kernel["metadata"]
         assert manager.is_alive()
+        assert code_of_a_fork(kill) == 0
+        wait_until("its end", lambda: not manager.is_alive(), seconds=30)
     finally:
         manager.shutdown_kernel(now=True)
 
@@ -155,3 +184,24 @@ async def test_poll_never_waits(manager: AsyncKernelManager) -> None:
     for _ in range(10_000):
         await manager.provisioner.poll()
     print(f"poll: {(time.perf_counter() - began) / 10_000 * 1e6:.1f} us")
+
+
+async def test_a_shutdown_is_the_last_word(
+    make_manager: Make, monkeypatch: pytest.MonkeyPatch, leftovers: Callable[[str], list[str]], namespace: str
+) -> None:
+    """Whenever the restarter polls: it does not ask whether the manager shuts down."""
+    launch, launched = KubernetesProvisioner.launch_kernel, []
+
+    async def count(self: KubernetesProvisioner, cmd: list[str], **kwargs: Any) -> Any:
+        launched.append(self)
+        return await launch(self, cmd, **kwargs)
+
+    monkeypatch.setattr(KubernetesProvisioner, "launch_kernel", count)
+    config = Config({"KernelRestarter": {"time_to_dead": 0.02}})
+    for n in range(3):
+        manager = make_manager(AsyncIOLoopKernelManager, config=config)
+        await manager.start_kernel()
+        await asyncio.sleep(n * 0.01)
+        await manager.shutdown_kernel()
+    await asyncio.to_thread(wait_until, "nothing left", lambda: not leftovers(namespace), seconds=60)
+    assert len(launched) == 3

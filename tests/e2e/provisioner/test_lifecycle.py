@@ -3,17 +3,20 @@
 import asyncio
 import json
 import os
+import queue
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import AsyncKernelManager, KernelManager
 from jupyter_client.multikernelmanager import AsyncMultiKernelManager
+from jupyter_client.threaded import ThreadedKernelClient
 
 from kubernel_provisioner import KubernetesProvisioner
 
-from .conftest import connected, run, until_ended
+from .conftest import connected, run
 
 Make = Callable[..., AsyncKernelManager]
 
@@ -26,6 +29,22 @@ def blocking_run(client: BlockingKernelClient, code: str) -> str:
         output_hook=lambda m: printed.append(m["content"]["text"]) if m["msg_type"] == "stream" else None,
     )
     return "".join(printed)
+
+
+def threaded_run(manager: KernelManager, code: str) -> str:
+    """The status of a cell, by the client whose channels live in a thread: jupyter_console and Qt have it."""
+    replies: queue.Queue[dict[str, Any]] = queue.Queue()
+    client = ThreadedKernelClient(**manager.get_connection_info(session=True))
+    client.start_channels()
+    client.shell_channel.call_handlers = replies.put
+    try:
+        asked = client.execute(code)
+        while (reply := replies.get(timeout=60))["parent_header"]["msg_id"] != asked:
+            pass
+    finally:
+        client.stop_channels()
+        client.context.destroy(linger=0)
+    return str(reply["content"]["status"])
 
 
 def test_a_blocking_manager() -> None:
@@ -43,6 +62,7 @@ def test_a_blocking_manager() -> None:
         assert manager.get_connection_info() == before
         assert manager.is_alive()
         client.stop_channels()
+        assert threaded_run(manager, "1") == "ok"
     finally:
         manager.shutdown_kernel()
     assert (manager.is_alive(), manager.has_kernel) == (False, False)
@@ -71,21 +91,24 @@ async def test_many_kernels_of_one_manager() -> None:
 
 @pytest.mark.parametrize("now", [False, True], ids=["graceful", "now"])
 async def test_a_restart_keeps_the_connection(manager: AsyncKernelManager, now: bool) -> None:
+    """A graceful one lets the kernel do what it wants to do at its exit."""
     before = manager.get_connection_info()
     async with connected(manager) as client:
-        await run(client, "x = 1")
+        await run(client, "x = 1\nimport atexit, pathlib\natexit.register(pathlib.Path('/tmp/bye').touch)")
         await manager.restart_kernel(now=now)
         await client.wait_for_ready(timeout=60)
         assert await run(client, "x") == "NameError"
+        assert await run(client, "import pathlib; print(pathlib.Path('/tmp/bye').exists())") == f"{not now}\n"
     assert manager.get_connection_info() == before
 
 
 async def test_many_restarts_in_a_row(manager: AsyncKernelManager) -> None:
     before = manager.get_connection_info()
-    for _ in range(5):
-        await manager.restart_kernel(now=True)
     async with connected(manager) as client:
-        assert await run(client, "print(1)") == "1\n"
+        for n in range(20):
+            await manager.restart_kernel(now=True)
+            await client.wait_for_ready(timeout=60)
+            assert await run(client, f"print({n})") == f"{n}\n"
     assert manager.get_connection_info() == before
 
 
@@ -142,6 +165,7 @@ async def test_terminate_wait_cleanup_without_a_manager() -> None:
     assert await provisioner.poll() == -15
 
 
+@pytest.mark.skipif(not hasattr(KernelManager, "transport_encryption"), reason="since jupyter_client 8.9")
 @pytest.mark.parametrize("policy", ["auto", "required"])
 async def test_encryption(make_manager: Make, policy: str) -> None:
     manager = make_manager(transport_encryption=policy)
@@ -163,20 +187,26 @@ async def test_the_connection_file_has_the_clusters_address(manager: AsyncKernel
     assert manager.ip.startswith("10.96.")
 
 
-DEAF = """
-import signal, time
+HANG = """
+import atexit, signal, time
 for signum in (signal.SIGINT, signal.SIGTERM):
     signal.signal(signum, signal.SIG_IGN)
-print("deaf", flush=True)
-time.sleep(600)
+atexit.register(time.sleep, 600)
 """
 
 
-async def test_a_kernel_that_does_not_end_is_killed_in_time(manager: AsyncKernelManager) -> None:
+async def test_a_kernel_that_hangs_in_its_exit_is_killed_in_time(
+    manager: AsyncKernelManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before its KernelInstance is deleted, which would end it too."""
+    provisioner, codes = manager.provisioner, []
+
+    async def look(restart: bool = False) -> None:
+        codes.append(await provisioner.poll())
+        await KubernetesProvisioner.cleanup(provisioner, restart=restart)
+
+    monkeypatch.setattr(provisioner, "cleanup", look)
     async with connected(manager) as client:
-        client.execute(DEAF)
-        while (await client.get_iopub_msg(timeout=60))["msg_type"] != "stream":
-            pass
-        async with asyncio.timeout(20):
-            await manager.shutdown_kernel()
-    assert await until_ended(manager) == -9
+        await run(client, HANG)
+    await manager.shutdown_kernel()
+    assert codes == [-9]
