@@ -152,6 +152,13 @@ class HereAndNow(Background):
         self.shared = {}
         self._errands = set()
 
+    async def close(self) -> None:
+        """What the end of the process does."""
+        await self.finish_errands(10)
+        for shared in self.shared.values():
+            if isinstance(shared, Cluster):
+                await shared.close()
+
 
 @pytest.fixture
 async def server() -> AsyncIterator[FakeApiServer]:
@@ -205,10 +212,7 @@ async def background() -> AsyncIterator[Background]:
     """Where the product's own work runs: the test's loop."""
     background = HereAndNow()
     yield background
-    await background.finish_errands(10)
-    for shared in background.shared.values():
-        if isinstance(shared, Cluster):
-            await shared.close()
+    await background.close()
 
 
 @pytest.fixture
