@@ -25,7 +25,7 @@ help: ## List the targets
 .PHONY: venv
 venv: $(VENV_STAMP) ## Make .venv from the pinned packages, with this project editable
 
-$(VENV_STAMP): requirements/dev.txt pyproject.toml requirements/make-venv
+$(VENV_STAMP): requirements/dev.txt requirements/oldest.txt pyproject.toml requirements/make-venv
 	@echo "venv: installing requirements/dev.txt into .venv"
 	@requirements/make-venv
 	@touch $@
@@ -52,6 +52,12 @@ test: venv tools cluster images ## Run all tests: unit, charts, integration, end
 	@$(PYTEST) tests/unit tests/charts tests/integration tests/e2e $(PYTEST_ARGS) || { \
 	  echo "make test: the tests that failed, once more and alone; a test that needs this is a defect to report"; \
 	  $(PYTEST) --last-failed --last-failed-no-failures none tests/unit tests/charts tests/integration tests/e2e $(PYTEST_ARGS); }
+
+	@$(MAKE) test-oldest
+
+.PHONY: test-oldest
+test-oldest: venv tools cluster images ## Run the provisioner's tests with the oldest jupyter_client that is supported
+	@PYTHONPATH=.venv/oldest $(PYTEST) -q -W "ignore:Passing unrecognized:DeprecationWarning" tests/unit/provisioner tests/e2e/provisioner/test_lifecycle.py $(PYTEST_ARGS)
 
 .PHONY: demo
 demo: venv tools cluster images ## Watch notebooks run in pods, from four sides (2 minutes)
