@@ -47,6 +47,6 @@ def test_by_the_operator(start_server: StartServer, kubectl: Kubectl, namespace:
     server = start_server(env={"KUBERNEL_ACTIVE_DEADLINE_SECONDS": "3"})
     kernel_id = server.start_kernel()
     with server.kernel(kernel_id) as socket:
+        wait_until("the end", lambda: server.request("GET", "/kernels") == [], seconds=60)
         until_told(socket, "dead")
-    assert server.request("GET", "/kernels") == []
     wait_until("no kernels", lambda: kubectl.within(namespace).items("kernels") == [], seconds=10)
