@@ -7,6 +7,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from .errors import KubernelError
@@ -48,6 +49,9 @@ def _parser() -> argparse.ArgumentParser:
     connect = commands.add_parser("connect", help="write a connection file for a running kernel")
     connect.add_argument("name", help="name of the KernelInstance")
     connect.add_argument("--file", type=Path, help="where to; default: where Jupyter's clients look")
+    connect.add_argument(
+        "--access", choices=["auto", "direct", "port-forward"], help="default: KUBERNEL_ACCESS, or auto"
+    )
     _add_cluster(connect)
     connect.set_defaults(run=_connect)
     check = commands.add_parser("check", help="check whether kernels can be started from here")
@@ -131,13 +135,18 @@ def _remove(arguments: argparse.Namespace) -> int:
 
 
 def _connect(arguments: argparse.Namespace) -> int:
-    from .connect_command import default_path, read_connection_info, write_connection_file
+    from .connect_command import connect, default_path
+    from .provisioner import KubernetesProvisioner
 
-    info = asyncio.run(read_connection_info(arguments.name, _key(arguments)))
+    access = arguments.access or KubernetesProvisioner().access
     path = arguments.file or default_path(arguments.name)
-    write_connection_file(info, path)
-    print(f"Wrote {path}\nTry: jupyter console --existing {path}")
+    with suppress(KeyboardInterrupt):
+        asyncio.run(connect(arguments.name, _key(arguments), access, path, _say))
     return 0
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
 
 
 def _check(arguments: argparse.Namespace) -> int:

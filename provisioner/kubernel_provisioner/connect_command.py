@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,26 +18,65 @@ from .api import Api
 from .api_errors import ApiStatusError
 from .errors import KernelFailedError, RefusedError
 from .login import ClusterKey
+from .route import Route, find_route
 
 
-async def read_connection_info(name: str, key: ClusterKey) -> dict[str, Any]:
-    """Connection info of a running kernel.
+@dataclass
+class Vantage:
+    """A cluster as seen from this command."""
+
+    api: Api
+    direct: bool | None = None
+
+
+async def connect(name: str, key: ClusterKey, access: str, path: Path, say: Callable[[str], None]) -> None:
+    """Writes a connection file for a running kernel, once the kernel has answered along the way that it names.
+
+    When that way leads through the API server, it lasts as long as this call: until it is cancelled.
+
+    Args:
+        name: of the KernelInstance.
+        key: which cluster.
+        access: auto, direct or port-forward.
+        path: of the file.
+        say: takes lines for the user.
 
     Raises:
-        KubernelError: there is none of that name, it is not ready, or it may not be read.
+        KubernelError: there is no kernel of that name, it is not ready, may not be read, or cannot be reached.
     """
-    api = await Api.open(key)
+    api, route = await Api.open(key), Route()
+    try:
+        connection, pod = await _read(api, name)
+        direct = connection_info(connection, await _read_secret(api, name, connection["secretName"]))
+        await find_route(route, access, Vantage(api), direct, lambda: pod, f"Kernel {api.namespace}/{name}")
+        write_connection_file(route.info(direct), path)
+        say(f"Wrote {path}\nTry: jupyter console --existing {path}")
+        if route.forward is not None:
+            say("It leads through the API server, and ends with this command (Ctrl-C).")
+            await asyncio.Event().wait()
+    finally:
+        await route.close()
+        await api.close()
+
+
+async def _read(api: Api, name: str) -> tuple[dict[str, Any], str]:
+    """``status.connection``, and the pod's name."""
     try:
         instance = await api.read_instance(name)
-        connection = _ready_connection(instance, f"{key.kubectl()} describe kernel {name} -n {api.namespace}")
-        return connection_info(connection, await api.read_secret(connection["secretName"]))
     except ApiStatusError as error:
         if error.status == 404 and error.details.get("name") == name:
-            command = f"{key.kubectl()} get kernels -n {api.namespace}"
+            command = f"{api.key.kubectl()} get kernels -n {api.namespace}"
             raise RefusedError(f"There is no kernel {name} in namespace {api.namespace}.", "", command) from error
         raise api.explain(error, f"read kernel {name}") from error
-    finally:
-        await api.close()
+    connection = _ready_connection(instance, f"{api.key.kubectl()} describe kernel {name} -n {api.namespace}")
+    return connection, str(instance["status"].get("podName") or "")
+
+
+async def _read_secret(api: Api, name: str, secret: str) -> dict[str, str]:
+    try:
+        return await api.read_secret(secret)
+    except ApiStatusError as error:
+        raise api.explain(error, f"read the key of kernel {name}") from error
 
 
 def _ready_connection(instance: dict[str, Any], command: str) -> dict[str, Any]:

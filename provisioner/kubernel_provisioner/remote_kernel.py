@@ -251,7 +251,7 @@ class RemoteKernel:
         self.held, self._route = replace(held, info=direct), Route(is_found=True)
         if not was_direct:
             wanted = {name: int(held.info[f"{name}_port"]) for name in connection.get("ports") or {}}
-            self._route = await reopen_route(cluster, wanted, lambda: pod_of(cluster, held))
+            self._route = await reopen_route(cluster.api, wanted, lambda: pod_of(cluster, held))
         return self._route.info(direct)
 
     # Ending.

@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from kubernel_api.constants import PORTS
 
-from .cluster import Cluster
+from .api import Api
 from .errors import KernelUnreachableError
 from .heartbeat import Curve, echo
 from .login import in_cluster
@@ -22,6 +22,18 @@ from .port_forward import PortForward
 PATIENCE_SECONDS = 30.0
 # So much of it while it is not known whether the cluster's addresses can be reached from here at all.
 TRIAL_SECONDS = 5.0
+
+
+class Network(Protocol):
+    """A cluster as seen from here.
+
+    Attributes:
+        api: its API server.
+        direct: whether its addresses were seen to answer; None while that is not known.
+    """
+
+    api: Api
+    direct: bool | None
 
 
 @dataclass(frozen=True)
@@ -72,14 +84,14 @@ class Route:
 
 
 async def find_route(
-    route: Route, access: str, cluster: Cluster, direct: dict[str, Any], pod: Callable[[], str | None], subject: str
+    route: Route, access: str, network: Network, direct: dict[str, Any], pod: Callable[[], str | None], subject: str
 ) -> None:
     """Returns once the kernel's heartbeat was echoed along the route, which is decided first if it is a new kernel's.
 
     Args:
         route: the kernel's; two launches of it may be under way.
         access: auto, direct or port-forward.
-        cluster: remembers whether its addresses can be reached from here.
+        network: learns whether its addresses can be reached from here.
         direct: connection info with the cluster's own addresses.
         pod: the name of the kernel's pod at the time of a call; None while there is none.
         subject: the kernel, in words.
@@ -89,34 +101,34 @@ async def find_route(
     """
     async with route._search:
         if not route.is_found:
-            await _decide(route, access, cluster, direct, pod, subject)
+            await _decide(route, access, network, direct, pod, subject)
             route.is_found = True
         else:
             await prove(route, direct, subject)
 
 
 async def _decide(
-    route: Route, access: str, cluster: Cluster, direct: dict[str, Any], pod: Callable[[], str | None], subject: str
+    route: Route, access: str, network: Network, direct: dict[str, Any], pod: Callable[[], str | None], subject: str
 ) -> None:
-    if access == "direct" or (access == "auto" and (cluster.direct or in_cluster())):
+    if access == "direct" or (access == "auto" and (network.direct or in_cluster())):
         await prove(route, direct, subject, PATIENCE_SECONDS)
         return
-    if access == "auto" and cluster.direct is None and await _answers(direct, TRIAL_SECONDS):
-        cluster.direct = True
+    if access == "auto" and network.direct is None and await _answers(direct, TRIAL_SECONDS):
+        network.direct = True
         return
-    route.forward = await PortForward.open(cluster.api, pod)
+    route.forward = await PortForward.open(network.api, pod)
     try:
         await prove(route, direct, subject, PATIENCE_SECONDS)
     except BaseException:
         await route.close()
         raise
     if access == "auto":
-        cluster.direct = False
+        network.direct = False
 
 
-async def reopen_route(cluster: Cluster, ports: dict[str, int], pod: Callable[[], str | None]) -> Route:
+async def reopen_route(api: Api, ports: dict[str, int], pod: Callable[[], str | None]) -> Route:
     """The way through the API server, by the local ports of before where they are free."""
-    return Route(await PortForward.open(cluster.api, pod, wanted=ports), is_found=True)
+    return Route(await PortForward.open(api, pod, wanted=ports), is_found=True)
 
 
 async def prove(route: Route, direct: dict[str, Any], subject: str, seconds: float = PATIENCE_SECONDS) -> None:

@@ -1,5 +1,6 @@
 """A KernelInstance applied by hand, and what kubectl shows of it."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -49,6 +50,28 @@ def test_apply_wait_connect_delete(
     assert reply["content"]["user_expressions"]["answer"]["data"]["text/plain"] == "42"
     here("delete", "kernel", "by-hand")
     wait_until("nothing left over", lambda: leftovers(here.namespace or "") == [], seconds=30)
+
+
+def test_connect_through_the_api_server(here: Kubectl, tmp_path: Path) -> None:
+    """As from a laptop: the way is there until Ctrl-C."""
+    here.apply(kernel_instance("afar"))
+    here("wait", "--for=condition=Ready", "kernel/afar", "--timeout=60s")
+    file = tmp_path / "afar.json"
+    command = [str(Path(sys.executable).with_name("kubernel")), "connect", "afar", f"--namespace={here.namespace}"]
+    options = [f"--kubeconfig={here.kubeconfig}", f"--file={file}", "--access=port-forward"]
+    with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout is not None
+        said = [process.stdout.readline() for _ in range(3)]
+        assert said[-1] == "It leads through the API server, and ends with this command (Ctrl-C).\n"
+        client = BlockingKernelClient()
+        client.load_connection_file(str(file))
+        assert client.ip == "127.0.0.1"
+        client.start_channels()
+        client.wait_for_ready(timeout=30)
+        assert client.execute("1", reply=True, timeout=30)["content"]["status"] == "ok"
+        client.stop_channels()
+        process.send_signal(signal.SIGINT)
+        assert (process.stdout.read(), process.wait(30)) == ("", 0)
 
 
 def test_exit_code(here: Kubectl, connect: Callable[[str], BlockingKernelClient]) -> None:
