@@ -86,6 +86,24 @@ async def test_pre_launch_without_a_kernelspec() -> None:
     assert made == {"cmd": ["python3", "-m", "ipykernel_launcher", "-f", "{connection_file}"], "env": {}}
 
 
+async def test_pre_launch_takes_no_local_port_and_writes_no_file(manager: AsyncKernelManager) -> None:
+    """The ports are the pod's: bound here, they would be taken from others, and they would lead nowhere."""
+    made = await KubernetesProvisioner(parent=manager).pre_launch()
+    assert "{connection_file}" in made["cmd"]
+    assert (manager.connection_file, manager.ports) == ("", [0] * 5)
+
+
+async def test_pre_launch_heeds_a_subclass(spec: KernelSpec) -> None:
+    class Own(KubernetesProvisioner):
+        def _finalize_env(self, env: dict[str, str]) -> None:
+            super()._finalize_env(env)
+            env["KERNEL_OWN"] = env.get("PYTHONEXECUTABLE", "own")
+
+    env = {"WHO": "you", "PYTHONEXECUTABLE": "/usr/bin/python3"}
+    made = await Own(kernel_spec=spec).pre_launch(env=env)
+    assert made["env"] == {"GREETING": "hello you", "KERNEL_OWN": "own"}
+
+
 async def test_calls_on_a_kernel_that_never_was() -> None:
     """A shutdown after a failed start makes them all; none may raise, and none may need a cluster."""
     made = KubernetesProvisioner(kubeconfig="/nowhere")

@@ -126,6 +126,28 @@ async def test_the_log_says_early_that_there_may_be_no_operator(view: View, capl
     ]
 
 
+async def test_the_log_says_what_a_start_waits_for(view: View, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    waiting = asyncio.create_task(until_ready(view, SUBJECT, Goal(1), PATIENCE, narrator()))
+    for version, message in ((2, "Pulling r:1."), (3, "Pulling r:1."), (4, "No node.")):
+        reason = "ImagePulling" if message.startswith("Pulling") else "Unschedulable"
+        view.apply("MODIFIED", instance(version, observedGeneration=1, reason=reason, message=message))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    view.apply("MODIFIED", instance(5, **READY))
+    await waiting
+    assert caplog.messages == ["Kernel ns/k-1: ImagePulling: Pulling r:1.", "Kernel ns/k-1: Unschedulable: No node."]
+
+
+async def test_the_log_warns_when_a_start_takes_long(view: View, caplog: pytest.LogCaptureFixture) -> None:
+    view.apply("MODIFIED", instance(2, observedGeneration=1, reason="Unschedulable", message="No node."))
+    waiting = asyncio.create_task(until_ready(view, SUBJECT, Goal(1), PATIENCE, narrator(61.0)))
+    await asyncio.sleep(0)
+    view.apply("MODIFIED", instance(3, **READY))
+    await waiting
+    assert caplog.messages == ["Kernel ns/k-1 is still starting after 61 s: Unschedulable: No node."]
+
+
 @pytest.mark.parametrize("operator", [0.01, 0.02])
 async def test_a_short_patience_is_kept(view: View, operator: float) -> None:
     """Shorter than the time after which the log says that there may be no operator."""
