@@ -266,3 +266,16 @@ async def running(provisioner: KubernetesProvisioner, server: FakeApiServer) -> 
     await provisioner.launch_kernel([])
     server.requests.clear()
     return provisioner
+
+
+@pytest.fixture
+def listeners(monkeypatch: pytest.MonkeyPatch) -> list[asyncio.Server]:
+    """Everything that begins to listen on local ports."""
+    started, start_server = [], asyncio.start_server
+
+    async def start(*args: object, **kwargs: object) -> asyncio.Server:
+        started.append(await start_server(*args, **kwargs))
+        return started[-1]
+
+    monkeypatch.setattr(asyncio, "start_server", start)
+    return started

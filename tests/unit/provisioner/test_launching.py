@@ -16,19 +16,6 @@ from .pod import Pod
 STALLED = {"conditions": [{"type": "Stalled", "status": "True"}], "reason": "Forbidden", "message": "No."}
 
 
-@pytest.fixture
-def listeners(monkeypatch: pytest.MonkeyPatch) -> list[asyncio.Server]:
-    """Everything that begins to listen on local ports."""
-    started, start_server = [], asyncio.start_server
-
-    async def start(*args: object, **kwargs: object) -> asyncio.Server:
-        started.append(await start_server(*args, **kwargs))
-        return started[-1]
-
-    monkeypatch.setattr(asyncio, "start_server", start)
-    return started
-
-
 async def cancelled(task: asyncio.Task[object]) -> None:
     """Cancels a task, and sees it end so."""
     task.cancel()
