@@ -1,0 +1,103 @@
+"""Real kernel managers: what they do with a provisioner's answers, and what becomes of the kernel when they fail."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import zmq
+from jupyter_client.ioloop import AsyncIOLoopKernelManager
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
+
+from kubernel_provisioner import KubernetesProvisioner
+from kubernel_provisioner.background import Background
+from kubernel_provisioner.cluster import Cluster
+from kubernel_provisioner.errors import KubernelError
+
+from .conftest import INSTANCES, KERNEL, FakeApiServer, failure
+from .pod import Pod
+
+
+@pytest.fixture(params=[AsyncKernelManager, AsyncIOLoopKernelManager], ids=["plain", "with a restarter"])
+def manager(
+    request: pytest.FixtureRequest, provisioner: KubernetesProvisioner, pod: Pod, tmp_path: Path
+) -> Iterator[AsyncKernelManager]:
+    """One whose kernel counts as ended as soon as it is killed."""
+    pod.answer = None
+    manager = request.param(kernel_name="python3", connection_file=str(tmp_path / "kernel.json"))
+    manager._kernel_spec = KernelSpec(argv=["python3", "-f", "{connection_file}"], language="python")
+    manager.provisioner, provisioner.parent = provisioner, manager
+    yield manager
+    manager.stop_restarter()
+    manager._close_control_socket()
+    manager.context.destroy(linger=0)
+
+
+async def end_process(background: Background, cluster: Cluster) -> None:
+    """Without a shutdown."""
+    background.shared.clear()
+    await cluster.close()
+
+
+async def test_a_start_a_restart_and_a_shutdown(manager: AsyncKernelManager, server: FakeApiServer, pod: Pod) -> None:
+    def written() -> dict[str, object]:
+        info = json.loads(Path(manager.connection_file).read_text())
+        return {name: info[name] for name in ("ip", "shell_port", "hb_port", "key")}
+
+    here = {"ip": "127.0.0.1", "shell_port": 18881, "hb_port": pod.hb_port, "key": "k3y"}
+    await manager.start_kernel()
+    assert (await manager.is_alive(), written()) == (True, here)
+    await manager.restart_kernel(now=True)
+    assert (await manager.is_alive(), written()) == (True, here)
+    await manager.shutdown_kernel(now=True)
+    assert (await manager.is_alive(), manager.has_kernel) == (False, False)
+    writes = [call for call in server.calls() if call[0] != "GET"]
+    assert writes[1:] == [("POST", INSTANCES), ("PATCH", KERNEL), ("DELETE", KERNEL)]
+
+
+async def test_a_restart_that_fails(manager: AsyncKernelManager, server: FakeApiServer) -> None:
+    """jupyter_client tells nobody: a server would list the kernel as starting for ever."""
+    dead: list[bool] = []
+    await manager.start_kernel()
+    manager.add_restart_callback(lambda: dead.append(True), "dead")
+    server.answers["PATCH", KERNEL] = [failure(403, "Forbidden")]
+    with pytest.raises(KubernelError, match="restart KernelInstance k-1"):
+        await manager.restart_kernel(now=True)
+    assert dead == [True] * isinstance(manager, AsyncIOLoopKernelManager)
+    assert not manager.has_kernel
+
+
+async def test_a_kernel_whose_post_launch_fails_ends_with_the_process(
+    manager: AsyncKernelManager,
+    provisioner: KubernetesProvisioner,
+    cluster: Cluster,
+    server: FakeApiServer,
+    background: Background,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It runs on, and nobody cleans it up."""
+
+    async def fail(**kwargs: object) -> None:
+        raise RuntimeError("not today")
+
+    monkeypatch.setattr(provisioner, "post_launch", fail)
+    with pytest.raises(RuntimeError, match="not today"):
+        await manager.start_kernel()
+    assert ("DELETE", KERNEL) not in server.calls()
+    await end_process(background, cluster)
+    assert ("DELETE", KERNEL) in server.calls()
+
+
+async def test_a_second_start_that_the_manager_cannot_use_ends_with_the_process(
+    manager: AsyncKernelManager, cluster: Cluster, server: FakeApiServer, background: Background
+) -> None:
+    """A shutdown has destroyed the manager's own ZMQ context; it learns so after the launch."""
+    await manager.start_kernel()
+    await manager.shutdown_kernel(now=True)
+    server.requests.clear()
+    with pytest.raises(zmq.ZMQError):
+        await manager.start_kernel()
+    assert ("POST", INSTANCES) in server.calls()
+    await end_process(background, cluster)
+    assert ("DELETE", KERNEL) in server.calls()
