@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,11 +98,23 @@ def _from_account(key: ClusterKey, configuration: Any) -> Login:
 async def _from_kubeconfig(key: ClusterKey, path: str, configuration: Any) -> Login:
     from kubernetes.aio.config import load_kube_config
 
+    _leave_files_to_the_parent()
     loader = await load_kube_config(  # type: ignore[no-untyped-call]
         config_file=path, context=key.context, client_configuration=configuration, persist_config=False
     )
     context = loader.current_context["context"]
     return Login(configuration, key.namespace or context.get("namespace") or "default")
+
+
+@functools.cache
+def _leave_files_to_the_parent() -> None:
+    """The kubernetes package writes a kubeconfig's certificates to files, remembers them, and deletes them at exit.
+
+    A forked child that ends by sys.exit would do so, too, and its parent could not log in any more.
+    """
+    from kubernetes.aio.config import kube_config
+
+    os.register_at_fork(after_in_child=lambda: getattr(kube_config, "_temp_files", {}).clear())
 
 
 def _with_proxy(granted: Login) -> Login:

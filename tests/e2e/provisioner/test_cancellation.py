@@ -19,6 +19,7 @@ from traitlets.config import Config
 from fixtures.kubectl import Kubectl
 from fixtures.waiting import wait_until
 from kubernel_provisioner import KubernelError, KubernetesProvisioner
+from kubernel_provisioner.login import ClusterKey, login
 
 from .conftest import connected, run
 
@@ -167,6 +168,7 @@ def test_after_a_fork(kubectl: Kubectl, namespace: str) -> None:
         (kernel,) = kubectl.within(namespace).items("kernels")
         assert "deletionTimestamp" not in kernel["metadata"]
         assert manager.is_alive()
+        asyncio.run(login(ClusterKey(str(kubectl.kubeconfig))))  # the files that it needs are there
         assert code_of_a_fork(kill) == 0
         wait_until("its end", lambda: not manager.is_alive(), seconds=30)
     finally:
