@@ -132,7 +132,7 @@ async def test_one_that_is_over_for_good_comes_back_at_another_address(
     make_manager: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As one that crashed while nobody looked for longer than a pod is kept for a restart."""
-    monkeypatch.setenv("KUBERNEL_ACTIVE_DEADLINE_SECONDS", "1")
+    monkeypatch.setenv("KUBERNEL_ACTIVE_DEADLINE_SECONDS", "3")
     manager = make_manager()
     await manager.start_kernel()
     before = manager.get_connection_info()
