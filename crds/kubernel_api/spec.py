@@ -98,7 +98,7 @@ class Lifecycle(Model):
             default=None,
             ge=1,
             le=31536000,
-            description="End the kernel after so long without a connected client and without CPU use. Off by default.",
+            description="End the kernel after so long without a client on its shell port and without CPU use.",
         ),
     ]
     active_deadline_seconds: Annotated[

@@ -430,15 +430,15 @@ def port_of(address: bytes) -> int:
     return int(address.rpartition(b":")[2], 16)
 
 
-def has_client(ports: "set[int]") -> bool:
-    """Whether anyone but the container's own processes is connected to one of these ports.
+def has_client(port: int) -> bool:
+    """Whether anyone but the container's own processes is connected to this port.
 
     ipykernel 7 is: its debugger has a connection to the shell port. And the peer of ``kubectl port-forward`` has a
     socket in this network namespace too, but no process in this container.
     """
     sockets = tcp_sockets(TCP_ESTABLISHED) or []
     inodes = {(local, remote): inode for local, remote, inode in sockets}
-    clients = [(remote, local) for local, remote, _ in sockets if port_of(local) in ports]
+    clients = [(remote, local) for local, remote, _ in sockets if port_of(local) == port]
     if not clients:
         return False
     own = own_sockets()
@@ -882,10 +882,14 @@ class Relay:
 
 
 class Activity:
-    """Last time that a client was connected or CPU was used, from samples of /proc."""
+    """Last time that a client was connected or CPU was used, from samples of /proc.
 
-    def __init__(self, ports: "list[int]") -> None:
-        self._ports = set(ports)
+    Whoever may run something is connected to the shell port. A server that only manages the kernel and listens to its
+    activity is not: jupyter_client's KernelManager keeps the control port, jupyter_server iopub, for ever.
+    """
+
+    def __init__(self, shell_port: int) -> None:
+        self._shell_port = shell_port
         self.restart()
 
     def restart(self) -> None:
@@ -899,7 +903,7 @@ class Activity:
         # One tick (10 ms) more than the share: that is what the clock can tell.
         used = cpu - self._cpu > (now - self._sampled) * IDLE_CPU_SHARE + 0.01
         self._sampled, self._cpu = now, cpu
-        if used or has_client(self._ports):
+        if used or has_client(self._shell_port):
             self.last = time.time()
         return time.time() - self.last
 
@@ -919,7 +923,7 @@ class Supervisor:
         self.relay = Relay(self.loop, launcher.pipes, list(secrets.values()))
         target = callback_target(self.settings.get("callbackURL"))
         self.reporter = Reporter(target, secrets.get("token", ""), self._woken_by_reporter)
-        self.activity = Activity(self.ports)
+        self.activity = Activity(int(self.settings["ports"]["shell"]))
         self.boot, self.sequence = binascii.hexlify(os.urandom(8)).decode(), 0
         self.ip = own_address()
         self.generation = int(self.settings.get("restartGeneration") or 0)

@@ -42,6 +42,17 @@ def test_after_a_restart(server: HostServer) -> None:
     wait_until("the cull", lambda: server.request("GET", "/kernels") == [], seconds=60)
 
 
+def test_by_the_operator_for_being_idle(start_server: StartServer, kubectl: Kubectl, namespace: str) -> None:
+    """The server's own connections, for its activity and for shutdowns, are nobody's work."""
+    server = start_server(env={"KUBERNEL_IDLE_TIMEOUT_SECONDS": "3"})
+    used, _ = server.start_kernel(), server.start_kernel()
+    with server.kernel(used) as socket:
+        until_answered(socket)
+        wait_until("the end of the other", lambda: len(server.request("GET", "/kernels")) == 1, seconds=60)
+        until_answered(socket)
+        assert [kernel["metadata"]["name"] for kernel in kubectl.within(namespace).items("kernels")] == [f"k-{used}"]
+
+
 def test_by_the_operator(start_server: StartServer, kubectl: Kubectl, namespace: str) -> None:
     """The restarter does not bring back what was ended on purpose; the server and its notebooks let go of it."""
     server = start_server(env={"KUBERNEL_ACTIVE_DEADLINE_SECONDS": "3"})

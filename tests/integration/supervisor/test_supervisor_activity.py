@@ -37,6 +37,16 @@ def test_connected_client_keeps_the_kernel(
     assert operator.wait("exited")["reason"] == "IdleTimeout"
 
 
+@pytest.mark.parametrize("port", ["iopub", "control", "stdin", "hb"])
+def test_a_server_that_only_manages_it_is_no_client(
+    supervise: Supervise, kernel: Kernel, operator: Operator, pid_namespace: tuple[str, ...], port: str
+) -> None:
+    container = supervise(kernel("serve()"), operator=operator, prefix=pid_namespace, idleTimeoutSeconds=0.4)
+    operator.wait("ready")
+    with socket.create_connection(("127.0.0.1", container.config["ports"][port])):
+        assert operator.wait("exited")["reason"] == "IdleTimeout"
+
+
 def test_connection_to_another_port_is_no_client(
     supervise: Supervise, kernel: Kernel, operator: Operator, pid_namespace: tuple[str, ...]
 ) -> None:
