@@ -115,6 +115,10 @@ def start(component: Component, log: Path) -> int:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    # Popen returns when exec has begun. The command line comes with the program's pages, later where those must be
+    # read from a disk, and a process without one looks like a dead one.
+    while child.poll() is None and read_process(child.pid) is None:
+        time.sleep(POLL_SECONDS)
     return child.pid
 
 

@@ -2,11 +2,14 @@ from pathlib import Path
 
 import pytest
 
+from cluster import processes
 from cluster.components import Component
 from cluster.processes import FINGERPRINT, Process, descendants, find, fingerprint, has_fingerprint, list_processes
 
 STATE = Path("/state")
 ETCD = Component("etcd", ("/cache/bin/etcd", "--data-dir=/state/etcd"))
+
+outlives_its_parent = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
 
 def add_process(proc: Path, pid: int, *argv: str, parent: int = 1, started: int = 100, environ: str = "") -> None:
@@ -98,3 +101,17 @@ def test_what_a_process_was_started_with_is_in_its_environment(tmp_path: Path, e
 
 def test_a_process_that_is_gone_has_no_fingerprint(tmp_path: Path) -> None:
     assert not has_fingerprint(process("etcd"), "abc", tmp_path)
+
+
+@outlives_its_parent
+def test_a_started_process_can_be_found_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its command line is empty until the kernel has mapped the program, 5 ms from a cold disk."""
+    looks = iter([None, None, process("sleep", "1")])
+    monkeypatch.setattr(processes, "read_process", lambda pid: next(looks))
+    processes.start(Component("sleep", ("/bin/sleep", "1")), tmp_path / "log")
+    assert list(looks) == []
+
+
+@outlives_its_parent
+def test_a_program_that_ends_at_once_is_not_waited_for(tmp_path: Path) -> None:
+    processes.start(Component("true", ("/bin/true",)), tmp_path / "log")
