@@ -84,7 +84,7 @@ class KernelFailedError(LaunchError):
 
 
 class KernelDeletedError(LaunchError):
-    """Somebody deleted the KernelInstance while it started."""
+    """Somebody deleted the KernelInstance, while it started or before a restart."""
 
 
 class KernelUnreachableError(LaunchError):

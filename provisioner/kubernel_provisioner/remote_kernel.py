@@ -197,11 +197,14 @@ class RemoteKernel:
         the kernel, and the operator then finds that done.
         """
         held, seen, env = self.held, self.seen, request.env
-        if held is None or (seen is not None and seen.gone):
+        if held is None:
+            return None
+        if seen is not None and seen.gone:
+            self._move_on(held, request, "deleted")
             return None
         if seen is not None and is_finished(seen.status) and request.may_move:
-            self._log.warning("KernelInstance %s is finished: starting another one, at another address", held.name)
             self.discard()
+            self._move_on(held, request, "finished")
             return None
         restart = max(held.restart, int(seen.instance["spec"]["restartGeneration"]) if seen else 0) + 1
         patch = {"metadata": {"uid": held.uid}, "spec": {"restartGeneration": restart}}
@@ -211,11 +214,24 @@ class RemoteKernel:
             instance = await cluster.api.patch_instance(held.name, patch)
         except ApiStatusError as error:
             if error.status in (404, 409):
-                self._log.warning("KernelInstance %s is gone: starting another one, at another address", held.name)
+                self._move_on(held, request, "deleted")
                 return None
             raise cluster.api.explain(error, f"restart KernelInstance {held.name}") from error
         cluster.view.offer(instance)
         return Held(held.name, held.uid, instance["metadata"]["generation"], restart, held.info)
+
+    def _move_on(self, held: Held, request: LaunchRequest, end: str) -> None:
+        """Says that another KernelInstance takes the place of one that cannot be restarted.
+
+        Raises:
+            KernelDeletedError: its clients could not follow, and who deleted it did not want it back.
+        """
+        if not request.may_move:
+            raise KernelDeletedError(
+                f"Kernel {request.kernel_id} cannot be restarted: its KernelInstance was {end}.",
+                "Start a new kernel: this one's clients could not follow it to another address.",
+            )
+        self._log.warning("KernelInstance %s was %s: starting another one, at another address", held.name, end)
 
     async def adopt(self, held: Held) -> dict[str, Any]:
         """Takes over a living kernel of another process: from now on this process's watch and Lease are its own.

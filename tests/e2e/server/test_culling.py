@@ -1,4 +1,4 @@
-"""Culling by the server, which sees of a kernel what its iopub channel says."""
+"""Kernels that others end: culled by the server or the operator, or deleted by hand."""
 
 import pytest
 
@@ -61,3 +61,14 @@ def test_by_the_operator(start_server: StartServer, kubectl: Kubectl, namespace:
         wait_until("the end", lambda: server.request("GET", "/kernels") == [], seconds=60)
         until_told(socket, "dead")
     wait_until("no kernels", lambda: kubectl.within(namespace).items("kernels") == [], seconds=10)
+
+
+def test_by_hand(server: HostServer, kubectl: Kubectl, namespace: str) -> None:
+    """Whoever deletes a kernel wants it gone: it does not come back, and its notebook is told."""
+    kernel_id = server.start_kernel()
+    with server.kernel(kernel_id) as socket:
+        until_answered(socket)
+        kubectl.within(namespace)("delete", "kernel", f"k-{kernel_id}")
+        until_told(socket, "dead")
+    assert server.request("GET", "/kernels") == []
+    assert kubectl.within(namespace).items("kernels") == []

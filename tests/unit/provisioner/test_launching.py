@@ -3,8 +3,10 @@
 import asyncio
 import json
 import logging
+from types import SimpleNamespace
 
 import pytest
+from traitlets.config import LoggingConfigurable
 
 from kubernel_provisioner import KubernetesProvisioner, route
 from kubernel_provisioner.background import Background
@@ -240,6 +242,27 @@ async def test_a_restart_of_what_is_over_for_good_starts_anew(
     assert ("PATCH", KERNEL) not in server.calls()
     assert {("DELETE", KERNEL), ("POST", INSTANCES)} <= set(server.calls())
     assert await running.poll() is None
+
+
+@pytest.mark.parametrize("is_known", [True, False], ids=["seen", "not seen yet"])
+async def test_under_a_server_nobody_brings_back_what_was_deleted_by_hand(
+    running: KubernetesProvisioner,
+    cluster: Cluster,
+    server: FakeApiServer,
+    pod: Pod,
+    is_known: bool,
+) -> None:
+    """Its clients know one address; whoever deleted it wants it gone."""
+    told: list[str] = []
+    running.parent = LoggingConfigurable()
+    running.parent._restarter = SimpleNamespace(_fire_callbacks=told.append)
+    if is_known:
+        cluster.view.apply("DELETED", instance(version=7, **pod.status()))
+    server.answers["PATCH", KERNEL] = [(404, {"reason": "NotFound", "message": "not found"})]
+    with pytest.raises(KernelDeletedError, match=r"its KernelInstance was deleted\.\nStart a new kernel"):
+        await running.launch_kernel([])
+    assert ("POST", INSTANCES) not in server.calls()
+    assert told == ["dead"]
 
 
 async def test_what_may_not_pass_is_sent_to_nobody(
