@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from fixtures.api_client import ApiClient, Credentials
 from fixtures.cluster import KERNEL_IMAGE, cluster_command, program
 from fixtures.kubectl import Kubectl
 from fixtures.namespaces import find_leftovers, restricted_namespace
@@ -31,7 +32,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="kubernel-demo-") as folder, a_namespace(kubectl) as namespace:
         prepare(kubectl, namespace, Path(folder))
         play(kubectl, namespace, Path(folder))
-        return show_leftovers(kubectl, namespace)
+        return show_leftovers(ApiClient(Credentials.of(kubectl.kubeconfig)), namespace)
 
 
 @contextlib.contextmanager
@@ -78,14 +79,14 @@ def play(kubectl: Kubectl, namespace: str, folder: Path) -> None:
     endings.run(KERNEL_NAME, kubectl, namespace)
 
 
-def show_leftovers(kubectl: Kubectl, namespace: str) -> int:
+def show_leftovers(api: ApiClient, namespace: str) -> int:
     """Prints what of ours is still there once everything had its time to go."""
     screen.heading("What is left over")
     screen.command("kubectl get kernels; kubectl get pods,services,secrets -l app.kubernetes.io/managed-by=kubernel")
     try:
-        wait_until("an empty namespace", lambda: not find_leftovers(kubectl, namespace), seconds=30)
+        wait_until("an empty namespace", lambda: not find_leftovers(api, namespace), seconds=30)
     except TimeoutError:
-        screen.show("\n".join(find_leftovers(kubectl, namespace)))
+        screen.show("\n".join(find_leftovers(api, namespace)))
         return 1
     screen.show("No resources found. Nothing is left over.")
     return 0

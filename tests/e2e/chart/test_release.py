@@ -100,9 +100,14 @@ def test_the_role_in_one_namespace_suffices(second: Release) -> None:
 
 def container(here: Kubectl) -> tuple[str, str]:
     """The kernel's pod and container, which are new when either was replaced."""
-    (pod,) = here.items("pods", "--selector=app.kubernetes.io/managed-by=kubernel")
-    (status,) = pod["status"]["containerStatuses"]
-    return pod["metadata"]["uid"], status["containerID"]
+
+    def look() -> tuple[str, str] | None:
+        (pod,) = here.items("pods", "--selector=app.kubernetes.io/managed-by=kubernel")
+        (status,) = pod["status"].get("containerStatuses") or [{}]
+        return (pod["metadata"]["uid"], status["containerID"]) if "containerID" in status else None
+
+    # The kernel is ready before the kubelet has said that its container runs.
+    return wait_until("the kubelet's word", look, seconds=30)
 
 
 def audited(user: str) -> list[dict[str, dict[str, int]]]:

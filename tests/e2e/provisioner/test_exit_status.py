@@ -13,6 +13,7 @@ from jupyter_core.utils import ensure_event_loop
 from tornado.ioloop import IOLoop
 from traitlets.config import Config
 
+from fixtures.api_client import ApiClient
 from fixtures.kubectl import Kubectl
 from fixtures.waiting import wait_until
 from kubernel_provisioner import KubernelError
@@ -104,6 +105,23 @@ async def test_pod_deleted_by_hand(
         assert pod in {each["metadata"]["name"] for each in here.items("pods")}
     finally:
         here("patch", "pod", pod, "--patch", '{"metadata": {"finalizers": null}}')
+
+
+async def test_evicted(
+    manager: AsyncKernelManager, api: ApiClient, kubectl: Kubectl, namespace: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As by ``kubectl drain``; a restart finds another place for it."""
+    before, here = manager.get_connection_info(), kubectl.within(namespace)
+    (pod,) = (each["metadata"]["name"] for each in here.items("pods"))
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod}}
+    api.request("POST", f"/api/v1/namespaces/{namespace}/pods/{pod}/eviction", eviction)
+    assert await until_ended(manager) == -15
+    assert "ended with -15: Evicted: " in caplog.text
+    wait_until("the Event", lambda: "Evicted" in reasons(here), seconds=10)
+    await manager.restart_kernel(now=True)
+    async with connected(manager) as client:
+        assert await run(client, "print(1)") == "1\n"
+    assert manager.get_connection_info() == before
 
 
 def reasons(here: Kubectl) -> set[str]:

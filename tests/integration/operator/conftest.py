@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -12,12 +11,12 @@ from typing import Any
 
 import pytest
 
+from fixtures.api_client import ApiClient, Credentials
 from fixtures.kubectl import Kubectl
-from fixtures.namespaces import PREFIX_OF_PROCESSES, remove_namespace, restricted_namespace
+from fixtures.namespaces import PREFIX_OF_PROCESSES, create_namespace, remove_namespace
 from fixtures.operator_process import OperatorProcess, build_operator
 from fixtures.waiting import wait_until
 
-from .api_client import ApiClient, ApiServerError, Credentials
 from .fault_proxy import Fault, FaultProxy, Request
 from .kernels import Kernels
 
@@ -28,12 +27,10 @@ class Place:
     """A namespace and the operator that looks after it, with a proxy in between."""
 
     def __init__(self, kubectl: Kubectl, credentials: Credentials, folder: Path, *options: str) -> None:
-        self.namespace = f"{PREFIX_OF_PROCESSES}-{secrets.token_hex(4)}"
         self._kubectl, self._folder, self._options = kubectl, folder, options
         self.api = ApiClient(credentials)
+        self.namespace = create_namespace(self.api, PREFIX_OF_PROCESSES)
         self.kernels = Kernels(self.api, self.namespace)
-        kubectl.apply(restricted_namespace(self.namespace))
-        wait_until("the ServiceAccount default", self._has_service_account, seconds=30)
         self.proxy = FaultProxy(credentials, folder)
         self.operator = self.build_operator("operator.log")
 
@@ -85,25 +82,12 @@ class Place:
         """Nothing may be left over."""
         try:
             self.proxy.reset()
-            remove_namespace(self._kubectl, self.namespace)
+            remove_namespace(self.api, self.namespace)
         finally:
             if self.operator.process is not None:
                 self.operator.kill()
             self.proxy.close()
             self.api.close()
-
-    def _has_service_account(self) -> bool:
-        try:
-            self.api.request("GET", self.kernels.path("serviceaccounts", "default"))
-        except ApiServerError:
-            return False
-        return True
-
-
-@pytest.fixture(scope="session")
-def credentials(kubeconfig: Path) -> Credentials:
-    """The administrator's."""
-    return Credentials.of(kubeconfig)
 
 
 @pytest.fixture(scope="session")

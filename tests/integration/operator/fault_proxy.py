@@ -17,7 +17,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from .api_client import Credentials
+from fixtures.api_client import Credentials
 
 HOP_HEADERS = {"host", "connection", "transfer-encoding", "content-length", "accept-encoding"}
 VERBS = {"POST": "create", "PATCH": "patch", "PUT": "update", "DELETE": "delete"}

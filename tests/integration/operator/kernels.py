@@ -10,10 +10,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from fixtures.api_client import ApiClient, ApiServerError, Json
 from kubernel_api.conditions import ConditionType, is_true
 from kubernel_api.constants import LABEL_INSTANCE, PORTS
-
-from .api_client import ApiClient, ApiServerError, Json
 
 T = TypeVar("T")
 POLL_SECONDS = 0.05

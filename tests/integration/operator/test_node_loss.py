@@ -93,6 +93,6 @@ def test_node_lost(place: Place, node: Node) -> None:
     status = kernel.reason("NodeLost")
     assert status["message"] == f"Pod {first} was deleted and {node.name} does not confirm its end."
     assert status["exit"]["reason"] == "NodeLost"
-    assert "NodeLost" in [event["reason"] for event in kernel.events()]
+    kernel.wait("an Event", lambda: "NodeLost" in [event["reason"] for event in kernel.events()])
     kernel.restart(1)
     kernel.wait("another pod", lambda: kernel.child_names("pods") == [first, f"{kernel.name}-2"])
