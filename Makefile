@@ -14,6 +14,9 @@ VENV_BIN := .venv/bin
 VENV_STAMP := .venv/up-to-date
 PYTEST := $(VENV_BIN)/pytest
 PYTEST_ARGS ?=
+# Most tests wait for Kubernetes, so there are more of them at once than a small machine has cores.
+WORKERS ?= 3
+PYTEST_SHARED = $(PYTEST) --numprocesses=$(WORKERS) --dist=worksteal
 CHART := helm/kubernel
 
 export PYTHON
@@ -49,15 +52,14 @@ test-charts: venv tools ## Run the chart tests (helm, no cluster)
 
 .PHONY: test
 test: venv tools cluster images ## Run all tests: unit, charts, integration, end to end
-	@$(PYTEST) tests/unit tests/charts tests/integration tests/e2e $(PYTEST_ARGS) || { \
+	@$(PYTEST_SHARED) tests/unit tests/charts tests/integration tests/e2e $(PYTEST_ARGS) || { \
 	  echo "make test: the tests that failed, once more and alone; a test that needs this is a defect to report"; \
 	  $(PYTEST) --last-failed --last-failed-no-failures none tests/unit tests/charts tests/integration tests/e2e $(PYTEST_ARGS); }
-
 	@$(MAKE) test-oldest
 
 .PHONY: test-oldest
 test-oldest: venv tools cluster images ## Run the provisioner's tests with the oldest jupyter_client that is supported
-	@PYTHONPATH=.venv/oldest $(PYTEST) -q -W "ignore:Passing unrecognized:DeprecationWarning" tests/unit/provisioner tests/e2e/provisioner/test_lifecycle.py $(PYTEST_ARGS)
+	@PYTHONPATH=.venv/oldest $(PYTEST_SHARED) -q -W "ignore:Passing unrecognized:DeprecationWarning" tests/unit/provisioner tests/e2e/provisioner/test_lifecycle.py $(PYTEST_ARGS)
 
 .PHONY: demo
 demo: venv tools cluster images ## Watch notebooks run in pods, from four sides (2 minutes)
