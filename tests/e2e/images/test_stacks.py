@@ -83,7 +83,8 @@ async def test_an_interrupt_by_signal_reaches_child_processes(
 ) -> None:
     manager = manager_of(install("--interrupt-mode", "signal"))
     await manager.start_kernel()
-    code = "import subprocess\nchild = subprocess.Popen(['sleep', '60'])\nprint('in', flush=True)\nchild.wait()"
+    # Not in child.wait(): there a KeyboardInterrupt may come before what the system call returned is kept.
+    code = "import subprocess, time\nchild = subprocess.Popen(['sleep', '60'])\nprint('in', flush=True)\ntime.sleep(60)"
     async with connected(manager) as client:
         asked = await begin(client, code)
         await manager.interrupt_kernel()
