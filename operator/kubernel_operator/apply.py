@@ -93,6 +93,22 @@ class Applier:
         except (ApiError, ApiUnavailableError) as error:
             logger.warning("Event %s for %s was not posted: %s", reason, cr["metadata"]["name"], error)
 
+    async def find_pod(self, cr: dict[str, Any], memory: Memory, name: str) -> None:
+        """Learns a pod that was created by another process, or that it is gone.
+
+        Raises:
+            ClusterError: neither is known.
+        """
+        try:
+            pod = await self._cluster.get(f"{paths.core('pods', cr['metadata']['namespace'])}/{name}")
+        except ApiError as error:
+            if error.status != 404:
+                raise
+        else:
+            if controller_uid(pod) == cr["metadata"]["uid"]:
+                self._pods.put(pod)
+        memory.pod_seen = name
+
     async def _create(self, cr: dict[str, Any], memory: Memory, action: Create) -> None:
         namespace = cr["metadata"]["namespace"]
         path = paths.core({"secret": "secrets", "pod": "pods", "service": "services"}[action.kind], namespace)

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from kubernel_api.conditions import ConditionType, is_true
+
 from . import metrics
 from .apply import Applier
 from .build_secret import qualified_secret_name
@@ -18,7 +20,7 @@ from .leases import lease_name, lease_view
 from .observed import Memory, Observed
 from .plan import Context, Explain, Probe, ReadLease, Restart, is_worth_writing, plan
 from .report import Callback, merged
-from .situation import Situation, current_pod, situation
+from .situation import Situation, current_pod, highest_incarnation, situation
 from .status import build_status, status_patch
 from .work_queue import WorkQueue
 
@@ -80,8 +82,9 @@ class Reconciler:
         return True
 
     async def _pass(self, key: Key, cr: dict[str, Any]) -> None:
-        now = self._clock()
         memory = self._memory_of(key, cr)
+        await self._know_the_pod(cr, memory)
+        now = self._clock()
         observed = self._observe(key, cr, memory, now)
         at = situation(cr, observed, now)
         logger.debug("%s/%s: %s", *key, at.stage)
@@ -135,6 +138,18 @@ class Reconciler:
             memory.event_reason = reason
             await self._applier.post_event(cr, reason, status.get("message", ""))
         return written
+
+    async def _know_the_pod(self, cr: dict[str, Any], memory: Memory) -> None:
+        """Asks for a pod that the status names and this process never saw: is it gone, or is its event on its way?
+
+        Two operators at once (an update of the Deployment) hear of each other's pods later than of their statuses.
+        """
+        status = cr.get("status") or {}
+        name = status.get("podName")
+        if not name or is_true(status, ConditionType.FINISHED) or self.pods.get((cr["metadata"]["namespace"], name)):
+            return
+        if highest_incarnation((), name) > highest_incarnation((), memory.pod_seen):
+            await self._applier.find_pod(cr, memory, name)
 
     def _observe(self, key: Key, cr: dict[str, Any], memory: Memory, now: float) -> Observed:
         status = cr.get("status") or {}

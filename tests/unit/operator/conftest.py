@@ -65,13 +65,13 @@ class World:
         self.supervisors = Supervisors()
         self.start_operator()
 
-    def start_operator(self) -> None:
-        """An operator that has forgotten everything."""
+    def start_operator(self, *, late: str = "") -> None:
+        """An operator that has forgotten everything, and has not heard of one kind of objects yet."""
         pods, leases = Store(), Store()
         context = Context(SETTINGS, KEY, "print()", "http://10.96.1.1:8443/v1/callback", self._new_keys)
         self.applier = Applier(self.cluster, pods, leases, KEY, self.supervisors, clock=lambda: self.now)  # type: ignore[arg-type]
         self.reconciler = Reconciler(self.applier, pods, leases, lambda: context, clock=lambda: self.now)
-        self.watch()
+        self.watch(late)
 
     def _new_keys(self, encrypted: bool) -> ConnectionKeys:
         self.keys.append(f"key {len(self.keys)}")
@@ -81,13 +81,15 @@ class World:
         """Somebody writes a KernelInstance."""
         return self.cluster.put(instance_path(instance), instance)
 
-    def watch(self) -> None:
-        """The operator's cache becomes what the cluster holds."""
+    def watch(self, late: str = "") -> None:
+        """The operator's cache becomes what the cluster holds, but for one kind."""
         for kind, store in (
             ("kernelinstances", self.reconciler.instances),
             ("pods", self.reconciler.pods),
             ("leases", self.reconciler.leases),
         ):
+            if kind == late:
+                continue
             there = {p: o for p, o in self.cluster.objects.items() if p.split("/")[-2] == kind}
             for obj in store.values():
                 if obj["metadata"]["uid"] not in {o["metadata"]["uid"] for o in there.values()}:

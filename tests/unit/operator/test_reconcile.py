@@ -228,6 +228,27 @@ def test_a_status_that_somebody_else_wrote_meanwhile_is_computed_anew(world: Wor
     assert world.instance()["metadata"]["labels"] == {"new": "label"}
 
 
+def test_a_pod_that_another_operator_created_is_asked_for(world: World) -> None:
+    """Its KernelInstance may be Ready before the pod's own event arrives; that does not make it a lost pod."""
+    start(world)
+    world.start_operator(late="pods")
+    world.cluster.requests.clear()
+    world.reconcile()
+    world.reconcile()
+    assert (world.cluster.requests, world.instance()["status"]["phase"]) == ([("get", "pods")], "Running")
+
+
+def test_a_pod_that_was_deleted_while_no_operator_ran_is_lost(world: World) -> None:
+    start(world)
+    world.cluster.remove("/api/v1/namespaces/ns/pods/k1-1")
+    world.start_operator()
+    world.reconcile()
+    assert world.instance()["status"]["reason"] == "PodDeleted"
+    world.cluster.requests.clear()
+    world.reconcile()
+    assert world.cluster.requests == []
+
+
 def test_an_instance_that_was_deleted_meanwhile_is_no_error(world: World) -> None:
     start(world)
     assert world.reconciler.take_callback(callback(sequence=3, event="exited", state="exited", exit_code=1))
