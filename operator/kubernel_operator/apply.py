@@ -20,7 +20,7 @@ from .errors import ApiError, ApiUnavailableError
 from .events import build_event
 from .leases import lease_end
 from .observed import Memory, Refusal
-from .plan import Action, Create, DeleteInstance, DeletePod, Explain, Probe, ReadLease, Restart
+from .plan import Action, Create, DeleteInstance, DeletePod, Explain, Probe, ProbeReplaced, ReadLease, Restart
 from .pod_network import PodNetwork
 from .pod_reason import reason_from_events, refusal_of, refusal_of_taken_name
 from .report import MalformedReportError, Report, after_probe, from_control_status, token
@@ -57,7 +57,7 @@ class Applier:
             ClusterError: the write's outcome is unknown or unexpected.
         """
         log = {"namespace": cr["metadata"]["namespace"], "kernel_instance": cr["metadata"]["name"]}
-        level = logging.DEBUG if isinstance(action, Probe | Explain | ReadLease) else logging.INFO
+        level = logging.DEBUG if isinstance(action, Probe | ProbeReplaced | Explain | ReadLease) else logging.INFO
         logger.log(level, "%s/%s: %s", *log.values(), describe(action), extra=log)
         match action:
             case Create():
@@ -75,6 +75,9 @@ class Applier:
                 await self._restart(cr, memory, action)
             case Probe():
                 await self._probe(cr, memory, action)
+            case ProbeReplaced(pod=pod):
+                if not await self._network.accepts(pod["status"]["podIP"]):
+                    memory.silent_pods.add(pod["metadata"]["name"])
             case Explain(pod=pod):
                 await self._explain(memory, pod)
             case ReadLease(name=name):
@@ -220,6 +223,8 @@ def describe(action: Action) -> str:
             return f"restart in place: {why}"
         case Probe(why=why):
             return f"probe the pod: {why}"
+        case ProbeReplaced(pod=pod, why=why):
+            return f"probe pod {pod['metadata']['name']}: {why}"
         case Explain(why=why):
             return f"read the pod's Events: {why}"
         case ReadLease(name=name, why=why):

@@ -64,6 +64,7 @@ class Observed:
         first_seen: Unix seconds when this process first saw the KernelInstance.
         control_sent: restartGeneration that the supervisor was told to start.
         control_failed: restartGeneration for which the supervisor could not be reached.
+        silent_pods: names of replaced pods that no longer accept connections.
         lease: of the Lease it names.
     """
 
@@ -80,6 +81,7 @@ class Observed:
     first_seen: float = 0.0
     control_sent: int = -1
     control_failed: int = -1
+    silent_pods: frozenset[str] = frozenset()
     lease: LeaseView = LeaseView()
 
 
@@ -101,6 +103,7 @@ class Memory:
     restart_since: float | None = None
     control_sent: int = -1
     control_failed: int = -1
+    silent_pods: set[str] = field(default_factory=set)
     event_reason: str = ""
     lease_expired_since: float | None = None  # when the API server first said so, and last
     lease_expired_read: float | None = None

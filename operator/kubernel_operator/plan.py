@@ -89,6 +89,14 @@ class Probe:
 
 
 @dataclass(frozen=True)
+class ProbeReplaced:
+    """Ask whether a replaced pod still accepts connections."""
+
+    pod: dict[str, Any]
+    why: str
+
+
+@dataclass(frozen=True)
 class Explain:
     """Read a pod's Events."""
 
@@ -104,7 +112,7 @@ class ReadLease:
     why: str
 
 
-Action = ReadLease | Create | DeletePod | DeleteInstance | Restart | Probe | Explain
+Action = ReadLease | Create | DeletePod | DeleteInstance | Restart | Probe | ProbeReplaced | Explain
 
 
 @dataclass(frozen=True)
@@ -221,6 +229,8 @@ def _restart(at: Situation) -> list[Action]:
 def _starting(at: Situation, observed: Observed, now: float) -> list[Action]:
     if at.pod is None:
         return []
+    if at.answering:
+        return [ProbeReplaced(pod, "open connections would stay with its kernel") for pod in at.answering]
     if at.ip and _container_running(at.pod) and _is_silent(at, observed, now):
         fresh = pod_generation(at.pod) >= at.wanted
         return [Probe(at.ip, at.wanted, fresh or not at.supervised, "its container runs and nothing was reported")]
@@ -251,7 +261,7 @@ def _is_silent(at: Situation, observed: Observed, now: float) -> bool:
 
 def _again_while_starting(cr: dict[str, Any], at: Situation, now: float) -> float:
     deadline = at.start_began + start_deadline(cr)
-    if at.pod is not None and at.stage is Stage.STARTING and at.ip and _container_running(at.pod):
+    if at.answering or (at.pod is not None and at.stage is Stage.STARTING and at.ip and _container_running(at.pod)):
         return min(deadline, now + PROBE_INTERVAL_SECONDS)
     slow = at.start_seen + SLOW_START_SECONDS
     return min(deadline, slow if now < slow else now + PENDING_INTERVAL_SECONDS)

@@ -18,7 +18,7 @@ from .errors import ApiError
 from .events import is_news
 from .leases import lease_name, lease_view
 from .observed import Memory, Observed
-from .plan import Context, Explain, Probe, ReadLease, Restart, is_worth_writing, plan
+from .plan import Context, Explain, Probe, ProbeReplaced, ReadLease, Restart, is_worth_writing, plan
 from .report import Callback, merged
 from .situation import Situation, current_pod, highest_incarnation, situation
 from .status import build_status, status_patch
@@ -97,7 +97,7 @@ class Reconciler:
         if memory.refused_times > refused:
             self._again_after_refusal(key, memory)
             return
-        if any(isinstance(a, Explain | Probe | ReadLease | Restart) for a in steps.actions):
+        if any(isinstance(a, Explain | Probe | ProbeReplaced | ReadLease | Restart) for a in steps.actions):
             self.queue.add_after(key, LEARNED_SECONDS)
         if steps.again_at is not None:
             self.queue.add_after(key, steps.again_at - self._clock())
@@ -177,6 +177,7 @@ class Reconciler:
             first_seen=memory.first_seen,
             control_sent=memory.control_sent,
             control_failed=memory.control_failed,
+            silent_pods=frozenset(memory.silent_pods),
             lease=lease_view(cr, lease, memory, now),
         )
 

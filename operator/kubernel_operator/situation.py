@@ -45,6 +45,7 @@ class Situation:
         start_seen: Unix seconds from which a start counts as slow; creationTimestamp has whole seconds only.
         ip: address of the pod.
         supervised: whether a supervisor answers in the pod; None: not known.
+        answering: replaced pods whose kernels may still answer, which is all that the new one waits for.
     """
 
     stage: Stage
@@ -56,6 +57,7 @@ class Situation:
     start_seen: float = 0.0
     ip: str | None = None
     supervised: bool | None = None
+    answering: tuple[dict[str, Any], ...] = ()
 
 
 def situation(cr: dict[str, Any], observed: Observed, now: float) -> Situation:
@@ -145,7 +147,9 @@ def _living(base: Situation, cr: dict[str, Any], observed: Observed, now: float)
         deadline = active_deadline(cr)
         if deadline is not None and now >= deadline:
             return _at(base, Stage.FINISHED, _deadline_exceeded(base, now))
-        return _at(base, Stage.RUNNING)
+        base = replace(base, answering=_answering(cr, base.pod, observed, now))
+        if not base.answering:
+            return _at(base, Stage.RUNNING)
     if _past_start_deadline(base, cr, now):
         return _at(base, Stage.FINISHED, _start_timeout(base, cr, observed, now))
     if base.pod is None:
@@ -162,9 +166,7 @@ def running_generation(cr: dict[str, Any], pod: dict[str, Any] | None, observed:
     if observed.report is not None:
         return observed.report.generation if observed.report.state == "running" else None
     status = cr.get("status") or {}
-    if is_true(status, ConditionType.READY) and status.get("podName") == pod["metadata"]["name"]:
-        return int(status.get("restartGeneration") or 0)
-    return None
+    return int(status.get("restartGeneration") or 0) if _is_said_ready(status, pod) else None
 
 
 def started_generation(cr: dict[str, Any], pod: dict[str, Any], observed: Observed) -> int:
@@ -231,9 +233,32 @@ def _stage_of_restart(base: Situation, observed: Observed) -> Stage:
     return Stage.STARTING if observed.control_sent >= base.wanted else Stage.NEEDS_RESTART
 
 
+def _is_by_service(cr: dict[str, Any]) -> bool:
+    return bool((cr["spec"].get("connection") or {}).get("service", "ClusterIP") == "ClusterIP")
+
+
 def _has_address(cr: dict[str, Any], observed: Observed) -> bool:
-    by_service = (cr["spec"].get("connection") or {}).get("service", "ClusterIP") == "ClusterIP"
-    return not by_service or observed.service_ip is not None
+    return not _is_by_service(cr) or observed.service_ip is not None
+
+
+def _is_said_ready(status: dict[str, Any], pod: dict[str, Any] | None) -> bool:
+    return pod is not None and is_true(status, ConditionType.READY) and status.get("podName") == pod["metadata"]["name"]
+
+
+def _answering(
+    cr: dict[str, Any], pod: dict[str, Any] | None, observed: Observed, now: float
+) -> tuple[dict[str, Any], ...]:
+    """Replaced pods that may still hold clients' connections: a Service moves new connections only."""
+    if not _is_by_service(cr) or _is_said_ready(cr.get("status") or {}, pod):
+        return ()
+    return tuple(
+        other
+        for other in observed.pods
+        if other is not pod
+        and other["metadata"]["name"] not in observed.silent_pods
+        and (other.get("status") or {}).get("podIP")
+        and ending_of_pod(other, 0, now) is None
+    )
 
 
 def _past_start_deadline(base: Situation, cr: dict[str, Any], now: float) -> bool:

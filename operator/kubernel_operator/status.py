@@ -84,6 +84,8 @@ def _words(at: Situation, observed: Observed) -> tuple[Phase, Reason, str]:
         return Phase.STARTING, Reason.RESTARTING, "The kernel is being restarted."
     if at.stage is Stage.NEEDS_POD and at.incarnation > 0:
         return Phase.PENDING, Reason.POD_REPLACED, "A new pod takes the place of the old one."
+    if at.answering:
+        return Phase.STARTING, Reason.POD_REPLACED, "The new pod is ready; the kernel of the old one has yet to end."
     if at.pod is None:
         return Phase.PENDING, Reason.CREATING, "The pod is being created."
     if observed.report is not None:

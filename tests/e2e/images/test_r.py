@@ -10,6 +10,7 @@ from fixtures.kernel_managers import begin, connected, reply_to, run, until_ende
 from fixtures.kubectl import Kubectl, Object
 from fixtures.waiting import wait_until
 
+DEAF = "trap '' TERM; exec R --slave -e 'IRkernel::main()' --args \"$1\""
 Managers = Callable[..., AsyncKernelManager]
 
 
@@ -82,6 +83,22 @@ async def test_a_restart_replaces_the_pod_and_keeps_the_address(manager: AsyncKe
         assert await run(client, "cat(exists('x'))") == "FALSE"
     assert manager.get_connection_info() == before
     assert instance(here)["status"]["podName"] == pod.removesuffix("-1") + "-2"
+
+
+async def test_a_restart_is_not_answered_by_a_kernel_that_does_not_want_to_end(
+    operator: object, namespace: str, install_kernelspec: Callable[..., str], manager_of: Managers, r_image: str
+) -> None:
+    """An open connection stays with the pod that accepted it, so the new pod is not Ready before that one is silent."""
+    kernelspec = install_kernelspec(
+        namespace, "--image", r_image, "--argv", "sh", "-c", DEAF, "sh", "{connection_file}"
+    )
+    manager = manager_of(kernelspec)
+    await manager.start_kernel()
+    async with connected(manager) as client:
+        await run(client, "x <- 1")
+        await manager.restart_kernel(now=True)
+        await client.wait_for_ready(timeout=90)
+        assert await run(client, "cat(exists('x'))") == "FALSE"
 
 
 async def test_a_graceful_restart(manager: AsyncKernelManager) -> None:

@@ -18,6 +18,7 @@ from kubernel_operator.plan import (
     DeletePod,
     Explain,
     Probe,
+    ProbeReplaced,
     ReadLease,
     Restart,
 )
@@ -116,6 +117,13 @@ def test_a_probe_without_an_answer_is_not_repeated_at_once(world: World) -> None
     world.now = NOW + 1
     remembered = apply(world, memory(reports={"k1-1": before}), Probe(IP, 0, ports_tell=False, why="silence"))
     assert remembered.reports == {"k1-1": report(boot="", sequence=-1, time=NOW + 1)}
+
+
+@pytest.mark.parametrize("listening", [True, False])
+def test_probe_of_a_replaced_pod(world: World, listening: bool) -> None:
+    world.supervisors.listening = {IP} if listening else set()
+    remembered = apply(world, memory(), ProbeReplaced(pod(), "a newer pod is ready"))
+    assert remembered.silent_pods == (set() if listening else {"k1-1"})
 
 
 def test_a_pod_that_has_another_uid_by_now_is_not_deleted(world: World) -> None:

@@ -19,6 +19,7 @@ from kubernel_operator.plan import (
     Explain,
     Plan,
     Probe,
+    ProbeReplaced,
     ReadLease,
     Restart,
     is_worth_writing,
@@ -30,6 +31,7 @@ from kubernel_supervisor.bootstrap import BOOTSTRAP
 
 URL = "http://10.96.1.1:8443/v1/callback"
 CONTEXT = Context(SETTINGS, b"operator key", "print()", URL, lambda curve: ConnectionKeys("k" * 64, curve=None))
+OLD = pod(1, deleting=NOW + 3)
 PENDING = pod(phase="Pending", state={}, ip=None)
 KNOWN = {"secret": True, "service": True, "service_ip": "10.96.0.9"}
 
@@ -233,6 +235,9 @@ def test_whole_actions() -> None:
     )
     assert planned(RESTARTING, seen(pod(2, generation=1))).actions == (
         Probe("10.0.0.7", 1, True, "its container runs and nothing was reported"),
+    )
+    assert planned(cr(), seen(pod(2), OLD, report=report())) == Plan(
+        (ProbeReplaced(OLD, "open connections would stay with its kernel"),), NOW + 0.25
     )
     assert planned(cr(), seen(PENDING, first_seen=NOW - 2)).actions == (Explain(PENDING, "it has not started yet"),)
     assert planned(cr(status=finished_status(ended=NOW - 300)), seen()).actions == (

@@ -22,6 +22,7 @@ from kubernel_operator.situation import Situation, Stage, current_pod, situation
 RESTARTED = {"restartGeneration": 1}
 IN_PLACE = cr(status=ready_status(), restartGeneration=1)
 GRACE_OVER = NOW - 31
+OLD = pod(1, deleting=NOW + 3)
 
 
 def seen(*pods: dict[str, Any], **fields: Any) -> Observed:
@@ -74,6 +75,25 @@ def seen(*pods: dict[str, Any], **fields: Any) -> Observed:
             seen(pod()),
             Stage.RUNNING,
             id="before the active deadline",
+        ),
+        # The kernel of a replaced pod would keep the connections that clients have open to the Service.
+        pytest.param(cr(), seen(pod(2), OLD, report=report()), Stage.STARTING, id="the replaced pod may answer"),
+        pytest.param(cr(), seen(pod(2), pod(1), report=report()), Stage.STARTING, id="it is not even being deleted"),
+        pytest.param(
+            cr(), seen(pod(2), OLD, report=report(), silent_pods={"k1-1"}), Stage.RUNNING, id="it was found silent"
+        ),
+        pytest.param(cr(), seen(pod(2), pod(1, ip=None), report=report()), Stage.RUNNING, id="it never had an address"),
+        pytest.param(
+            cr(), seen(pod(2), pod(1, **terminated(143)), report=report()), Stage.RUNNING, id="its container has ended"
+        ),
+        pytest.param(
+            cr(), seen(pod(2), pod(1, deleting=NOW - 9), report=report()), Stage.RUNNING, id="its node does not answer"
+        ),
+        pytest.param(
+            cr(connection={"service": "None"}), seen(pod(2), OLD, report=report()), Stage.RUNNING, id="no Service"
+        ),
+        pytest.param(
+            cr(status=ready_status(pod="k1-2")), seen(pod(2), OLD), Stage.RUNNING, id="Ready is not taken back for it"
         ),
         # Ended.
         pytest.param(

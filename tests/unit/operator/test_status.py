@@ -174,6 +174,14 @@ UNSCHEDULABLE = {"status": "False", "reason": "Unschedulable", "message": "no ro
             conditions("Reconciling"),
             id="gone",
         ),
+        pytest.param(
+            cr(),
+            seen(pod(2), pod(1, deleting=NOW + 3), report=report()),
+            "Starting",
+            "PodReplaced",
+            {**conditions("Reconciling"), **SCHEDULED},
+            id="the old kernel still answers",
+        ),
     ],
 )
 def test_words_and_conditions(
