@@ -5,15 +5,15 @@ import atexit
 import multiprocessing
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from jupyter_client.ioloop import AsyncIOLoopKernelManager
 from jupyter_client.manager import AsyncKernelManager, KernelManager
+from jupyter_core.utils import ensure_event_loop
 from traitlets.config import Config
 
 from fixtures.kubectl import Kubectl
@@ -23,6 +23,7 @@ from kubernel_provisioner.login import ClusterKey, login
 
 from .conftest import connected, run
 
+T = TypeVar("T")
 Make = Callable[..., AsyncKernelManager]
 
 
@@ -111,18 +112,22 @@ def test_a_loop_that_is_closed_in_the_middle_of_a_start(
     wait_until("nothing left", lambda: not leftovers(namespace), seconds=60)
 
 
-# jupyter_core opens a loop for each thread that calls a blocking manager, and never closes it.
-@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+def closing_the_loop(work: Callable[[], T]) -> T:
+    """Does it, and closes the event loop that jupyter_core makes for each thread and leaves to the garbage."""
+    try:
+        return work()
+    finally:
+        ensure_event_loop().close()
+
+
 def test_threads_share_a_kernel() -> None:
     manager = KernelManager(kernel_name="python3")
     manager.start_kernel()
-    try:
-        with ThreadPoolExecutor(4) as pool:
-            assert set(pool.map(lambda _: manager.is_alive(), range(40))) == {True}
-    finally:
-        thread = threading.Thread(target=manager.shutdown_kernel, kwargs={"now": True})
-        thread.start()
-        thread.join()
+    with ThreadPoolExecutor(4) as pool:
+        try:
+            assert set(pool.map(closing_the_loop, [manager.is_alive] * 40)) == {True}
+        finally:
+            pool.submit(closing_the_loop, lambda: manager.shutdown_kernel(now=True)).result()
     assert manager.is_alive() is False
 
 
@@ -173,6 +178,27 @@ def test_after_a_fork(kubectl: Kubectl, namespace: str) -> None:
         wait_until("its end", lambda: not manager.is_alive(), seconds=30)
     finally:
         manager.shutdown_kernel(now=True)
+
+
+def lifecycle() -> bool:
+    """Start, restart and shutdown by a blocking manager; whether the kernel was alive in between."""
+    manager = KernelManager(kernel_name="python3")
+    manager.start_kernel()
+    try:
+        manager.signal_kernel(signal.SIGINT)
+        manager.restart_kernel(now=True)
+        return bool(manager.is_alive())
+    finally:
+        manager.shutdown_kernel(now=True)
+
+
+def test_threads_and_a_fork_start_kernels_at_once(kubectl: Kubectl, namespace: str) -> None:
+    """As in jupyter_client's own tests; the child is forked in the middle of two launches."""
+    with ThreadPoolExecutor(2) as pool:
+        in_threads = [pool.submit(closing_the_loop, lifecycle) for _ in range(2)]
+        wait_until("a launch", lambda: kubectl.within(namespace).items("kernels"), seconds=30)
+        assert code_of_a_fork(lifecycle) == 0
+        assert [each.result() for each in in_threads] == [True, True]
 
 
 async def test_poll_never_waits(manager: AsyncKernelManager) -> None:
