@@ -56,7 +56,8 @@ async def client_of(info: dict[str, Any]) -> AsyncIterator[AsyncKernelClient]:
     """A client with that connection info, which may not be answered at all."""
     client = AsyncKernelClient()
     client.load_connection_info(info)
-    client.start_channels()
+    # No heartbeat: its thread waits for ever to send to whom the kernel has turned away, and the end for the thread.
+    client.start_channels(hb=False)
     try:
         yield client
     finally:
