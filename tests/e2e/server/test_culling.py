@@ -44,10 +44,11 @@ def test_after_a_restart(server: HostServer) -> None:
 
 def test_by_the_operator_for_being_idle(start_server: StartServer, kubectl: Kubectl, namespace: str) -> None:
     """The server's own connections, for its activity and for shutdowns, are nobody's work."""
-    server = start_server(env={"KUBERNEL_IDLE_TIMEOUT_SECONDS": "3"})
-    used, _ = server.start_kernel(), server.start_kernel()
+    server = start_server(env={"KUBERNEL_IDLE_TIMEOUT_SECONDS": "5"})
+    used = server.start_kernel()
     with server.kernel(used) as socket:
         until_answered(socket)
+        server.start_kernel()
         wait_until("the end of the other", lambda: len(server.request("GET", "/kernels")) == 1, seconds=60)
         until_answered(socket)
         assert [kernel["metadata"]["name"] for kernel in kubectl.within(namespace).items("kernels")] == [f"k-{used}"]

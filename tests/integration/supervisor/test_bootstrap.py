@@ -261,7 +261,7 @@ def test_plain_kernel_is_not_pid_1_and_leads_a_session_that_can_be_interrupted(
 
 def comm(pid: int) -> str:
     """Name of a process, "" when it has ended."""
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         return Path(f"/proc/{pid}/comm").read_text().strip()
     return ""
 
