@@ -113,8 +113,8 @@ class Kernel:
         return sorted(o["metadata"]["name"] for o in self.children(resource))
 
     def events(self) -> list[Json]:
-        """The Events about it, the oldest first."""
-        selector = {"fieldSelector": f"involvedObject.name={self.name}"}
+        """The Events about it, the oldest first; not those about its Service, which has the same name."""
+        selector = {"fieldSelector": f"involvedObject.kind=KernelInstance,involvedObject.name={self.name}"}
         items: list[Json] = self.api.request("GET", self.kernels.path("events"), **selector)["items"]
         return sorted(items, key=lambda event: int(event["metadata"]["resourceVersion"]))
 
