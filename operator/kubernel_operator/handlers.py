@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 Kind = Literal["instance", "pod", "lease"]
 Take = Callable[[Kind, str | None, dict[str, Any]], None]
 RESTART_SECONDS = 1.0
+CANCEL_SECONDS = 1.0
 # Only peering uses it. kopf would otherwise ask for the name of the user, and a bare uid in a container has none.
 IDENTITY: Any = "kubernel"
 
@@ -48,8 +49,8 @@ def registry(take: Take) -> kopf.OperatorRegistry:
 class Watches:
     """Runs kopf in a thread and loop of its own, again and again until stopped.
 
-    kopf 1.45 ends on some errors (410 at connect, other ERROR events) and cancels every task of its loop when it does:
-    in a thread of its own that is a watch that starts anew, not an operator that is gone.
+    kopf 1.45 ends on some errors (410 at connect, other ERROR events): then the watches start anew in another loop, and
+    the operator goes on.
     """
 
     def __init__(self, namespaces: tuple[str, ...], take: Take) -> None:
@@ -88,7 +89,9 @@ class Watches:
         self._end_run = lambda: loop.is_closed() or loop.call_soon_threadsafe(stop.set)
         if self._stop.is_set():
             return
-        await kopf.operator(
+        # What nobody awaits any more has been logged by kopf before.
+        loop.set_exception_handler(lambda _, context: logger.debug("kopf: %s", context["message"]))
+        tasks = await kopf.spawn_tasks(
             registry=registry(self._take),
             settings=kopf_settings(),
             identity=IDENTITY,
@@ -98,3 +101,18 @@ class Watches:
             stop_flag=stop,
             ready_flag=self.ready,
         )
+        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        await end_all_tasks()
+        for task in ended:
+            task.result()
+
+
+async def end_all_tasks() -> None:
+    """Cancels all other tasks of this loop until they have ended.
+
+    kopf's own way waits 5 s, and for ever when a watch takes its cancellation for a pause and asks for a new login.
+    """
+    while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=CANCEL_SECONDS)

@@ -80,7 +80,7 @@ def kopf_settings() -> kopf.OperatorSettings:
     settings.persistence.consistency_timeout = 0
     settings.persistence.diffbase_storage = NoDiffBase()
     settings.persistence.progress_storage = NoProgress()
-    settings.process.ultimate_exiting_timeout = 25
+    settings.process.ultimate_exiting_timeout = None  # it would kill the process, not the thread
     return settings
 
 
