@@ -41,6 +41,7 @@ def test_restart_keeps_the_websocket(server: JupyterServer) -> None:
     with server.kernel(kernel_id) as socket:
         assert value(socket, "x = 1; print(x)") == "1\n"
         server.request("POST", f"/kernels/{kernel_id}/restart")
+        socket.until_answered()
         assert value(socket, "print('x' in globals())") == "False\n"
     server.request("DELETE", f"/sessions/{session['id']}")
 

@@ -120,21 +120,6 @@ def until_told(socket: KernelSocket, state: str) -> None:
             return
 
 
-def until_answered(socket: KernelSocket) -> None:
-    """Runs cells until one's output arrives.
-
-    After a restart, of a local kernel too, the server's sockets connect again one by one, each within 0.1 s, and what a
-    kernel prints while the one for output is not connected is lost.
-    """
-    while True:
-        socket.execute("print('answered')")
-        with contextlib.suppress(TimeoutError):
-            while json.loads(message := socket.socket.recv(timeout=1.0))["msg_type"] != "stream":
-                pass
-            if json.loads(message)["content"]["text"].endswith("answered\n"):
-                return
-
-
 @contextlib.contextmanager
 def new_kernel(server: HostServer) -> Iterator[tuple[str, KernelSocket]]:
     """A kernel and a websocket to it."""

@@ -5,7 +5,7 @@ import pytest
 from fixtures.kubectl import Kubectl
 from fixtures.waiting import wait_until
 
-from .conftest import HostServer, StartServer, until_answered, until_busy, until_told
+from .conftest import HostServer, StartServer, until_busy, until_told
 
 CULL = ("--MappingKernelManager.cull_idle_timeout=3", "--MappingKernelManager.cull_interval=1")
 
@@ -36,7 +36,7 @@ def test_after_a_restart(server: HostServer) -> None:
     kernel_id = server.start_kernel()
     with server.kernel(kernel_id) as socket:
         server.request("POST", f"/kernels/{kernel_id}/restart")
-        until_answered(socket)
+        socket.until_answered()
         cell = until_busy(socket, "print('on', flush=True)\nimport time; time.sleep(8)\nprint('end')")
         assert [output["text"] for output in socket.outputs(cell)] == ["end\n"]
     wait_until("the cull", lambda: server.request("GET", "/kernels") == [], seconds=60)
@@ -47,10 +47,10 @@ def test_by_the_operator_for_being_idle(start_server: StartServer, kubectl: Kube
     server = start_server(env={"KUBERNEL_IDLE_TIMEOUT_SECONDS": "5"})
     used = server.start_kernel()
     with server.kernel(used) as socket:
-        until_answered(socket)
+        socket.until_answered()
         server.start_kernel()
         wait_until("the end of the other", lambda: len(server.request("GET", "/kernels")) == 1, seconds=60)
-        until_answered(socket)
+        socket.until_answered()
         assert [kernel["metadata"]["name"] for kernel in kubectl.within(namespace).items("kernels")] == [f"k-{used}"]
 
 
@@ -68,7 +68,7 @@ def test_by_hand(server: HostServer, kubectl: Kubectl, namespace: str) -> None:
     """Whoever deletes a kernel wants it gone: it does not come back, and its notebook is told."""
     kernel_id = server.start_kernel()
     with server.kernel(kernel_id) as socket:
-        until_answered(socket)
+        socket.until_answered()
         kubectl.within(namespace)("delete", "kernel", f"k-{kernel_id}")
         until_told(socket, "dead")
     assert server.request("GET", "/kernels") == []

@@ -6,7 +6,7 @@ from fixtures.jupyter_server import KernelSocket, ServerError
 from fixtures.kubectl import Kubectl
 from fixtures.waiting import wait_until
 
-from .conftest import HostServer, new_kernel, until_answered, until_busy, until_told, value
+from .conftest import HostServer, new_kernel, until_busy, until_told, value
 
 
 def restart(server: HostServer, kernel_id: str) -> int:
@@ -43,7 +43,7 @@ def test_a_restart(server: HostServer) -> None:
         with server.kernel(kernel_id, "tab") as tab:
             assert value(tab, "x = 1; print(x)") == "1\n"
         assert restart(server, kernel_id) == 200
-        until_answered(socket)
+        socket.until_answered()
         assert value(socket, "print('x' in globals())") == "False\n"
         for session in ("tab", "another"):
             with server.kernel(kernel_id, session) as tab:
@@ -56,7 +56,7 @@ def test_many_restarts(server: HostServer) -> None:
     with new_kernel(server) as (kernel_id, socket):
         for n in range(3):
             assert restart(server, kernel_id) == 200
-            until_answered(socket)
+            socket.until_answered()
             assert value(socket, f"print({n})") == f"{n}\n"
 
 
@@ -66,7 +66,7 @@ def test_a_crash(server: HostServer) -> None:
         before = server.connection_info(kernel_id)
         socket.execute("import os; os._exit(1)")
         until_told(socket, "restarting")
-        until_answered(socket)
+        socket.until_answered()
         assert value(socket, "print('back')") == "back\n"
         assert server.connection_info(kernel_id) == before
         assert_activity_is_seen(server, kernel_id, socket)
@@ -78,8 +78,8 @@ def test_two_restarts_at_once(server: HostServer, kubectl: Kubectl, namespace: s
         with ThreadPoolExecutor(2) as pool:
             codes = sorted(pool.map(lambda _: restart(server, kernel_id), range(2)))
         assert codes in ([200, 200], [200, 500])
-        until_answered(socket)
-        until_answered(other)
+        socket.until_answered()
+        other.until_answered()
         assert value(socket, "print(1)") == "1\n"
         assert value(other, "print(2)") == "2\n"
         assert len(kubectl.within(namespace).items("kernels")) == 1
@@ -93,7 +93,7 @@ def test_a_pod_that_is_replaced(server: HostServer, kubectl: Kubectl, namespace:
         assert value(socket, "print(1)") == "1\n"
         kubectl.within(namespace)("delete", "pod", f"k-{kernel_id}-1", "--grace-period=1", "--wait=false")
         until_told(socket, "restarting")
-        until_answered(socket)
+        socket.until_answered()
         assert value(socket, "import socket; print(socket.gethostname())") == f"k-{kernel_id}-2\n"
         assert server.connection_info(kernel_id) == before
         assert_activity_is_seen(server, kernel_id, socket)
