@@ -24,7 +24,7 @@ from jupyter_kernel import JupyterKernel
 from statistics_table import table
 
 from fixtures.cluster import KERNEL_IMAGE
-from kubernel_operator.cluster import Cluster
+from kubernel_cluster.cluster import Cluster
 
 # A step that takes longer is a failure, and the run ends.
 STEP_SECONDS = 60.0

@@ -15,8 +15,8 @@ from typing import Any
 from jupyter_client.asynchronous import AsyncKernelClient
 from kernel_info import answering_client
 
-from kubernel_operator import paths
-from kubernel_operator.cluster import Cluster
+from kubernel_cluster import paths
+from kubernel_cluster.cluster import Cluster
 
 PORTS = {"shell_port": 9001, "iopub_port": 9002, "stdin_port": 9003, "control_port": 9004, "hb_port": 9005}
 FILE = '{"ip": "0.0.0.0", "transport": "tcp", "signature_scheme": "hmac-sha256", "key": "%s", %s}'

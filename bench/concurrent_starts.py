@@ -21,7 +21,7 @@ from contenders import BASELINE, Contender, contenders, install_kernelspecs
 from statistics_table import table
 
 from fixtures.cluster import KERNEL_IMAGE
-from kubernel_operator.cluster import Cluster
+from kubernel_cluster.cluster import Cluster
 
 START_SECONDS = 180.0
 # Old pods are gone by then, mostly: they would take CPU from the next round.

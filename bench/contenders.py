@@ -9,7 +9,7 @@ import kernelspecs
 from bare_pod import BarePod
 from jupyter_kernel import JupyterKernel
 
-from kubernel_operator.cluster import Cluster
+from kubernel_cluster.cluster import Cluster
 
 Contender = BarePod | JupyterKernel
 

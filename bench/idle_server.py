@@ -28,7 +28,7 @@ from audit import requests_in
 from kernelspecs import install_local, install_ours
 from stand_in import Listener, make_ready
 
-from kubernel_operator.cluster import Cluster
+from kubernel_cluster.cluster import Cluster
 
 EMPTY, IDLE, OURS = "no kernels", "kernels that cost nothing", "ours"
 KINDS = {EMPTY: "none", IDLE: "none", OURS: "ours"}

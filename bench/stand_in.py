@@ -17,8 +17,8 @@ from bare_pod import watch
 from fixtures.objects import ready_status
 from kubernel_api.constants import API_VERSION, SECRET_KEY
 from kubernel_api.names import secret_name
-from kubernel_operator import paths
-from kubernel_operator.cluster import Cluster
+from kubernel_cluster import paths
+from kubernel_cluster.cluster import Cluster
 
 HOST = "127.0.0.1"
 KEY = "0" * 64

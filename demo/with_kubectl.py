@@ -10,7 +10,7 @@ from . import screen
 from .programs import run_kernel_command
 
 MANIFEST = """\
-apiVersion: kubernel.dev/v1alpha1
+apiVersion: kubernel.dev/v1beta1
 kind: KernelInstance
 metadata: {name: by-hand}
 spec: {}

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Final
 
 GROUP: Final = "kubernel.dev"
-VERSION: Final = "v1alpha1"
+VERSION: Final = "v1beta1"
 API_VERSION: Final = f"{GROUP}/{VERSION}"
 KIND: Final = "KernelInstance"
 PLURAL: Final = "kernelinstances"

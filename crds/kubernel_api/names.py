@@ -43,5 +43,5 @@ def pod_name(name: str, incarnation: int) -> str:
 
 
 def service_name(name: str) -> str:
-    """The Service of a KernelInstance; prefixed with a letter, since a Service name may not start with a digit."""
-    return name if name[0].isalpha() else f"k-{name}"
+    """The Service of a KernelInstance: a KernelInstance named ``postgres`` must not take that DNS name."""
+    return f"kernel-{name}"

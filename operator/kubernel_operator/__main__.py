@@ -7,8 +7,10 @@ import sys
 
 import uvloop
 
-from .logs import configure_logging
-from .service import run
+from kubernel_cluster.errors import NoLoginError
+
+from .edge.logs import configure_logging
+from .process import run
 from .settings import SettingsError, load_settings
 
 
@@ -19,7 +21,7 @@ def main() -> int:
         configure_logging(settings)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(run(settings))
-    except SettingsError as error:
+    except (SettingsError, NoLoginError) as error:
         print(f"kubernel-operator: {error}", file=sys.stderr)
         return 2
 

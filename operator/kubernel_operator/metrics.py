@@ -6,7 +6,7 @@ from typing import Any
 
 from prometheus_client import Counter, Histogram
 
-from .clock import unix
+from kubernel_operator.clock import unix
 
 # JupyterHub's spawn buckets, with finer ones below: a start here takes about a second.
 START_BUCKETS = (0.25, 0.5, 1.0, 1.5, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 180.0, 300.0, 600.0)

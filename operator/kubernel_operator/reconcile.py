@@ -9,19 +9,20 @@ from collections.abc import Callable
 from typing import Any
 
 from kubernel_api.conditions import ConditionType, is_true
+from kubernel_cluster.errors import ApiError
+from kubernel_wire.callback import Callback
 
 from . import metrics
-from .apply import Applier
-from .build_secret import qualified_secret_name
-from .cache import Key, Store
-from .errors import ApiError
-from .events import is_news
-from .leases import lease_name, lease_view
-from .observed import Memory, Observed
-from .plan import Context, Explain, Probe, ProbeReplaced, ReadLease, Restart, is_worth_writing, plan
-from .report import Callback, merged
-from .situation import Situation, current_pod, highest_incarnation, situation
-from .status import build_status, status_patch
+from .act.apply import Applier
+from .build.event import is_news
+from .build.secret import qualified_secret_name
+from .decide.leases import lease_name, lease_view
+from .decide.plan import Context, Explain, Probe, ProbeReplaced, ReadLease, Restart, is_worth_writing, plan
+from .decide.situation import Situation, current_pod, highest_incarnation, situation
+from .decide.status import build_status, status_patch
+from .observe.cache import Key, Store
+from .observe.observed import Memory, Observed
+from .observe.report import merged
 from .work_queue import WorkQueue
 
 logger = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from kubernel_api.constants import LABEL_SERVER
-from kubernel_api.control import ControlError, ControlUnreachableError, control
+from kubernel_wire.control import ControlError, ControlUnreachableError, control
 
 from .api_errors import ApiStatusError
 from .background import Background

@@ -10,7 +10,7 @@ from cluster.errors import ClusterError
 
 PREFIX = "localhost/kubernel"
 TAG = "dev"
-SOURCES = ("pyproject.toml", "README.md", "LICENSE", "crds", "operator", "provisioner")
+SOURCES = ("pyproject.toml", "README.md", "LICENSE", "crds", "common", "operator", "provisioner")
 
 
 @dataclass(frozen=True)

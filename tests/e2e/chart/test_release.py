@@ -14,7 +14,7 @@ from fixtures.operator_release import CHART, VALUES, OperatorRelease
 from fixtures.waiting import wait_until
 
 RELEASE = "second"
-KERNEL = {"apiVersion": "kubernel.dev/v1alpha1", "kind": "KernelInstance", "metadata": {"name": "lives-on"}, "spec": {}}
+KERNEL = {"apiVersion": "kubernel.dev/v1beta1", "kind": "KernelInstance", "metadata": {"name": "lives-on"}, "spec": {}}
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def test_a_kernelspec_by_kubectl(operator: object, kubectl: Kubectl, namespace: 
     here = kubectl.within(namespace)
     spec = {"image": stacks_image, "kernel": {"name": "python3"}}
     here.apply(
-        {"apiVersion": "kubernel.dev/v1alpha1", "kind": "KernelInstance", "metadata": {"name": "k"}, "spec": spec}
+        {"apiVersion": "kubernel.dev/v1beta1", "kind": "KernelInstance", "metadata": {"name": "k"}, "spec": spec}
     )
     here("wait", "--for=condition=Ready", "kernel/k", "--timeout=90s")
 

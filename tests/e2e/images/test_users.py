@@ -89,14 +89,14 @@ def test_a_read_only_root_filesystem_alone(operator_process: Operators, here: Ku
 def apply(here: Kubectl, **spec: Any) -> None:
     """Applies a KernelInstance named k."""
     here.apply(
-        {"apiVersion": "kubernel.dev/v1alpha1", "kind": "KernelInstance", "metadata": {"name": "k"}, "spec": spec}
+        {"apiVersion": "kubernel.dev/v1beta1", "kind": "KernelInstance", "metadata": {"name": "k"}, "spec": spec}
     )
 
 
 def failed_status(here: Kubectl, **spec: Any) -> Object:
     """The status of a KernelInstance, once it cannot get further."""
     here.apply(
-        {"apiVersion": "kubernel.dev/v1alpha1", "kind": "KernelInstance", "metadata": {"name": "k"}, "spec": spec}
+        {"apiVersion": "kubernel.dev/v1beta1", "kind": "KernelInstance", "metadata": {"name": "k"}, "spec": spec}
     )
 
     def look() -> Object | None:

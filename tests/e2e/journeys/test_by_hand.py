@@ -115,7 +115,7 @@ def test_restart_by_hand(here: Kubectl, connect: Callable[[str], BlockingKernelC
 
 
 def kernel_instance(name: str, **spec: object) -> Object:
-    return {"apiVersion": "kubernel.dev/v1alpha1", "kind": "KernelInstance", "metadata": {"name": name}, "spec": spec}
+    return {"apiVersion": "kubernel.dev/v1beta1", "kind": "KernelInstance", "metadata": {"name": name}, "spec": spec}
 
 
 def row(here: Kubectl, name: str) -> list[str]:

@@ -148,7 +148,7 @@ def test_connect_to_what_is_not_there(
     spec = {"image": "localhost/no-such-image:1"}
     metadata = {"name": "waiting"}
     here = kubectl.within(namespace)
-    here.apply({"apiVersion": "kubernel.dev/v1alpha1", "kind": "KernelInstance", "metadata": metadata, "spec": spec})
+    here.apply({"apiVersion": "kubernel.dev/v1beta1", "kind": "KernelInstance", "metadata": metadata, "spec": spec})
     assert main(["connect", name]) == 1
     here("delete", "kernel", "waiting", "--wait=false")
     assert capsys.readouterr().err.startswith(message)

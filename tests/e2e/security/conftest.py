@@ -22,7 +22,7 @@ def here(operator: object, namespace: str, kubectl: Kubectl) -> Kubectl:
 def start(here: Kubectl, name: str = "k", **spec: Any) -> Object:
     """Applies a KernelInstance; returns it once its address can be used: kube-proxy looks once a second."""
     here.apply(
-        {"apiVersion": "kubernel.dev/v1alpha1", "kind": "KernelInstance", "metadata": {"name": name}, "spec": spec}
+        {"apiVersion": "kubernel.dev/v1beta1", "kind": "KernelInstance", "metadata": {"name": name}, "spec": spec}
     )
     here("wait", "--for=condition=Ready", f"kernel/{name}", f"--timeout={START_SECONDS}s")
     instance: Object = here.json("get", "kernel", name)

@@ -10,7 +10,7 @@ from fixtures.kernel_managers import START_SECONDS, run
 from fixtures.kubectl import Kubectl, Object
 from fixtures.waiting import wait_until
 from kubernel_api.constants import CONTROL_PORT, PORTS
-from kubernel_api.control import control
+from kubernel_wire.control import control
 
 from .conftest import client_of, info_of, start
 

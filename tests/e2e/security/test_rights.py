@@ -68,7 +68,7 @@ def test_what_a_notebook_server_is_refused(
     operator: OperatorRelease, kubectl: Kubectl, account: str, namespace: str, arguments: tuple[str, ...]
 ) -> None:
     here = kubectl.within(namespace)
-    here.apply({"apiVersion": "kubernel.dev/v1alpha1", "kind": "KernelInstance", "metadata": {"name": "k"}})
+    here.apply({"apiVersion": "kubernel.dev/v1beta1", "kind": "KernelInstance", "metadata": {"name": "k"}})
     refused = here(f"--as=system:serviceaccount:{account}", *arguments, check=False)
     assert refused.returncode != 0
     assert "Forbidden" in refused.stderr or "forbidden" in refused.stderr

@@ -44,7 +44,7 @@ def kernel_instance() -> Callable[..., Object]:
 
     def build(*, metadata_name: str = name, **spec: object) -> Object:
         return {
-            "apiVersion": "kubernel.dev/v1alpha1",
+            "apiVersion": "kubernel.dev/v1beta1",
             "kind": "KernelInstance",
             "metadata": {"name": metadata_name},
             "spec": spec,

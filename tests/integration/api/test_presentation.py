@@ -7,7 +7,7 @@ import pytest
 from fixtures.kubectl import Kubectl
 
 DEMO = {
-    "apiVersion": "kubernel.dev/v1alpha1",
+    "apiVersion": "kubernel.dev/v1beta1",
     "kind": "KernelInstance",
     "metadata": {"name": "demo"},
     "spec": {"kernel": {"name": "python3"}, "lifecycle": {"leaseName": "jupyter-alice"}},

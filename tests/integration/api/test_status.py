@@ -9,7 +9,7 @@ import pytest
 from fixtures.kubectl import Kubectl, Object
 from kubernel_api.status import UNOBSERVED_STATUS, KernelInstanceStatus
 
-DEMO = {"apiVersion": "kubernel.dev/v1alpha1", "kind": "KernelInstance", "metadata": {"name": "demo"}}
+DEMO = {"apiVersion": "kubernel.dev/v1beta1", "kind": "KernelInstance", "metadata": {"name": "demo"}}
 NOW = "2026-01-02T03:04:05Z"
 FULL_STATUS: dict[str, Any] = {
     "observedGeneration": 2,

@@ -47,14 +47,14 @@ class Kernels:
 
     def instance_path(self, name: str = "") -> str:
         """Where KernelInstances are."""
-        return self.path("kernelinstances", name, group="kubernel.dev/v1alpha1")
+        return self.path("kernelinstances", name, group="kubernel.dev/v1beta1")
 
     def create(self, name: str = "", *, argv: Sequence[str] = FAKE_ARGV, **spec: Any) -> Kernel:
         """A new KernelInstance; by default a fake kernel with its pod's address."""
         name = name or f"k-{secrets.token_hex(4)}"
         spec = {"kernel": {"argv": list(argv)}, "connection": {"service": "None"}, **spec}
         body = {
-            "apiVersion": "kubernel.dev/v1alpha1",
+            "apiVersion": "kubernel.dev/v1beta1",
             "kind": "KernelInstance",
             "metadata": {"name": name},
             "spec": spec,

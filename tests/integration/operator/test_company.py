@@ -56,7 +56,7 @@ def test_a_service_that_somebody_deletes(kernels: Kernels) -> None:
     """It is not made again: it would get another address, and clients hold on to the old one. Ask for a new kernel."""
     kernel = kernels.start(connection={})
     before = kernel.status
-    kernels.api.request("DELETE", kernels.path("services", kernel.name))
+    kernels.api.request("DELETE", kernels.path("services", f"kernel-{kernel.name}"))
     kernel.restart(1)
     kernel.ready(1)
     assert kernel.status["connection"] == before["connection"]

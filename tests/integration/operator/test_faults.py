@@ -77,7 +77,10 @@ def test_every_write_goes_wrong_twice(place: Place, fault: Fault) -> None:
     key = kernel.key()
     kernel.restart(1)
     kernel.ready(1)
-    assert (kernel.child_names("pods"), kernel.child_names("services")) == ([f"{kernel.name}-1"], [kernel.name])
+    assert (kernel.child_names("pods"), kernel.child_names("services")) == (
+        [f"{kernel.name}-1"],
+        [f"kernel-{kernel.name}"],
+    )
     assert kernel.key() == key
     assert max(attempts.values()) > 1
 

@@ -69,17 +69,19 @@ def test_forbidden(place: Place, resource: str, kind: str) -> None:
     kernel.ready()
 
 
-@pytest.mark.parametrize("suffix", [pytest.param("-1", id="pod"), pytest.param("", id="service")])
-def test_a_name_that_somebody_else_has(kernels: Kernels, suffix: str) -> None:
-    name = f"taken{'-pod' if suffix else ''}"
-    resource, body = foreign(f"{name}{suffix}") if suffix else foreign_service(name)
+@pytest.mark.parametrize(
+    ("name", "child"),
+    [pytest.param("taken-pod", "taken-pod-1", id="pod"), pytest.param("taken", "kernel-taken", id="service")],
+)
+def test_a_name_that_somebody_else_has(kernels: Kernels, name: str, child: str) -> None:
+    resource, body = foreign_service(child) if child.startswith("kernel-") else foreign(child)
     kernels.api.request("POST", kernels.path(resource), body)
     kernel = kernels.create(name, connection={})
     try:
         message = stalled(kernel, "NameConflict")
-        assert f'"{name}{suffix}" already exists; delete it or choose another name' in message
+        assert f'"{child}" already exists; delete it or choose another name' in message
     finally:
-        kernels.api.request("DELETE", kernels.path(resource, f"{name}{suffix}"), {"gracePeriodSeconds": 0})
+        kernels.api.request("DELETE", kernels.path(resource, child), {"gracePeriodSeconds": 0})
     kernel.ready()
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fixtures.supervisors import KEY, TOKEN, Kernel, Operator, Supervise, eventually
-from kubernel_api.control import ControlError, ControlUnreachableError, control, signed_request
+from kubernel_wire.control import ControlError, ControlUnreachableError, control, signed_request
 
 
 def greeting(connection: socket.socket) -> str:

@@ -47,7 +47,7 @@ def test_head() -> None:
 
 def test_one_version_is_served_and_stored_and_has_a_status() -> None:
     assert {k: VERSION[k] for k in ("name", "served", "storage", "subresources")} == {
-        "name": "v1alpha1",
+        "name": "v1beta1",
         "served": True,
         "storage": True,
         "subresources": {"status": {}},

@@ -21,7 +21,7 @@ def kernel_instances(path: Path) -> list[dict[str, Any]]:
 
 def minimal(**spec: Any) -> dict[str, Any]:
     return {
-        "apiVersion": "kubernel.dev/v1alpha1",
+        "apiVersion": "kubernel.dev/v1beta1",
         "kind": "KernelInstance",
         "metadata": {"name": "demo"},
         "spec": spec,

@@ -71,8 +71,8 @@ def test_service_name_begins_with_a_letter(name: str) -> None:
     [
         pytest.param(secret_name("demo", UID), "demo-0123abcd45", id="secret"),
         pytest.param(pod_name("demo", 3), "demo-3", id="pod"),
-        pytest.param(service_name("demo"), "demo", id="service"),
-        pytest.param(service_name("3d-plots"), "k-3d-plots", id="service of a name with a digit first"),
+        pytest.param(service_name("demo"), "kernel-demo", id="service"),
+        pytest.param(service_name("3d-plots"), "kernel-3d-plots", id="service of a name with a digit first"),
     ],
 )
 def test_names_of_children(made: str, expected: str) -> None:

@@ -12,12 +12,11 @@ from hypothesis import strategies as st
 
 from fixtures.fake_cluster import Request
 from fixtures.objects import NOW, cr
+from fixtures.operator_world import World
 from kubernel_api.conditions import ConditionType, is_true
-from kubernel_operator.errors import ClusterError
-from kubernel_operator.report import Callback
-from kubernel_operator.situation import current_pod, pod_incarnation
-
-from .conftest import World
+from kubernel_cluster.errors import ClusterError
+from kubernel_operator.decide.situation import current_pod, pod_incarnation
+from kubernel_wire.callback import Callback
 
 SECRET = "ns/k1-0123abcd45"
 QUIET_PASSES, QUIET_SECONDS = 15, 4  # together longer than the grace after an end
@@ -167,7 +166,7 @@ def test_any_story_ends_well(happenings: list[str], service: str) -> None:
         assert story.names("pods") == []
     else:
         assert story.names("secrets") == ["k1-0123abcd45"]
-        assert story.names("services") == (["k1"] if service == "ClusterIP" else [])
+        assert story.names("services") == (["kernel-k1"] if service == "ClusterIP" else [])
         assert status["phase"] == "Running"
         assert status["restartGeneration"] == instance["spec"].get("restartGeneration", 0)
         assert story.names("pods") == [status["podName"]]

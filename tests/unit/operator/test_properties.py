@@ -19,11 +19,9 @@ from fixtures.objects import (
 )
 from kubernel_api.conditions import ConditionType, Reason, is_true
 from kubernel_api.status import UNOBSERVED_STATUS, KernelInstanceStatus
-from kubernel_operator.build_secret import ConnectionKeys
-from kubernel_operator.observed import LeaseState, LeaseView, Observed, Refusal
-from kubernel_operator.plan import Context, Create, DeleteInstance, DeletePod, Plan, plan
-from kubernel_operator.report import token
-from kubernel_operator.situation import (
+from kubernel_operator.build.secret import ConnectionKeys
+from kubernel_operator.decide.plan import Context, Create, DeleteInstance, DeletePod, Plan, plan
+from kubernel_operator.decide.situation import (
     current_pod,
     is_running,
     pod_generation,
@@ -31,7 +29,9 @@ from kubernel_operator.situation import (
     situation,
     started_generation,
 )
-from kubernel_operator.status import build_status, status_patch
+from kubernel_operator.decide.status import build_status, status_patch
+from kubernel_operator.observe.observed import LeaseState, LeaseView, Observed, Refusal
+from kubernel_wire.callback import token
 
 KEY = "k" * 64
 CONTEXT = Context(SETTINGS, b"operator key", "print()", None, lambda _: ConnectionKeys(KEY))

@@ -5,10 +5,9 @@ from typing import Any
 import pytest
 
 from fixtures.objects import NOW, UID, cr, pod, ready_status
-from kubernel_operator.errors import ApiError, ApiUnavailableError
-from kubernel_operator.report import Callback
-
-from .conftest import World
+from fixtures.operator_world import World
+from kubernel_cluster.errors import ApiError, ApiUnavailableError
+from kubernel_wire.callback import Callback
 
 CALLBACK = {
     "secret": "ns/k1-0123abcd45",
@@ -122,7 +121,7 @@ def test_a_refused_child_is_said_and_tried_again(world: World) -> None:
     ("kind", "path"),
     [
         pytest.param("Pod", "/api/v1/namespaces/ns/pods/k1-1", id="pod"),
-        pytest.param("Service", "/api/v1/namespaces/ns/services/k1", id="service"),
+        pytest.param("Service", "/api/v1/namespaces/ns/services/kernel-k1", id="service"),
     ],
 )
 def test_a_name_that_somebody_else_has_needs_a_person(world: World, kind: str, path: str) -> None:
@@ -146,12 +145,12 @@ def test_a_name_that_somebody_else_has_needs_a_person(world: World, kind: str, p
             "services",
             {
                 "metadata": {
-                    "name": "k1",
+                    "name": "kernel-k1",
                     "namespace": "ns",
                     "uid": "s",
                     "ownerReferences": [
                         {
-                            "apiVersion": "kubernel.dev/v1alpha1",
+                            "apiVersion": "kubernel.dev/v1beta1",
                             "kind": "KernelInstance",
                             "name": "k1",
                             "uid": "uid of the old one",
@@ -206,7 +205,7 @@ def test_lost_answers_make_no_second_child(world: World) -> None:
     assert sorted(p.split("/", 5)[-1] for p in world.cluster.objects if p.startswith("/api/")) == [
         "pods/k1-1",
         "secrets/k1-0123abcd45",
-        "services/k1",
+        "services/kernel-k1",
     ]
     (secret,) = (o for p, o in world.cluster.objects.items() if "/secrets/" in p)
     assert secret["stringData"]["key"] == "key 0"
@@ -252,7 +251,7 @@ def test_a_pod_that_was_deleted_while_no_operator_ran_is_lost(world: World) -> N
 def test_an_instance_that_was_deleted_meanwhile_is_no_error(world: World) -> None:
     start(world)
     assert world.reconciler.take_callback(callback(sequence=3, event="exited", state="exited", exit_code=1))
-    world.cluster.remove("/apis/kubernel.dev/v1alpha1/namespaces/ns/kernelinstances/k1")
+    world.cluster.remove("/apis/kubernel.dev/v1beta1/namespaces/ns/kernelinstances/k1")
     world.reconcile()
     world.watch()
     world.reconcile()
@@ -261,7 +260,7 @@ def test_an_instance_that_was_deleted_meanwhile_is_no_error(world: World) -> Non
 
 def test_a_kernel_instance_of_the_same_name_inherits_no_memory(world: World) -> None:
     start(world)
-    world.cluster.remove("/apis/kubernel.dev/v1alpha1/namespaces/ns/kernelinstances/k1")
+    world.cluster.remove("/apis/kubernel.dev/v1beta1/namespaces/ns/kernelinstances/k1")
     world.apply(cr(uid="fedcba98-0000-4000-8000-000000000000", created=NOW))
     world.watch()
     world.reconcile()
@@ -269,7 +268,7 @@ def test_a_kernel_instance_of_the_same_name_inherits_no_memory(world: World) -> 
     assert sorted(p.split("/", 5)[-1] for p in world.cluster.objects if p.startswith("/api/")) == [
         "pods/k1-1",
         "secrets/k1-fedcba9800",
-        "services/k1",
+        "services/kernel-k1",
     ]
 
 

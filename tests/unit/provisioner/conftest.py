@@ -22,7 +22,7 @@ from .pod import Pod
 
 Json = dict[str, Any]
 NAMESPACE = "jhub"
-INSTANCES = f"/apis/kubernel.dev/v1alpha1/namespaces/{NAMESPACE}/kernelinstances"
+INSTANCES = f"/apis/kubernel.dev/v1beta1/namespaces/{NAMESPACE}/kernelinstances"
 KERNEL = f"{INSTANCES}/k-1"
 LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
 LEASE = f"{LEASES}/kubernel-server-s"

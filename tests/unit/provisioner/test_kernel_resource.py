@@ -26,7 +26,7 @@ DEFAULT = ["python3", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
 def test_the_smallest_instance() -> None:
     made = build_kernel_instance("k-abc", IDENTITY, SpecFacts(), PodOptions(), cmd=[], env={}, curve=False)
     assert made == {
-        "apiVersion": "kubernel.dev/v1alpha1",
+        "apiVersion": "kubernel.dev/v1beta1",
         "kind": "KernelInstance",
         "metadata": {"name": "k-abc", "labels": {"kubernel.dev/server": "5e54e5", "kubernel.dev/kernel-id": "abc"}},
         "spec": {

@@ -1,0 +1,1 @@
+"""One way to talk to an API server, for the operator and for notebook servers."""

@@ -1,0 +1,86 @@
+"""What a supervisor reports, and how a report is signed: ``docs/protocols.md``, "Callback"."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+State = Literal["starting", "running", "exited"]
+# What user code in the pod could at worst send must still fit into a status: times that a calendar has (until 9999),
+# exit codes and signals that Linux has.
+Time = Annotated[float, Field(ge=0, lt=253_402_300_800, allow_inf_nan=False)]
+
+
+class MalformedReportError(ValueError):
+    """What a supervisor sent says nothing; the message names the field."""
+
+
+class KernelState(BaseModel):
+    """What a supervisor says of its kernel, in a callback or when it is asked."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore")
+
+    generation: int = Field(ge=0)
+    state: State
+    ip: str | None = Field(default=None, pattern=r"^[0-9a-fA-F.:]{2,45}$")
+    exit_code: int | None = Field(default=None, ge=0, le=255)
+    signal: int | None = Field(default=None, ge=1, le=64)
+    oom_killed: bool = False
+    reason: Literal["IdleTimeout"] | None = None
+    log: str = Field(default="", max_length=4096)
+    last_activity: Time | None = None
+
+
+class Callback(KernelState):
+    """Body of a callback, as the supervisor sends it."""
+
+    secret: str = Field(pattern=r"^[a-z0-9-]{1,63}/[a-z0-9.-]{1,253}$")
+    pod: str = Field(max_length=253)
+    boot: str = Field(max_length=64)
+    sequence: int = Field(ge=0)
+    event: Literal["started", "ready", "exited", "activity"]
+    time: Time
+
+
+def token(operator_key: bytes, secret: str) -> str:
+    """The token of a pod. ``secret`` is "namespace/secretName"."""
+    return hmac.new(operator_key, secret.encode(), hashlib.sha256).hexdigest()
+
+
+def verified(body: bytes, signature: str, operator_key: bytes) -> Callback | None:
+    """The callback in ``body``, or None when the signature is not that of the pod it names.
+
+    Raises:
+        MalformedReportError: the body is no callback.
+    """
+    with _refusing():
+        callback = Callback.model_validate_json(body)
+    expected = hmac.new(token(operator_key, callback.secret).encode(), body, hashlib.sha256).hexdigest()
+    # As bytes: texts that are not ASCII cannot be compared.
+    return callback if hmac.compare_digest(expected.encode(), signature.encode(errors="replace")) else None
+
+
+def kernel_state(answer: dict[str, Any]) -> KernelState:
+    """What a supervisor's answer to ``status`` says.
+
+    Raises:
+        MalformedReportError: the answer says nothing.
+    """
+    with _refusing():
+        return KernelState.model_validate(answer)
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Tells what is wrong in one line; what was sent may be long, and is not ours to show."""
+    try:
+        yield
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise MalformedReportError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None

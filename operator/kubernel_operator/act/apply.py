@@ -1,0 +1,246 @@
+"""Carries out actions: the only place that writes to the cluster or speaks to a supervisor."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from kubernel_cluster import paths
+from kubernel_cluster.cluster import Cluster
+from kubernel_cluster.errors import ApiError, ApiUnavailableError
+from kubernel_operator.build.event import build_event
+from kubernel_operator.build.secret import qualified_secret_name
+from kubernel_operator.decide.leases import lease_end
+from kubernel_operator.decide.plan import (
+    Action,
+    Create,
+    DeleteInstance,
+    DeletePod,
+    Explain,
+    Probe,
+    ProbeReplaced,
+    ReadLease,
+    Restart,
+)
+from kubernel_operator.decide.reasons import reason_from_events, refusal_of, refusal_of_taken_name
+from kubernel_operator.observe.cache import Store, controller_uid
+from kubernel_operator.observe.observed import Memory, Refusal
+from kubernel_operator.observe.report import Report, after_probe, from_control_status
+from kubernel_operator.observe.sweep import LABEL_SELECTOR
+from kubernel_wire.callback import MalformedReportError, token
+from kubernel_wire.control import ControlError
+
+from .pod_network import PodNetwork
+
+logger = logging.getLogger(__name__)
+
+CONTROL_ATTEMPTS = 2
+
+
+class Applier:
+    """Writes for one KernelInstance at a time; what it learns goes to ``Memory`` and to the cache."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        pods: Store,
+        leases: Store,
+        operator_key: bytes,
+        network: PodNetwork,
+        clock: Callable[[], float] = time.time,
+    ):
+        self._cluster = cluster
+        self._pods = pods
+        self._leases = leases
+        self._operator_key = operator_key
+        self._network = network
+        self._clock = clock
+
+    async def apply(self, cr: dict[str, Any], memory: Memory, action: Action) -> None:
+        """One action. Refusals are remembered; what is unknown raises, and the work queue comes back.
+
+        Raises:
+            ClusterError: the write's outcome is unknown or unexpected.
+        """
+        log = {"namespace": cr["metadata"]["namespace"], "kernel_instance": cr["metadata"]["name"]}
+        level = logging.DEBUG if isinstance(action, Probe | ProbeReplaced | Explain | ReadLease) else logging.INFO
+        logger.log(level, "%s/%s: %s", *log.values(), describe(action), extra=log)
+        match action:
+            case Create():
+                await self._create(cr, memory, action)
+            case DeletePod(pod=pod):
+                metadata = pod["metadata"]
+                path = f"{paths.core('pods', metadata['namespace'])}/{metadata['name']}"
+                await self._cluster.delete(path, uid=metadata["uid"])
+            case DeleteInstance(why=why, reason=reason):
+                if reason is not None and memory.event_reason != reason:
+                    memory.event_reason = reason
+                    await self.post_event(cr, reason, why)
+                await self._cluster.delete(instance_path(cr), uid=cr["metadata"]["uid"])
+            case Restart():
+                await self._restart(cr, memory, action)
+            case Probe():
+                await self._probe(cr, memory, action)
+            case ProbeReplaced(pod=pod):
+                if not await self._network.accepts(pod["status"]["podIP"]):
+                    memory.silent_pods.add(pod["metadata"]["name"])
+            case Explain(pod=pod):
+                await self._explain(memory, pod)
+            case ReadLease(name=name):
+                await self._read_lease(cr, memory, name)
+
+    async def patch_status(self, cr: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
+        """Writes a status, refused by the server (409) when the object has changed since it was read."""
+        body = {"metadata": {"resourceVersion": cr["metadata"]["resourceVersion"]}, "status": patch}
+        return await self._cluster.merge_patch(f"{instance_path(cr)}/status", body)
+
+    async def post_event(self, cr: dict[str, Any], reason: str, message: str) -> None:
+        """Posts an Event; one that cannot be posted is no reason to do anything else again."""
+        event = build_event(cr, reason, message, suffix=secrets.token_hex(8), now=self._clock())
+        try:
+            await self._cluster.create(paths.core("events", cr["metadata"]["namespace"]), event)
+        except (ApiError, ApiUnavailableError) as error:
+            logger.warning("Event %s for %s was not posted: %s", reason, cr["metadata"]["name"], error)
+
+    async def find_pod(self, cr: dict[str, Any], memory: Memory, name: str) -> None:
+        """Learns a pod that was created by another process, or that it is gone.
+
+        Raises:
+            ClusterError: neither is known.
+        """
+        try:
+            pod = await self._cluster.get(f"{paths.core('pods', cr['metadata']['namespace'])}/{name}")
+        except ApiError as error:
+            if error.status != 404:
+                raise
+        else:
+            if controller_uid(pod) == cr["metadata"]["uid"]:
+                self._pods.put(pod)
+        memory.pod_seen = name
+
+    async def _create(self, cr: dict[str, Any], memory: Memory, action: Create) -> None:
+        namespace = cr["metadata"]["namespace"]
+        path = paths.core({"secret": "secrets", "pod": "pods", "service": "services"}[action.kind], namespace)
+        try:
+            created = await self._cluster.create(path, action.body)
+        except ApiError as error:
+            if error.status != 409:
+                _refuse(memory, action, refusal_of(action.body["kind"], error))
+                return
+            if error.reason != "AlreadyExists":  # e.g. the quota was updated at the same moment
+                raise
+            created = await self._existing(path, action)
+            if controller_uid(created) != cr["metadata"]["uid"]:
+                _refuse(memory, action, refusal_of_taken_name(cr, action.body["kind"], created, error))
+                return
+        self._learn(memory, action, created)
+
+    async def _existing(self, path: str, action: Create) -> dict[str, Any]:
+        """The object that is already there. Secrets cannot be read; their name holds our uid."""
+        if action.kind == "secret":
+            return action.body
+        return await self._cluster.get(f"{path}/{action.body['metadata']['name']}")
+
+    def _learn(self, memory: Memory, action: Create, created: dict[str, Any]) -> None:
+        memory.refusals.pop(action.kind, None)
+        match action.kind:
+            case "secret":
+                memory.secret = True
+            case "service":
+                memory.service = True
+                memory.service_ip = (created.get("spec") or {}).get("clusterIP")
+            case "pod":
+                self._pods.put(created)
+                memory.pod_seen = created["metadata"]["name"]
+                memory.refused_times, memory.pending = 0, None
+
+    async def _restart(self, cr: dict[str, Any], memory: Memory, action: Restart) -> None:
+        request = {"op": "restart", "generation": action.generation}
+        for attempt in range(CONTROL_ATTEMPTS):
+            try:
+                await self._ask(cr, action.ip, request)
+            except ControlError as error:
+                logger.warning("%s: %s (attempt %d)", cr["metadata"]["name"], error, attempt + 1)
+            else:
+                memory.control_sent = action.generation
+                return
+        memory.control_failed = action.generation
+
+    async def _probe(self, cr: dict[str, Any], memory: Memory, action: Probe) -> None:
+        pod = memory.pod_seen or ""
+        before = memory.reports.get(pod)
+        try:
+            answer = await self._ask(cr, action.ip, {"op": "status"})
+            report = from_control_status(answer, self._clock())
+        except (ControlError, MalformedReportError):
+            now = self._clock()
+            if not action.ports_tell and before is not None and before.is_probed:
+                memory.reports[pod] = replace(before, time=now)  # asked; the next question has time
+            if not action.ports_tell or not await self._network.accepts(action.ip):
+                return
+            report = Report("", -1, action.generation, "running", now, ip=action.ip, supervised=False)
+        if memory.reports.get(pod) is before:  # else a callback arrived meanwhile; it knows better
+            memory.reports[pod] = after_probe(before, report)
+
+    async def _ask(self, cr: dict[str, Any], ip: str, request: dict[str, Any]) -> dict[str, Any]:
+        return await self._network.ask(ip, request, token(self._operator_key, qualified_secret_name(cr)))
+
+    async def _explain(self, memory: Memory, pod: dict[str, Any]) -> None:
+        memory.explained_at = self._clock()
+        metadata = pod["metadata"]
+        listing = await self._cluster.list(
+            paths.core("events", metadata["namespace"]), fieldSelector=f"involvedObject.uid={metadata['uid']}"
+        )
+        memory.pending = reason_from_events(listing.items)
+
+    async def _read_lease(self, cr: dict[str, Any], memory: Memory, name: str) -> None:
+        """A LIST of one: it needs no right that the sweep does not need."""
+        try:
+            path = paths.leases(cr["metadata"]["namespace"])
+            listing = await self._cluster.list(
+                path, fieldSelector=f"metadata.name={name}", labelSelector=LABEL_SELECTOR
+            )
+        except ApiUnavailableError:
+            memory.lease_expired_since = memory.lease_expired_read = None
+            raise
+        for lease in listing.items:
+            self._leases.put(lease)
+        now = self._clock()
+        if now >= lease_end(cr, next(iter(listing.items), None)):
+            memory.lease_expired_since = memory.lease_expired_since or now
+            memory.lease_expired_read = now
+
+
+def instance_path(cr: dict[str, Any]) -> str:
+    """The path of a KernelInstance."""
+    return f"{paths.kernel_instances(cr['metadata']['namespace'])}/{cr['metadata']['name']}"
+
+
+def describe(action: Action) -> str:
+    """One line for the log; never a body, which may hold a key."""
+    match action:
+        case Create(kind=kind, body=body, why=why):
+            return f"create {kind} {body['metadata']['name']}: {why}"
+        case DeletePod(pod=pod, why=why):
+            return f"delete pod {pod['metadata']['name']}: {why}"
+        case DeleteInstance(why=why):
+            return f"delete the KernelInstance: {why}"
+        case Restart(why=why):
+            return f"restart in place: {why}"
+        case Probe(why=why):
+            return f"probe the pod: {why}"
+        case ProbeReplaced(pod=pod, why=why):
+            return f"probe pod {pod['metadata']['name']}: {why}"
+        case Explain(why=why):
+            return f"read the pod's Events: {why}"
+        case ReadLease(name=name, why=why):
+            return f"read Lease {name}: {why}"
+
+
+def _refuse(memory: Memory, action: Create, refusal: Refusal) -> None:
+    memory.refusals[action.kind] = refusal
+    memory.refused_times += 1

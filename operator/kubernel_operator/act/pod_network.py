@@ -1,0 +1,38 @@
+"""Talking to kernel pods: their supervisor, or at least their ports."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from kubernel_api.constants import CONTROL_PORT, PORTS
+from kubernel_wire.control import control
+
+CONNECT_TIMEOUT_SECONDS = 1.0
+
+
+class PodNetwork:
+    """What the operator asks of pods over the network."""
+
+    async def ask(self, ip: str, request: dict[str, Any], token: str) -> dict[str, Any]:
+        """The supervisor's answer.
+
+        Raises:
+            ControlUnreachableError: there is none, or it did not answer in time.
+            ControlError: it refused.
+        """
+        return await control(ip, CONTROL_PORT, request, key=token.encode(), role="operator")
+
+    async def accepts(self, ip: str) -> bool:
+        """Whether all five ports of the kernel accept connections."""
+        return all(await asyncio.gather(*(_accepts(ip, port) for port in PORTS.values())))
+
+
+async def _accepts(ip: str, port: int) -> bool:
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS):
+            _, writer = await asyncio.open_connection(ip, port)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True

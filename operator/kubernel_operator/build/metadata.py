@@ -1,0 +1,47 @@
+"""What all children of a KernelInstance have in common: owner, labels, namespace. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kubernel_api.constants import (
+    API_VERSION,
+    KIND,
+    LABEL_COMPONENT,
+    LABEL_COMPONENT_VALUE,
+    LABEL_INSTANCE,
+    LABEL_KERNEL_ID,
+    LABEL_MANAGED_BY,
+    LABEL_MANAGED_BY_VALUE,
+)
+
+
+def child_metadata(cr: dict[str, Any], name: str) -> dict[str, Any]:
+    """Metadata of a child, owned so that garbage collection deletes it with its owner.
+
+    ``blockOwnerDeletion`` stays false: true would need the right to update the owner's finalizers where the admission
+    plugin OwnerReferencesPermissionEnforcement is on.
+    """
+    owner = cr["metadata"]
+    labels = {
+        LABEL_MANAGED_BY: LABEL_MANAGED_BY_VALUE,
+        LABEL_COMPONENT: LABEL_COMPONENT_VALUE,
+        LABEL_INSTANCE: owner["name"],
+    }
+    if kernel_id := (owner.get("labels") or {}).get(LABEL_KERNEL_ID):
+        labels[LABEL_KERNEL_ID] = kernel_id
+    return {
+        "name": name,
+        "namespace": owner["namespace"],
+        "labels": labels,
+        "ownerReferences": [
+            {
+                "apiVersion": API_VERSION,
+                "kind": KIND,
+                "name": owner["name"],
+                "uid": owner["uid"],
+                "controller": True,
+                "blockOwnerDeletion": False,
+            }
+        ],
+    }

@@ -1,0 +1,167 @@
+"""The pod of a KernelInstance. Pure: returns a new object each time."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from kubernel_api.constants import (
+    ANNOTATION_INCARNATION,
+    ANNOTATION_RESTART_GENERATION,
+    CONNECTION_FILE,
+    CONTROL_PORT,
+    DEFAULT_ARGV,
+    PORTS,
+    RESTART_GRACE_SECONDS,
+    SECRET_BOOTSTRAP,
+    SECRET_CURVE_PUBLICKEY,
+    SECRET_CURVE_SECRETKEY,
+    SECRET_KEY,
+    SECRET_SUPERVISOR,
+    SECRET_TOKEN,
+)
+from kubernel_api.names import pod_name, secret_name
+from kubernel_supervisor.bootstrap import bootstrap_args
+
+from .metadata import child_metadata
+from kubernel_operator.settings import Settings
+
+# Enough for a kernel that handles SIGTERM; longer only delays the end of one that does not.
+TERMINATION_GRACE_SECONDS = 5
+
+
+def build_pod(cr: dict[str, Any], settings: Settings, *, incarnation: int, callback_url: str | None) -> dict[str, Any]:
+    """The pod for one incarnation.
+
+    Args:
+        cr: the KernelInstance.
+        settings: the operator's defaults.
+        incarnation: number of the pod, part of its name.
+        callback_url: where the supervisor reports, or None.
+    """
+    spec = cr["spec"]
+    metadata = child_metadata(cr, pod_name(cr["metadata"]["name"], incarnation))
+    metadata["annotations"] = {
+        ANNOTATION_INCARNATION: str(incarnation),
+        ANNOTATION_RESTART_GENERATION: str(spec.get("restartGeneration") or 0),
+        # A kernel's memory is its user's work: the autoscaler must not move it.
+        "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+    }
+    pod_spec: dict[str, Any] = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": TERMINATION_GRACE_SECONDS,
+        "securityContext": settings.pod_security_context,
+        "containers": [_container(cr, settings, metadata["name"], callback_url)],
+        "imagePullSecrets": _pull_secrets(spec, settings),
+        "nodeSelector": spec.get("nodeSelector") or settings.node_selector,
+        "tolerations": spec.get("tolerations") or settings.tolerations,
+        "runtimeClassName": spec.get("runtimeClassName") or settings.runtime_class_name,
+        "priorityClassName": spec.get("priorityClassName") or settings.priority_class_name,
+        "volumes": [_volume(v) for v in spec.get("volumes") or []],
+    }
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": _without_empty(pod_spec)}
+
+
+def image_of(cr: dict[str, Any], settings: Settings) -> str:
+    """The image that a KernelInstance runs."""
+    return str(cr["spec"].get("image") or settings.default_image)
+
+
+def literal(text: str) -> str:
+    """``text`` such that Kubernetes leaves it alone: it would put $(KUBERNEL_TOKEN) in, and reads $$ as $.
+
+    Source: https://kubernetes.io/docs/tasks/inject-data-application/define-interdependent-environment-variables/
+    """
+    return text.replace("$", "$$")
+
+
+def _container(cr: dict[str, Any], settings: Settings, pod: str, callback_url: str | None) -> dict[str, Any]:
+    spec = cr["spec"]
+    container: dict[str, Any] = {
+        "name": "kernel",
+        "image": image_of(cr, settings),
+        "imagePullPolicy": spec.get("imagePullPolicy") or settings.image_pull_policy,
+        # args, never command: the image's entrypoint (tini, conda activation) keeps working.
+        "args": bootstrap_args(_argv(spec)),
+        "env": [
+            *_own_env(cr, pod, callback_url),
+            *({"name": e["name"], "value": literal(e.get("value", ""))} for e in _env(spec)),
+        ],
+        "workingDir": spec.get("workingDir"),
+        "resources": spec.get("resources") or settings.default_resources,
+        "ports": [{"name": name, "containerPort": port} for name, port in PORTS.items()],
+        "volumeMounts": [_mount(v) for v in spec.get("volumes") or []],
+        "securityContext": settings.security_context,
+        # The last output of a kernel that crashed, without a right to read pods' logs.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+    }
+    return _without_empty(container)
+
+
+def _argv(spec: dict[str, Any]) -> list[str]:
+    kernel = spec.get("kernel") or {}
+    if kernel.get("argv"):
+        return [literal(word) for word in kernel["argv"]]
+    return [] if kernel.get("name") else list(DEFAULT_ARGV)
+
+
+def _env(spec: dict[str, Any]) -> list[dict[str, str]]:
+    return spec.get("env") or []
+
+
+def _own_env(cr: dict[str, Any], pod: str, callback_url: str | None) -> list[dict[str, Any]]:
+    metadata, spec = cr["metadata"], cr["spec"]
+    secret = secret_name(metadata["name"], metadata["uid"])
+    config = {
+        "secret": f"{metadata['namespace']}/{secret}",
+        "pod": pod,
+        "callbackURL": callback_url,
+        "kernelName": (spec.get("kernel") or {}).get("name"),
+        "ports": PORTS,
+        "controlPort": CONTROL_PORT,
+        "connectionFile": CONNECTION_FILE,
+        "restartGraceSeconds": RESTART_GRACE_SECONDS,
+        "idleTimeoutSeconds": (spec.get("lifecycle") or {}).get("idleTimeoutSeconds"),
+        "restartGeneration": int(spec.get("restartGeneration") or 0),
+    }
+    from_secret = {
+        "KUBERNEL_KEY": SECRET_KEY,
+        "KUBERNEL_TOKEN": SECRET_TOKEN,
+        "KUBERNEL_BOOTSTRAP": SECRET_BOOTSTRAP,
+        "KUBERNEL_SUPERVISOR": SECRET_SUPERVISOR,
+    }
+    if (spec.get("connection") or {}).get("encryption") == "Curve":
+        from_secret |= {
+            "KUBERNEL_CURVE_PUBLICKEY": SECRET_CURVE_PUBLICKEY,
+            "KUBERNEL_CURVE_SECRETKEY": SECRET_CURVE_SECRETKEY,
+        }
+    return [
+        {"name": "KUBERNEL_CONFIG", "value": json.dumps(config, separators=(",", ":"))},
+        *(
+            {"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
+            for name, key in from_secret.items()
+        ),
+    ]
+
+
+def _pull_secrets(spec: dict[str, Any], settings: Settings) -> list[dict[str, str]]:
+    names = [s["name"] for s in spec.get("imagePullSecrets") or []]
+    return [{"name": n} for n in dict.fromkeys([*names, *settings.image_pull_secrets])]
+
+
+def _volume(volume: dict[str, Any]) -> dict[str, Any]:
+    source: dict[str, Any] = {k: volume[k] for k in ("persistentVolumeClaim", "emptyDir") if k in volume}
+    if "persistentVolumeClaim" in source and volume.get("readOnly"):
+        source["persistentVolumeClaim"] = {**source["persistentVolumeClaim"], "readOnly": True}
+    return {"name": volume["name"], **source}
+
+
+def _mount(volume: dict[str, Any]) -> dict[str, Any]:
+    return {k: volume[k] for k in ("name", "mountPath", "subPath", "readOnly") if volume.get(k)}
+
+
+def _without_empty(fields: dict[str, Any]) -> dict[str, Any]:
+    """The API server fills in what is left out; an empty value would say something else."""
+    return {k: v for k, v in fields.items() if v is not None and v not in ("", [], {})}

@@ -1,0 +1,125 @@
+"""Why a pod does not run yet: Kubernetes' words to ours. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kubernel_api.conditions import Reason
+from kubernel_api.constants import KIND
+from kubernel_cluster.errors import ApiError
+from kubernel_operator.observe.observed import Refusal
+
+
+def refusal_of(kind: str, error: ApiError) -> Refusal:
+    """Why the API server refused to create a child. ``kind`` is e.g. "Pod"."""
+    text = error.message
+    if error.status == 403 and "exceeded quota" in text:
+        return Refusal(Reason.QUOTA_EXCEEDED, f"{kind} refused: {text}")
+    if error.status == 403 and "error looking up service account" in text:
+        # A namespace that was created a moment ago: its controller makes the ServiceAccount soon.
+        return Refusal(Reason.PENDING, f"{kind} refused for now: {text}")
+    if error.status == 403 and "PodSecurity" in text:
+        return Refusal(Reason.POD_SECURITY_VIOLATION, f"{kind} refused by Pod Security: {text}")
+    if error.status == 403:
+        return Refusal(Reason.FORBIDDEN, f"{kind} refused: {text}")
+    if error.status == 409:
+        return Refusal(Reason.NAME_CONFLICT, f"{kind} refused: {text}; delete it or choose another name")
+    return Refusal(Reason.CONFIG_ERROR, f"{kind} refused: {text}")
+
+
+def refusal_of_taken_name(cr: dict[str, Any], kind: str, found: dict[str, Any], error: ApiError) -> Refusal:
+    """Why a child's name is taken: by its predecessor, which is being deleted, or by something that will stay.
+
+    A KernelInstance that is deleted and applied again meets the children of the first one until garbage collection
+    has come by.
+    """
+    metadata = found["metadata"]
+    owners = metadata.get("ownerReferences") or []
+    inherited = any(o.get("kind") == KIND and o.get("name") == cr["metadata"]["name"] for o in owners)
+    if inherited or metadata.get("deletionTimestamp"):
+        return Refusal(Reason.CREATING, f"{kind} {metadata['name']} of an earlier KernelInstance is being deleted.")
+    return refusal_of(kind, error)
+
+
+def pending_reason(pod: dict[str, Any]) -> tuple[Reason, str]:
+    """Why a pod that has not ended does not run its kernel yet, as far as the pod itself tells."""
+    scheduled = _condition(pod, "PodScheduled")
+    if scheduled is None:
+        return Reason.CREATING, "The pod was created; the scheduler has not seen it yet."
+    if scheduled.get("status") != "True":
+        message = scheduled.get("message") or "no node fits"
+        if "unbound immediate PersistentVolumeClaims" in message or "persistentvolumeclaim" in message:
+            return Reason.VOLUME_PENDING, f"The pod waits for its volume: {message}"
+        return Reason.UNSCHEDULABLE, f"The pod cannot be scheduled: {message}"
+    for container in (pod.get("status") or {}).get("containerStatuses") or []:
+        state = container.get("state") or {}
+        if "running" in state:
+            return Reason.KERNEL_STARTING, "The container runs; the kernel does not answer yet."
+        waiting = state.get("waiting") or {}
+        if waiting:
+            return _waiting(container.get("image") or "", waiting.get("reason") or "", waiting.get("message") or "")
+    node = (pod.get("spec") or {}).get("nodeName") or "a node"
+    return Reason.SCHEDULED, f"The pod was scheduled to {node}."
+
+
+def reason_from_events(events: list[dict[str, Any]]) -> tuple[Reason, str] | None:
+    """What only Events tell about a pod that is being created: image pulls, mounts, sandboxes. Newest first wins."""
+    for event in sorted(events, key=_event_time, reverse=True):
+        message = event.get("message") or ""
+        match event.get("reason"):
+            case "Pulling":
+                return Reason.IMAGE_PULLING, f"The image is being pulled. {message}"
+            case "FailedMount" | "FailedAttachVolume" | "FailedMapVolume":
+                return Reason.VOLUME_MOUNT_FAILED, f"A volume cannot be mounted: {message}"
+            case "FailedCreatePodSandBox":
+                return Reason.CONTAINER_CREATING, f"The node cannot set up the pod yet: {message}"
+            case "Pulled" | "Created" | "Started":
+                return None
+    return None
+
+
+def _waiting(image: str, reason: str, message: str) -> tuple[Reason, str]:
+    match reason:
+        # The kubelet takes an upper case first part for a registry, so only containerd sees that it is none.
+        case _ if reason == "InvalidImageName" or "invalid reference format" in message:
+            return Reason.INVALID_IMAGE_NAME, f"The image name {image} is not valid: {message}; correct spec.image"
+        case "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" | "RegistryUnavailable" | "ImageInspectError":
+            return Reason.IMAGE_PULL_FAILED, f"The image {image} cannot be pulled ({reason}): {message}"
+        case "CreateContainerConfigError" | "CreateContainerError" if _is_passing(message):
+            return Reason.CONTAINER_CREATING, f"The container is being created: {message}"
+        case "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" | "CrashLoopBackOff":
+            return Reason.CONFIG_ERROR, f"The container cannot be created ({reason}): {with_way_out(message)}"
+        case _:
+            return Reason.CONTAINER_CREATING, f"The container is being created. {message}".strip()
+
+
+def with_way_out(message: str) -> str:
+    """What the kubelet or the container runtime said of a container, and what helps where that is known."""
+    what = message.partition(" (pod: ")[0]
+    if "runAsNonRoot" in what:
+        way_out = (
+            "kernels do not run as root: take an image whose USER is a number but 0, or have runAsUser set for all"
+        )
+    elif 'exec: "sh"' in what:
+        way_out = "the image needs a POSIX shell, sh"
+    else:
+        return what
+    return f"{what}; {way_out}"
+
+
+def _is_passing(message: str) -> bool:
+    """Whether the kubelet's next try may well succeed.
+
+    The pod and its Secret are created at the same time, and a busy node is late to see it or to answer at all.
+    """
+    busy = ("failed to sync", "context deadline exceeded", "failed to reserve container name")
+    return ("secret" in message and "not found" in message) or any(words in message for words in busy)
+
+
+def _condition(pod: dict[str, Any], type_: str) -> dict[str, Any] | None:
+    conditions = (pod.get("status") or {}).get("conditions") or []
+    return next((c for c in conditions if c.get("type") == type_), None)
+
+
+def _event_time(event: dict[str, Any]) -> str:
+    return str(event.get("eventTime") or event.get("lastTimestamp") or event.get("firstTimestamp") or "")

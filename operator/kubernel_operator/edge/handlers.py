@@ -1,0 +1,118 @@
+"""kopf's edge: three watches that hand each event on. No decision is made here."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any, Literal
+
+import kopf
+
+from kubernel_api.constants import GROUP, PLURAL, VERSION
+from kubernel_operator import metrics
+
+from .kopf_settings import kopf_settings, session
+
+logger = logging.getLogger(__name__)
+
+Kind = Literal["instance", "pod", "lease"]
+Take = Callable[[Kind, str | None, dict[str, Any]], None]
+RESTART_SECONDS = 1.0
+CANCEL_SECONDS = 1.0
+# Only peering uses it. kopf would otherwise ask for the name of the user, and a bare uid in a container has none.
+IDENTITY: Any = "kubernel"
+
+
+def registry(take: Take) -> kopf.OperatorRegistry:
+    """Handlers that call ``take(kind, event type, object)``; type None is a listed object."""
+    handlers = kopf.OperatorRegistry()
+
+    @kopf.on.login(registry=handlers)
+    async def login(**kwargs: Any) -> kopf.AiohttpSession | None:
+        info = kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+        return session(info) if info else None
+
+    def watch(kind: Kind, *resource: str) -> None:
+        async def handler(event: Any, **_: Any) -> None:
+            take(kind, event["type"], event["object"])
+
+        kopf.on.event(*resource, registry=handlers, id=kind)(handler)
+
+    watch("instance", GROUP, VERSION, PLURAL)
+    watch("pod", "", "v1", "pods")
+    watch("lease", "coordination.k8s.io", "v1", "leases")
+    return handlers
+
+
+class Watches:
+    """Runs kopf in a thread and loop of its own, again and again until stopped.
+
+    kopf 1.45 ends on some errors (410 at connect, other ERROR events): then the watches start anew in another loop, and
+    the operator goes on.
+    """
+
+    def __init__(self, namespaces: tuple[str, ...], take: Take) -> None:
+        self._namespaces = namespaces
+        self._take = take
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="kopf", daemon=True)
+        self._end_run: Callable[[], object] = lambda: None
+        self.ready = threading.Event()
+
+    def start(self) -> None:
+        """Starts watching."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stops watching; returns when the watches are closed."""
+        self._stop.set()
+        self._end_run()
+        self._thread.join(timeout=10)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                asyncio.run(self._operator())
+            except Exception:
+                logger.exception("The watches ended; they start again.")
+            if not self._stop.is_set():
+                metrics.WATCH_RESTARTS.inc()
+                self.ready.clear()
+                self._stop.wait(RESTART_SECONDS)
+
+    async def _operator(self) -> None:
+        # An Event of this loop: kopf waits for one of threads in an executor, which would keep a run that has failed
+        # from ending.
+        stop, loop = asyncio.Event(), asyncio.get_running_loop()
+        self._end_run = lambda: loop.is_closed() or loop.call_soon_threadsafe(stop.set)
+        if self._stop.is_set():
+            return
+        # What nobody awaits any more has been logged by kopf before.
+        loop.set_exception_handler(lambda _, context: logger.debug("kopf: %s", context["message"]))
+        tasks = await kopf.spawn_tasks(
+            registry=registry(self._take),
+            settings=kopf_settings(),
+            identity=IDENTITY,
+            standalone=True,
+            clusterwide=not self._namespaces,
+            namespaces=self._namespaces,
+            stop_flag=stop,
+            ready_flag=self.ready,
+        )
+        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        await end_all_tasks()
+        for task in ended:
+            task.result()
+
+
+async def end_all_tasks() -> None:
+    """Cancels all other tasks of this loop until they have ended.
+
+    kopf's own way waits 5 s, and for ever when a watch takes its cancellation for a pause and asks for a new login.
+    """
+    while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=CANCEL_SECONDS)

@@ -1,0 +1,105 @@
+"""How kopf is set up: watches and nothing else. No annotations, no finalizers, no Events of its own."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import aiohttp
+import kopf
+
+from kubernel_operator.observe.sweep import LABEL_SELECTOR
+
+# Bookmarks come about once a minute: a shorter limit would cut healthy watches.
+INACTIVITY_SECONDS = 65.0
+
+
+class Backoffs:
+    """Growing, jittered, endless: an API server that is away for an hour must not end the operator."""
+
+    def __iter__(self) -> Iterator[float]:
+        """Seconds; kopf starts anew for each request."""
+        for seconds in itertools.chain((0.2, 0.5, 1.0, 2.0), itertools.repeat(5.0)):
+            yield seconds * random.uniform(0.5, 1.0)  # noqa: S311
+
+
+class NoDiffBase(kopf.DiffBaseStorage):
+    """Stores nothing: no handler here asks what changed."""
+
+    def build(self, *, body: Any, extra_fields: Any = None) -> Any:
+        """An empty essence."""
+        return {}
+
+    def fetch(self, *, body: Any) -> Any:
+        """Nothing was stored."""
+        return None
+
+    def store(self, *, body: Any, patch: Any, essence: Any) -> None:
+        """Nothing is stored."""
+
+
+class NoProgress(kopf.ProgressStorage):
+    """Stores nothing: no handler here is retried by kopf."""
+
+    def fetch(self, *, key: Any, body: Any) -> Any:
+        """Nothing was stored."""
+        return None
+
+    def store(self, *, key: Any, record: Any, body: Any, patch: Any) -> None:
+        """Nothing is stored."""
+
+    def purge(self, *, key: Any, body: Any, patch: Any) -> None:
+        """Nothing to remove."""
+
+    def touch(self, *, body: Any, patch: Any, value: Any) -> None:
+        """Nothing to touch."""
+
+    def clear(self, *, essence: Any) -> Any:
+        """Nothing of ours is in it."""
+        return essence
+
+
+def kopf_settings() -> kopf.OperatorSettings:
+    """Kopf's settings; what differs from the defaults says why."""
+    settings = kopf.OperatorSettings()
+    settings.scanning.disabled = True  # the CRD comes with the chart; without scanning, fewer rights are needed
+    settings.posting.enabled = False
+    settings.peering.standalone = True
+    settings.watching.label_selectors["pods"] = LABEL_SELECTOR  # on the server: not every pod of the cluster
+    settings.watching.label_selectors["leases.coordination.k8s.io"] = LABEL_SELECTOR
+    settings.watching.chunk_size = 500
+    settings.watching.inactivity_timeout = INACTIVITY_SECONDS
+    settings.queueing.idle_timeout = 1.0
+    settings.networking.connect_timeout = 5.0
+    settings.networking.request_timeout = 30.0
+    settings.networking.error_backoffs = Backoffs()
+    settings.persistence.finalizer = "kubernel.dev/unused"
+    settings.persistence.consistency_timeout = 0
+    settings.persistence.diffbase_storage = NoDiffBase()
+    settings.persistence.progress_storage = NoProgress()
+    settings.process.ultimate_exiting_timeout = None  # it would kill the process, not the thread
+    return settings
+
+
+def session(info: kopf.ConnectionInfo) -> kopf.AiohttpSession:
+    """Kopf's connection with TCP keep-alive: a node that vanished without a word is noticed within 25 s."""
+    connector = aiohttp.TCPConnector(limit=0, ssl=info.as_ssl_context(), socket_factory=_keepalive_socket)
+    return kopf.AiohttpSession(
+        server=info.server,
+        default_namespace=info.default_namespace,
+        aiohttp_session=aiohttp.ClientSession(connector=connector, headers=info.as_http_headers()),
+    )
+
+
+def _keepalive_socket(address: Any) -> socket.socket:
+    family, type_, proto, _, _ = address
+    sock = socket.socket(family, type_, proto)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 10)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 20_000)
+    return sock

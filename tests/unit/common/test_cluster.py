@@ -1,0 +1,133 @@
+"""Requests and what their answers mean: against an HTTP server on loopback."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from kubernetes.aio import client
+
+from kubernel_cluster.cluster import Cluster, Listing
+from kubernel_cluster.errors import ApiError, ApiUnavailableError
+
+
+class Server:
+    """Answers each request with the next of ``answers`` and remembers what was asked."""
+
+    def __init__(self) -> None:
+        self.answers: list[tuple[int, Any]] = []
+        self.asked: list[tuple[str, str, Any, str]] = []
+
+    async def handle(self, request: web.Request) -> web.Response:
+        body = await request.json() if request.can_read_body else None
+        self.asked.append((request.method, request.path_qs, body, request.headers.get("Content-Type", "")))
+        status, answer = self.answers.pop(0)
+        if isinstance(answer, str):
+            return web.Response(status=status, text=answer)
+        return web.json_response(answer, status=status)
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    """An API server that says what it is told to say."""
+    server = Server()
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", server.handle)
+    async with TestServer(app) as running:
+        server.url = str(running.make_url(""))  # type: ignore[attr-defined]
+        yield server
+
+
+@pytest.fixture
+async def cluster(server: Server) -> AsyncIterator[Cluster]:
+    """A connection to it."""
+    configuration = client.Configuration(host=server.url.rstrip("/"))  # type: ignore[attr-defined]
+    cluster = Cluster(client.ApiClient(configuration))
+    yield cluster
+    await cluster.close()
+
+
+def failure(status: int, reason: str) -> tuple[int, dict[str, str]]:
+    return status, {"kind": "Status", "reason": reason, "message": f"it is {reason}"}
+
+
+async def test_verbs(server: Server, cluster: Cluster) -> None:
+    server.answers = [(201, {"a": 1}), (200, {"b": 2}), (200, {"c": 3}), (200, {})]
+    assert await cluster.create("/pods", {"kind": "Pod"}) == {"a": 1}
+    assert await cluster.get("/pods/k1") == {"b": 2}
+    assert await cluster.merge_patch("/pods/k1/status", {"status": {}}) == {"c": 3}
+    await cluster.delete("/pods/k1", uid="u")
+    assert server.asked == [
+        ("POST", "/pods", {"kind": "Pod"}, "application/json"),
+        ("GET", "/pods/k1", None, "application/json"),
+        ("PATCH", "/pods/k1/status", {"status": {}}, "application/merge-patch+json"),
+        (
+            "DELETE",
+            "/pods/k1",
+            {"propagationPolicy": "Background", "preconditions": {"uid": "u"}},
+            "application/json",
+        ),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        pytest.param(failure(403, "Forbidden"), "Forbidden", id="refused"),
+        pytest.param(failure(409, "AlreadyExists"), "AlreadyExists", id="exists"),
+        pytest.param(failure(422, "Invalid"), "Invalid", id="invalid"),
+        pytest.param((404, "page not found"), "Unknown", id="no Status"),
+    ],
+)
+async def test_a_final_answer(server: Server, cluster: Cluster, answer: tuple[int, Any], reason: str) -> None:
+    server.answers = [answer]
+    with pytest.raises(ApiError) as caught:
+        await cluster.get("/pods/k1")
+    assert (caught.value.status, caught.value.reason) == (answer[0], reason)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(failure(429, "TooManyRequests"), id="busy"),
+        pytest.param(failure(500, "InternalError"), id="failed"),
+        pytest.param((503, "no backend"), id="a load balancer speaks"),
+    ],
+)
+async def test_no_answer_that_counts(server: Server, cluster: Cluster, answer: tuple[int, Any]) -> None:
+    server.answers = [answer]
+    with pytest.raises(ApiUnavailableError, match=rf"^GET /pods/k1: {answer[0]} "):
+        await cluster.get("/pods/k1")
+    assert len(server.asked) == 1, "it is the work queue that tries again"
+
+
+async def test_nobody_answers() -> None:
+    cluster = Cluster(client.ApiClient(client.Configuration(host="http://127.0.0.1:1")))
+    with pytest.raises(ApiUnavailableError, match=r"^GET /pods/k1: "):
+        await cluster.get("/pods/k1")
+    await cluster.close()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(failure(404, "NotFound"), id="gone already"),
+        pytest.param(failure(409, "Conflict"), id="another object by now"),
+    ],
+)
+async def test_deleting_what_is_gone_is_success(server: Server, cluster: Cluster, answer: tuple[int, Any]) -> None:
+    server.answers = [answer]
+    await cluster.delete("/pods/k1", uid="u")
+
+
+async def test_list_in_pages(server: Server, cluster: Cluster) -> None:
+    server.answers = [
+        (200, {"metadata": {"resourceVersion": "7", "continue": "next"}, "items": [{"a": 1}]}),
+        (200, {"metadata": {"resourceVersion": "7"}, "items": [{"b": 2}]}),
+    ]
+    assert await cluster.list("/pods", labelSelector="a=b") == Listing([{"a": 1}, {"b": 2}], 7)
+    assert [asked[1] for asked in server.asked] == [
+        "/pods?limit=500&labelSelector=a%3Db",
+        "/pods?limit=500&labelSelector=a%3Db&continue=next",
+    ]

@@ -1,0 +1,263 @@
+"""The pod of a KernelInstance."""
+
+import json
+from typing import Any
+
+import pytest
+
+from fixtures.objects import SETTINGS, UID, cr
+from kubernel_operator.build.pod import build_pod, image_of
+from kubernel_operator.settings import Settings
+from kubernel_supervisor.bootstrap import bootstrap_args
+
+URL = "http://10.96.1.1:8443/v1/callback"
+SECRET_ENV = [
+    ("KUBERNEL_KEY", "key"),
+    ("KUBERNEL_TOKEN", "token"),
+    ("KUBERNEL_BOOTSTRAP", "bootstrap.sh"),
+    ("KUBERNEL_SUPERVISOR", "supervisor.py"),
+]
+RICH = cr(
+    labels={"kubernel.dev/kernel-id": "id-1", "team": "science"},
+    image="example.org/r:4",
+    imagePullPolicy="Always",
+    imagePullSecrets=[{"name": "mine"}, {"name": "shared"}],
+    kernel={"argv": ["R", "--args", "{connection_file}", "$HOME"], "language": "R"},
+    env=[{"name": "A", "value": "1"}, {"name": "EMPTY"}, {"name": "B", "value": "$(KUBERNEL_TOKEN)"}],
+    workingDir="/home/jovyan",
+    resources={"limits": {"memory": "1Gi", "nvidia.com/gpu": 1}},
+    nodeSelector={"gpu": "yes"},
+    tolerations=[{"key": "gpu", "operator": "Exists"}],
+    runtimeClassName="gvisor",
+    priorityClassName="high",
+    volumes=[
+        {"name": "home", "mountPath": "/home/jovyan", "subPath": "u1", "persistentVolumeClaim": {"claimName": "home"}},
+        {
+            "name": "data",
+            "mountPath": "/data",
+            "readOnly": True,
+            "persistentVolumeClaim": {"claimName": "data"},
+        },
+        {"name": "scratch", "mountPath": "/scratch", "emptyDir": {"sizeLimit": "1Gi"}},
+        {"name": "cache", "mountPath": "/cache", "emptyDir": {}},
+    ],
+    connection={"service": "None", "encryption": "Curve"},
+    lifecycle={"idleTimeoutSeconds": 600},
+    restartGeneration=2,
+)
+CLUSTER = Settings(
+    default_image="example.org/kernel:1",
+    image_pull_secrets=("shared",),
+    default_resources={"requests": {"cpu": "1"}},
+    node_selector={"pool": "kernels"},
+)
+
+
+def config(built: dict[str, Any]) -> dict[str, Any]:
+    """What the supervisor is told."""
+    found: dict[str, Any] = json.loads(built["spec"]["containers"][0]["env"][0]["value"])
+    return found
+
+
+def env_from_secret(name: str, key: str) -> dict[str, Any]:
+    return {"name": name, "valueFrom": {"secretKeyRef": {"name": "k1-0123abcd45", "key": key}}}
+
+
+def test_plain() -> None:
+    """Everything that a KernelInstance without wishes gets; what is not here is the API server's default."""
+    built = build_pod(cr(), SETTINGS, incarnation=1, callback_url=URL)
+    (container,) = built["spec"].pop("containers")
+    own = container.pop("env")
+    assert built == {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": "k1-1",
+            "namespace": "ns",
+            "labels": {
+                "app.kubernetes.io/managed-by": "kubernel",
+                "app.kubernetes.io/component": "kernel",
+                "kubernel.dev/instance": "k1",
+            },
+            "annotations": {
+                "kubernel.dev/incarnation": "1",
+                "kubernel.dev/restart-generation": "0",
+                "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+            },
+            "ownerReferences": [
+                {
+                    "apiVersion": "kubernel.dev/v1beta1",
+                    "kind": "KernelInstance",
+                    "name": "k1",
+                    "uid": UID,
+                    "controller": True,
+                    "blockOwnerDeletion": False,
+                }
+            ],
+        },
+        "spec": {
+            "restartPolicy": "Never",
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "terminationGracePeriodSeconds": 5,
+            "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        },
+    }
+    assert container == {
+        "name": "kernel",
+        "image": "example.org/kernel:1",
+        "imagePullPolicy": "IfNotPresent",
+        "args": bootstrap_args(["python3", "-m", "ipykernel_launcher", "-f", "{connection_file}"]),
+        "ports": [
+            {"name": "shell", "containerPort": 18881},
+            {"name": "iopub", "containerPort": 18882},
+            {"name": "stdin", "containerPort": 18883},
+            {"name": "control", "containerPort": 18884},
+            {"name": "hb", "containerPort": 18885},
+        ],
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+    }
+    assert own[0]["name"] == "KUBERNEL_CONFIG"
+    assert own[1:] == [env_from_secret(name, key) for name, key in SECRET_ENV]
+    assert config({"spec": {"containers": [{"env": own}]}}) == {
+        "secret": "ns/k1-0123abcd45",
+        "pod": "k1-1",
+        "callbackURL": URL,
+        "kernelName": None,
+        "ports": {"shell": 18881, "iopub": 18882, "stdin": 18883, "control": 18884, "hb": 18885},
+        "controlPort": 18886,
+        "connectionFile": "/tmp/kubernel/connection.json",
+        "restartGraceSeconds": 30,
+        "idleTimeoutSeconds": None,
+        "restartGeneration": 0,
+    }
+
+
+def test_rich() -> None:
+    built = build_pod(RICH, CLUSTER, incarnation=3, callback_url=None)
+    spec = built["spec"]
+    (container,) = spec["containers"]
+    assert built["metadata"]["name"] == "k1-3"
+    assert built["metadata"]["labels"]["kubernel.dev/kernel-id"] == "id-1"
+    assert "team" not in built["metadata"]["labels"]
+    assert built["metadata"]["annotations"]["kubernel.dev/restart-generation"] == "2"
+    assert {k: v for k, v in spec.items() if k not in {"containers", "securityContext"}} == {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": 5,
+        "imagePullSecrets": [{"name": "mine"}, {"name": "shared"}],
+        "nodeSelector": {"gpu": "yes"},
+        "tolerations": [{"key": "gpu", "operator": "Exists"}],
+        "runtimeClassName": "gvisor",
+        "priorityClassName": "high",
+        "volumes": [
+            {"name": "home", "persistentVolumeClaim": {"claimName": "home"}},
+            {"name": "data", "persistentVolumeClaim": {"claimName": "data", "readOnly": True}},
+            {"name": "scratch", "emptyDir": {"sizeLimit": "1Gi"}},
+            {"name": "cache", "emptyDir": {}},
+        ],
+    }
+    assert container["args"][-4:] == ["R", "--args", "{connection_file}", "$$HOME"]
+    assert container["env"][1:] == [
+        *(env_from_secret(name, key) for name, key in SECRET_ENV),
+        env_from_secret("KUBERNEL_CURVE_PUBLICKEY", "curve_publickey"),
+        env_from_secret("KUBERNEL_CURVE_SECRETKEY", "curve_secretkey"),
+        {"name": "A", "value": "1"},
+        {"name": "EMPTY", "value": ""},
+        {"name": "B", "value": "$$(KUBERNEL_TOKEN)"},
+    ]
+    assert container["volumeMounts"] == [
+        {"name": "home", "mountPath": "/home/jovyan", "subPath": "u1"},
+        {"name": "data", "mountPath": "/data", "readOnly": True},
+        {"name": "scratch", "mountPath": "/scratch"},
+        {"name": "cache", "mountPath": "/cache"},
+    ]
+    assert {k: container[k] for k in ("image", "imagePullPolicy", "workingDir", "resources")} == {
+        "image": "example.org/r:4",
+        "imagePullPolicy": "Always",
+        "workingDir": "/home/jovyan",
+        "resources": {"limits": {"memory": "1Gi", "nvidia.com/gpu": 1}},
+    }
+    told = config(built)
+    assert (told["callbackURL"], told["idleTimeoutSeconds"], told["restartGeneration"]) == (None, 600, 2)
+
+
+def test_defaults_of_the_operator() -> None:
+    defaults = Settings(
+        default_image="example.org/kernel:1",
+        image_pull_policy="Never",
+        image_pull_secrets=("a", "b"),
+        default_resources={"requests": {"cpu": "1"}},
+        node_selector={"pool": "kernels"},
+        tolerations=[{"key": "kernels"}],
+        runtime_class_name="kata",
+        priority_class_name="low",
+        pod_security_context={},
+        security_context={},
+    )
+    spec = build_pod(cr(), defaults, incarnation=1, callback_url=None)["spec"]
+    (container,) = spec["containers"]
+    assert (container["imagePullPolicy"], container["resources"]) == ("Never", {"requests": {"cpu": "1"}})
+    assert "securityContext" not in spec
+    assert "securityContext" not in container
+    assert {k: spec[k] for k in ("imagePullSecrets", "nodeSelector", "tolerations")} == {
+        "imagePullSecrets": [{"name": "a"}, {"name": "b"}],
+        "nodeSelector": {"pool": "kernels"},
+        "tolerations": [{"key": "kernels"}],
+    }
+    assert (spec["runtimeClassName"], spec["priorityClassName"]) == ("kata", "low")
+
+
+@pytest.mark.parametrize(
+    ("kernel", "argv", "name"),
+    [
+        pytest.param(None, ["python3", "-m", "ipykernel_launcher", "-f", "{connection_file}"], None, id="default"),
+        pytest.param({"argv": ["run", "{connection_file}"]}, ["run", "{connection_file}"], None, id="argv"),
+        pytest.param({"name": "ir"}, [], "ir", id="a kernelspec in the image"),
+        pytest.param({"name": "ir", "argv": ["R"]}, ["R"], "ir", id="argv wins"),
+    ],
+)
+def test_argv(kernel: dict[str, Any] | None, argv: list[str], name: str | None) -> None:
+    instance = cr(kernel=kernel) if kernel else cr()
+    built = build_pod(instance, SETTINGS, incarnation=1, callback_url=None)
+    assert built["spec"]["containers"][0]["args"] == bootstrap_args(argv)
+    assert config(built)["kernelName"] == name
+
+
+def test_nothing_depends_on_what_was_built_before() -> None:
+    first = build_pod(RICH, CLUSTER, incarnation=1, callback_url=URL)
+    first["metadata"]["labels"]["x"] = first["spec"]["x"] = "changed"
+    first["spec"]["containers"][0]["env"].clear()
+    second = build_pod(RICH, CLUSTER, incarnation=1, callback_url=URL)
+    assert "x" not in second["metadata"]["labels"]
+    assert "x" not in second["spec"]
+    assert second["spec"]["containers"][0]["env"]
+
+
+@pytest.mark.parametrize("instance", [pytest.param(cr(), id="plain"), pytest.param(RICH, id="rich")])
+def test_passes_pod_security_restricted(instance: dict[str, Any]) -> None:
+    """Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted."""
+    spec = build_pod(instance, SETTINGS, incarnation=1, callback_url=URL)["spec"]
+    (container,) = spec["containers"]
+    assert {"hostNetwork", "hostPID", "hostIPC", "initContainers"}.isdisjoint(spec)
+    assert all(set(v) - {"name"} <= {"emptyDir", "persistentVolumeClaim"} for v in spec.get("volumes", []))
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    assert spec["securityContext"]["seccompProfile"]["type"] == "RuntimeDefault"
+    assert container["securityContext"] == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    assert all("hostPort" not in port for port in container["ports"])
+
+
+def test_no_secret_is_in_a_pod_spec() -> None:
+    """Whoever may read pods learns where the secrets are, not what they are."""
+    text = json.dumps(build_pod(RICH, CLUSTER, incarnation=1, callback_url=URL))
+    for name in ("KUBERNEL_KEY", "KUBERNEL_TOKEN", "KUBERNEL_CURVE_SECRETKEY", "KUBERNEL_SUPERVISOR"):
+        assert text.count(f'{{"name": "{name}", "valueFrom"') == 1
+        assert f'"name": "{name}", "value":' not in text
+    assert "command" not in json.loads(text)["spec"]["containers"][0]
+
+
+def test_image_of() -> None:
+    assert image_of(cr(), SETTINGS) == "example.org/kernel:1"
+    assert image_of(cr(image="mine"), SETTINGS) == "mine"

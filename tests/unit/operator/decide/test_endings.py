@@ -1,0 +1,192 @@
+"""How a kernel ended, from its supervisor's report or its pod."""
+
+from typing import Any
+
+import pytest
+
+from fixtures.objects import NOW, disrupted, pod, report, terminated
+from kubernel_api.conditions import Reason
+from kubernel_operator.decide.endings import Ending, ending_of_lost_pod, ending_of_pod, ending_of_report
+from kubernel_operator.observe.report import Report
+
+CRASHED = "The kernel ended with exit code 42."
+OOM = "The kernel used more memory than its limit and was killed; give it more: spec.resources.limits.memory."
+
+
+@pytest.mark.parametrize(
+    ("said", "ending"),
+    [
+        pytest.param(
+            report("exited", exit_code=0, generation=3),
+            Ending(3, Reason.COMPLETED, "The kernel ended by itself (exit code 0).", NOW - 1, 0),
+            id="exit code 0",
+        ),
+        pytest.param(
+            report("exited", exit_code=42), Ending(0, Reason.KERNEL_CRASHED, CRASHED, NOW - 1, 42), id="exit code 42"
+        ),
+        pytest.param(
+            report("exited", exit_code=42, log="\nTraceback\n  boom\n"),
+            Ending(0, Reason.KERNEL_CRASHED, f"{CRASHED} Its last output:\nTraceback\n  boom", NOW - 1, 42),
+            id="with its last words",
+        ),
+        pytest.param(
+            report("exited", exit_code=0, log="bye"),
+            Ending(0, Reason.COMPLETED, "The kernel ended by itself (exit code 0).", NOW - 1, 0),
+            id="a good end needs no words",
+        ),
+        pytest.param(
+            report("exited", signal=11),
+            Ending(0, Reason.KERNEL_CRASHED, "The kernel was ended by signal 11.", NOW - 1, 139, 11),
+            id="signal",
+        ),
+        pytest.param(
+            report("exited", signal=9, oom_killed=True),
+            Ending(0, Reason.OOM_KILLED, OOM, NOW - 1, 137, 9, oom_killed=True),
+            id="out of memory",
+        ),
+        pytest.param(
+            report("exited", signal=15, reason="IdleTimeout"),
+            Ending(
+                0,
+                Reason.IDLE_TIMEOUT,
+                "The kernel was ended: no client was connected and no CPU used for spec.lifecycle.idleTimeoutSeconds.",
+                NOW - 1,
+                143,
+                15,
+                final=True,
+            ),
+            id="idle",
+        ),
+        pytest.param(
+            report("exited"),
+            Ending(0, Reason.KERNEL_CRASHED, "The kernel ended; its exit code is not known.", NOW - 1),
+            id="nothing known",
+        ),
+    ],
+)
+def test_ending_of_report(said: Report, ending: Ending) -> None:
+    assert ending_of_report(said) == ending
+
+
+@pytest.mark.parametrize(
+    ("ended", "ending"),
+    [
+        pytest.param(pod(), None, id="running"),
+        pytest.param(pod(phase="Pending", state={}), None, id="pending"),
+        pytest.param(
+            pod(**terminated(0)),
+            Ending(7, Reason.COMPLETED, "The kernel ended by itself (exit code 0).", NOW - 1, 0),
+            id="exit code 0",
+        ),
+        pytest.param(pod(**terminated(42)), Ending(7, Reason.KERNEL_CRASHED, CRASHED, NOW - 1, 42), id="exit code 42"),
+        pytest.param(
+            pod(**terminated(42, message="boom\n")),
+            Ending(7, Reason.KERNEL_CRASHED, f"{CRASHED} Its last output:\nboom", NOW - 1, 42),
+            id="with its last words",
+        ),
+        pytest.param(
+            pod(**terminated(139)),
+            Ending(7, Reason.KERNEL_CRASHED, "The kernel was ended by signal 11.", NOW - 1, 139, 11),
+            id="signal",
+        ),
+        pytest.param(
+            pod(**terminated(255)),
+            Ending(7, Reason.KERNEL_CRASHED, "The kernel ended with exit code 255.", NOW - 1, 255),
+            id="255 is no signal: there are 64 of them",
+        ),
+        pytest.param(
+            pod(**terminated(137, reason="OOMKilled")),
+            Ending(7, Reason.OOM_KILLED, OOM, NOW - 1, 137, 9, oom_killed=True),
+            id="out of memory",
+        ),
+        pytest.param(
+            pod(**terminated(128, reason="StartError", message='exec: "sh": executable file not found in $PATH')),
+            Ending(
+                7,
+                Reason.CONFIG_ERROR,
+                'The container cannot be started: exec: "sh": executable file not found in $PATH; '
+                "the image needs a POSIX shell, sh",
+                NOW - 1,
+                final=True,
+            ),
+            id="never ran: its exit code is nobody's",
+        ),
+        pytest.param(
+            pod(phase="Running", state={"terminated": {"exitCode": 42}}),
+            Ending(7, Reason.KERNEL_CRASHED, CRASHED, NOW, 42),
+            id="container ended before the pod's phase says so",
+        ),
+        pytest.param(
+            pod(phase="Failed", state={}),
+            Ending(7, Reason.KERNEL_CRASHED, "The kernel ended; its exit code is not known.", NOW),
+            id="failed without a container",
+        ),
+        pytest.param(
+            pod(phase="Failed", state={}, reason="Evicted", message="The node was low on memory."),
+            Ending(7, Reason.EVICTED, "Pod k1-1 was evicted. The node was low on memory.", NOW),
+            id="evicted by the kubelet",
+        ),
+        pytest.param(
+            pod(**terminated(143), **disrupted("EvictionByEvictionAPI", "drain")),
+            Ending(7, Reason.EVICTED, "Pod k1-1 was evicted. drain", NOW - 1, 143, 15),
+            id="evicted by the API",
+        ),
+        pytest.param(
+            pod(**terminated(137), **disrupted("PreemptionByScheduler")),
+            Ending(7, Reason.PREEMPTED, "Pod k1-1 made room for one of higher priority.", NOW - 1, 137, 9),
+            id="preempted",
+        ),
+        pytest.param(
+            pod(phase="Failed", state={}, **disrupted("DeletionByTaintManager", "node1")),
+            Ending(7, Reason.NODE_LOST, "The node of pod k1-1 was lost. node1", NOW),
+            id="taint manager",
+        ),
+        pytest.param(
+            pod(phase="Failed", state={}, **disrupted("DeletionByPodGC")),
+            Ending(7, Reason.NODE_LOST, "The node of pod k1-1 was lost.", NOW),
+            id="pod garbage collection",
+        ),
+        pytest.param(
+            pod(phase="Failed", state={}, reason="Preempting"),
+            Ending(7, Reason.PREEMPTED, "Pod k1-1 made room for one of higher priority.", NOW),
+            id="preempted by the kubelet",
+        ),
+        pytest.param(
+            pod(phase="Failed", state={}, reason="Terminated", message="Node is shutting down."),
+            Ending(7, Reason.NODE_LOST, "The node of pod k1-1 was lost. Node is shutting down.", NOW),
+            id="graceful node shutdown",
+        ),
+        pytest.param(
+            pod(**disrupted("EvictionByEvictionAPI")), None, id="about to be evicted: its process has not ended"
+        ),
+        pytest.param(pod(deleting=NOW + 5), None, id="being deleted"),
+        pytest.param(pod(deleting=NOW - 4), None, id="deletion a moment late"),
+        pytest.param(
+            pod(deleting=NOW - 5),
+            Ending(7, Reason.NODE_LOST, "Pod k1-1 was deleted and node1 does not confirm its end.", NOW),
+            id="deletion not confirmed",
+        ),
+    ],
+)
+def test_ending_of_pod(ended: dict[str, Any], ending: Ending | None) -> None:
+    assert ending_of_pod(ended, 7, NOW) == ending
+
+
+@pytest.mark.parametrize(
+    ("last_seen", "ending"),
+    [
+        pytest.param(
+            None, Ending(2, Reason.POD_DELETED, "Pod k1-1 was deleted by somebody else.", NOW), id="never seen ending"
+        ),
+        pytest.param(
+            pod(), Ending(2, Reason.POD_DELETED, "Pod k1-1 was deleted by somebody else.", NOW), id="seen alive"
+        ),
+        pytest.param(
+            pod(**disrupted("DeletionByTaintManager")),
+            Ending(2, Reason.NODE_LOST, "The node of pod k1-1 was lost.", NOW),
+            id="seen disrupted",
+        ),
+    ],
+)
+def test_ending_of_lost_pod(last_seen: dict[str, Any] | None, ending: Ending) -> None:
+    assert ending_of_lost_pod("k1-1", 2, NOW, last_seen) == ending

@@ -1,0 +1,314 @@
+"""What to do at each stage, and when to look again."""
+
+from typing import Any
+
+import pytest
+
+from fixtures.objects import NOW, SETTINGS, cr, finished_status, pod, ready_status, report, terminated
+from kubernel_api.conditions import Reason
+from kubernel_operator.build.pod import build_pod
+from kubernel_operator.build.secret import ConnectionKeys
+from kubernel_operator.build.service import build_service
+from kubernel_operator.decide.plan import (
+    Action,
+    Context,
+    Create,
+    DeleteInstance,
+    DeletePod,
+    Explain,
+    Plan,
+    Probe,
+    ProbeReplaced,
+    ReadLease,
+    Restart,
+    is_worth_writing,
+    plan,
+)
+from kubernel_operator.decide.situation import Situation, Stage, situation
+from kubernel_operator.observe.observed import LeaseState, LeaseView, Observed
+from kubernel_operator.observe.report import Report
+from kubernel_supervisor.bootstrap import BOOTSTRAP
+from kubernel_wire.callback import token
+
+URL = "http://10.96.1.1:8443/v1/callback"
+CONTEXT = Context(SETTINGS, b"operator key", "print()", URL, lambda curve: ConnectionKeys("k" * 64, curve=None))
+OLD = pod(1, deleting=NOW + 3)
+PENDING = pod(phase="Pending", state={}, ip=None)
+KNOWN = {"secret": True, "service": True, "service_ip": "10.96.0.9"}
+
+
+def seen(*pods: dict[str, Any], **fields: Any) -> Observed:
+    return Observed(pods=pods, **{**KNOWN, "first_seen": NOW - 0.2} | fields)
+
+
+def probed(time: float, **fields: Any) -> Report:
+    return report(boot="", sequence=-1, time=time, **fields)
+
+
+def planned(instance: dict[str, Any], observed: Observed) -> Plan:
+    return plan(instance, situation(instance, observed, NOW), observed, CONTEXT, NOW)
+
+
+def new_pod(instance: dict[str, Any], incarnation: int) -> dict[str, Any]:
+    return build_pod(instance, SETTINGS, incarnation=incarnation, callback_url=URL)
+
+
+def summary(actions: tuple[Action, ...]) -> list[str]:
+    """Each action in a word or two."""
+    words = []
+    for action in actions:
+        match action:
+            case Create(kind=kind, body=body):
+                words.append(f"create {kind} {body['metadata']['name']}")
+            case DeletePod(pod=old):
+                words.append(f"delete {old['metadata']['name']}")
+            case _:
+                words.append(type(action).__name__)
+    return words
+
+
+def test_first_start() -> None:
+    instance = cr(created=NOW)
+    steps = planned(instance, seen(secret=False, service=False, service_ip=None))
+    secret, service, first = steps.actions
+    assert isinstance(secret, Create)
+    assert secret.kind == "secret"
+    assert secret.body["stringData"] == {
+        "key": "k" * 64,
+        "token": token(b"operator key", "ns/k1-0123abcd45"),
+        "bootstrap.sh": BOOTSTRAP,
+        "supervisor.py": "print()",
+    }
+    assert service == Create("service", build_service(instance), "keeps the kernel's address")
+    assert first == Create("pod", new_pod(instance, 1), "first start")
+    assert steps.again_at == pytest.approx(NOW + 0.8)  # a second after it was first seen
+
+
+LEASED = cr(status=ready_status(), lifecycle={"leaseName": "server-1"})
+UNRENEWED = LeaseView(LeaseState.UNKNOWN, read_due=True)
+CLUSTER_IP_IS_NOT_NEEDED = {"service": "None"}
+RESTARTING = cr(status=ready_status(), restartGeneration=1)
+
+
+@pytest.mark.parametrize(
+    ("instance", "observed", "actions"),
+    [
+        pytest.param(cr(deleting=NOW), seen(pod()), [], id="being deleted: garbage collection does it"),
+        pytest.param(
+            cr(connection=CLUSTER_IP_IS_NOT_NEEDED),
+            seen(secret=False, service=False),
+            ["create secret k1-0123abcd45", "create pod k1-1"],
+            id="no Service wanted",
+        ),
+        pytest.param(cr(), seen(), ["create pod k1-1"], id="operator restarted: Secret and Service are known"),
+        pytest.param(
+            cr(),
+            seen(PENDING, secret=False, service=False),
+            ["create secret k1-0123abcd45", "create service kernel-k1"],
+            id="operator killed after the pod: the others are made good",
+        ),
+        pytest.param(cr(), seen(PENDING), [], id="pod pending, a moment"),
+        pytest.param(cr(), seen(PENDING, first_seen=NOW - 2), ["Explain"], id="pod pending, 2 s"),
+        pytest.param(
+            cr(), seen(PENDING, first_seen=NOW - 9, explained_at=NOW - 9), [], id="pod pending, explained lately"
+        ),
+        pytest.param(
+            cr(),
+            seen(PENDING, first_seen=NOW - 20, explained_at=NOW - 10),
+            ["Explain"],
+            id="pod pending, explained long ago",
+        ),
+        pytest.param(cr(), seen(pod()), ["Probe"], id="container runs, no callback"),
+        pytest.param(cr(), seen(pod(ip=None)), [], id="container runs, no address"),
+        pytest.param(cr(), seen(pod(), report=report("starting")), [], id="callback came"),
+        pytest.param(
+            cr(),
+            seen(pod(), report=report("starting", boot="", sequence=-1)),
+            ["Probe"],
+            id="a probe saw it start, no callback",
+        ),
+        pytest.param(
+            cr(),
+            seen(pod(), report=report("starting"), first_seen=NOW - 3),
+            ["Probe"],
+            id="callbacks came and come no more",
+        ),
+        pytest.param(
+            cr(status=ready_status(), restartGeneration=1),
+            seen(pod(), report=report(boot="", sequence=-1), control_sent=1),
+            ["Probe"],
+            id="restart was sent, no callback ever",
+        ),
+        pytest.param(
+            cr(status=ready_status(), restartGeneration=1),
+            seen(pod(), report=report(), control_sent=1, restart_since=NOW - 3),
+            ["Probe"],
+            id="restart was sent, callbacks come no more",
+        ),
+        pytest.param(cr(), seen(pod(), report=report()), [], id="running"),
+        pytest.param(cr(), seen(pod(), report=probed(NOW - 4)), [], id="running, never called back, asked lately"),
+        pytest.param(cr(), seen(pod(), report=probed(NOW - 5)), ["Probe"], id="running, never called back"),
+        pytest.param(
+            cr(),
+            seen(pod(), report=probed(NOW - 5, supervised=False)),
+            [],
+            id="running, no supervisor to ask",
+        ),
+        pytest.param(
+            cr(), seen(pod(), report=report(), secret=False), ["create secret k1-0123abcd45"], id="running, no Secret"
+        ),
+        pytest.param(cr(status=ready_status()), seen(pod()), [], id="running, operator restarted"),
+        pytest.param(cr(status=ready_status()), seen(pod(), report=report("exited")), [], id="exited"),
+        pytest.param(RESTARTING, seen(pod(), report=report()), ["Restart"], id="restart in place"),
+        pytest.param(
+            RESTARTING,
+            seen(pod(), report=report(), control_failed=1),
+            ["delete k1-1", "create pod k1-2"],
+            id="restart with a new pod",
+        ),
+        pytest.param(RESTARTING, seen(pod(**terminated(1))), ["create pod k1-2"], id="restart, pod ended"),
+        pytest.param(RESTARTING, seen(pod(deleting=NOW)), ["create pod k1-2"], id="restart, pod hangs"),
+        pytest.param(
+            RESTARTING,
+            seen(pod(1), pod(2, generation=1, phase="Pending", state={})),
+            ["delete k1-1"],
+            id="operator killed between the new pod and the old one's deletion",
+        ),
+        pytest.param(
+            cr(status=ready_status(pod="k1-2", generation=1), restartGeneration=1),
+            seen(pod(1), pod(2, generation=1)),
+            ["delete k1-1"],
+            id="the same, noticed when the new pod runs",
+        ),
+        pytest.param(
+            cr(status=ready_status(pod="k1-2")), seen(pod(1, deleting=NOW), pod(2)), [], id="old pod goes already"
+        ),
+        pytest.param(LEASED, seen(pod(), lease=UNRENEWED), ["ReadLease"], id="its Lease looks expired"),
+        pytest.param(
+            LEASED, seen(pod(), lease=LeaseView(LeaseState.EXPIRED)), ["DeleteInstance"], id="its Lease is expired"
+        ),
+        pytest.param(
+            cr(status=finished_status(), lifecycle={"leaseName": "server-1"}),
+            seen(lease=UNRENEWED),
+            [],
+            id="finished: the Lease does not matter",
+        ),
+        pytest.param(cr(status=finished_status()), seen(pod()), ["delete k1-1"], id="finished: the node is freed"),
+        pytest.param(
+            cr(status=finished_status()), seen(pod(1), pod(2)), ["delete k1-1", "delete k1-2"], id="finished: all pods"
+        ),
+        pytest.param(cr(status=finished_status()), seen(pod(**terminated(1))), [], id="finished, pod ended"),
+        pytest.param(
+            cr(status=finished_status(ended=NOW - 300)), seen(), ["DeleteInstance"], id="finished, time to live over"
+        ),
+        pytest.param(
+            cr(status=finished_status(ended=NOW - 1), lifecycle={"ttlSecondsAfterFinished": 0}),
+            seen(),
+            ["DeleteInstance"],
+            id="finished, no time to live",
+        ),
+        pytest.param(cr(created=NOW - 300), seen(PENDING), ["delete k1-1"], id="start deadline: the pod goes at once"),
+        pytest.param(
+            cr(created=NOW - 300, lifecycle={"ttlSecondsAfterFinished": 0}),
+            seen(),
+            [],
+            id="over, but its last word is not written yet",
+        ),
+    ],
+)
+def test_actions(instance: dict[str, Any], observed: Observed, actions: list[str]) -> None:
+    assert summary(planned(instance, observed).actions) == actions
+
+
+def test_whole_actions() -> None:
+    assert planned(RESTARTING, seen(pod(), report=report())).actions == (
+        Restart("10.0.0.7", 1, "restartGeneration 1 was asked for"),
+    )
+    assert planned(RESTARTING, seen(pod(), report=report(), control_failed=1)).actions == (
+        DeletePod(pod(), "a restart was asked for and cannot be done in place"),
+        Create("pod", new_pod(RESTARTING, 2), "replaces pod 1"),
+    )
+    assert planned(cr(), seen(pod())).actions == (
+        Probe("10.0.0.7", 0, True, "its container runs and nothing was reported"),
+    )
+    assert planned(RESTARTING, seen(pod(), control_sent=1)).actions == (
+        Probe("10.0.0.7", 1, False, "its container runs and nothing was reported"),
+    )
+    assert planned(RESTARTING, seen(pod(2, generation=1))).actions == (
+        Probe("10.0.0.7", 1, True, "its container runs and nothing was reported"),
+    )
+    assert planned(cr(), seen(pod(2), OLD, report=report())) == Plan(
+        (ProbeReplaced(OLD, "open connections would stay with its kernel"),), NOW + 0.25
+    )
+    assert planned(cr(), seen(PENDING, first_seen=NOW - 2)).actions == (Explain(PENDING, "it has not started yet"),)
+    assert planned(cr(status=finished_status(ended=NOW - 300)), seen()).actions == (
+        DeleteInstance("finished for ttlSecondsAfterFinished"),
+    )
+    assert planned(LEASED, seen(pod(), lease=UNRENEWED)).actions == (
+        ReadLease("server-1", "it was not renewed in time"),
+    )
+    assert planned(LEASED, seen(lease=LeaseView(LeaseState.EXPIRED))).actions == (
+        DeleteInstance("Its server no longer renews its Lease.", Reason.ORPHANED),
+    )
+    assert planned(cr(status=finished_status()), seen(pod())).actions == (
+        DeletePod(pod(), "the KernelInstance is finished"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("instance", "observed", "again_at"),
+    [
+        pytest.param(cr(deleting=NOW), seen(), None, id="being deleted"),
+        pytest.param(cr(), seen(PENDING), NOW + 0.8, id="fast start: when it is no longer fast"),
+        pytest.param(cr(), seen(PENDING, first_seen=NOW - 5), NOW + 1, id="slow start: every second"),
+        pytest.param(cr(), seen(pod()), NOW + 0.25, id="container runs, no callback: probe"),
+        pytest.param(
+            cr(created=NOW - 9, lifecycle={"startDeadlineSeconds": 10}),
+            seen(PENDING, first_seen=NOW - 5),
+            NOW + 1,
+            id="start deadline",
+        ),
+        pytest.param(cr(), seen(pod(), report=report()), None, id="running: never again"),
+        pytest.param(cr(), seen(pod(), report=probed(NOW - 1)), NOW + 4, id="running, never called back"),
+        pytest.param(
+            cr(status=ready_status(ready=NOW - 5), lifecycle={"activeDeadlineSeconds": 60}),
+            seen(pod()),
+            NOW + 55,
+            id="running with an active deadline",
+        ),
+        pytest.param(
+            cr(status=ready_status()), seen(pod(deleting=NOW + 3)), NOW + 8, id="running, pod is being deleted"
+        ),
+        pytest.param(
+            LEASED, seen(pod(), lease=LeaseView(LeaseState.VALID, NOW + 42)), NOW + 42, id="running with a Lease"
+        ),
+        pytest.param(
+            cr(status=ready_status()), seen(pod(), report=report("exited", time=NOW - 1)), NOW + 29, id="grace"
+        ),
+        pytest.param(cr(status=finished_status(ended=NOW - 1)), seen(), NOW + 299, id="time to live"),
+        pytest.param(
+            cr(status=finished_status(ended=NOW - 1), lifecycle={"ttlSecondsAfterFinished": 7}),
+            seen(),
+            NOW + 6,
+            id="its own time to live",
+        ),
+    ],
+)
+def test_again(instance: dict[str, Any], observed: Observed, again_at: float | None) -> None:
+    assert planned(instance, observed).again_at == (None if again_at is None else pytest.approx(again_at))
+
+
+@pytest.mark.parametrize(
+    ("stage", "reason", "since", "worth"),
+    [
+        pytest.param(Stage.STARTING, Reason.CONTAINER_CREATING, 0.9, False, id="usual, in the first second"),
+        pytest.param(Stage.STARTING, Reason.CONTAINER_CREATING, 1.0, True, id="usual, later"),
+        pytest.param(Stage.STARTING, Reason.UNSCHEDULABLE, 0.0, True, id="unusual, at once"),
+        pytest.param(Stage.NEEDS_POD, Reason.QUOTA_EXCEEDED, 0.0, True, id="refused, at once"),
+        pytest.param(Stage.NEEDS_RESTART, Reason.RESTARTING, 0.5, False, id="restart, in the first second"),
+        pytest.param(Stage.RUNNING, Reason.RUNNING, 0.0, True, id="running, at once"),
+        pytest.param(Stage.EXITED, Reason.COMPLETED, 0.0, True, id="exited, at once"),
+    ],
+)
+def test_is_worth_writing(stage: Stage, reason: Reason, since: float, worth: bool) -> None:
+    assert is_worth_writing(Situation(stage, 0, start_seen=NOW - since), reason, NOW) is worth

@@ -1,0 +1,222 @@
+"""Kubernetes' words for a pod that does not run, and ours."""
+
+from typing import Any
+
+import pytest
+
+from fixtures.objects import cr, pod
+from kubernel_api.conditions import Reason
+from kubernel_cluster.errors import ApiError
+from kubernel_operator.decide.reasons import pending_reason, reason_from_events, refusal_of, refusal_of_taken_name
+from kubernel_operator.observe.observed import Refusal
+
+
+@pytest.mark.parametrize(
+    ("error", "refusal"),
+    [
+        pytest.param(
+            ApiError(403, "Forbidden", 'pods "k1-1" is forbidden: exceeded quota: q, requested: pods=1'),
+            Refusal(
+                Reason.QUOTA_EXCEEDED, 'Pod refused: pods "k1-1" is forbidden: exceeded quota: q, requested: pods=1'
+            ),
+            id="quota",
+        ),
+        pytest.param(
+            ApiError(403, "Forbidden", "error looking up service account ns/default"),
+            Refusal(Reason.PENDING, "Pod refused for now: error looking up service account ns/default"),
+            id="namespace of a moment ago",
+        ),
+        pytest.param(
+            ApiError(403, "Forbidden", 'violates PodSecurity "restricted:latest": runAsNonRoot != true'),
+            Refusal(
+                Reason.POD_SECURITY_VIOLATION,
+                'Pod refused by Pod Security: violates PodSecurity "restricted:latest": runAsNonRoot != true',
+            ),
+            id="pod security",
+        ),
+        pytest.param(
+            ApiError(403, "Forbidden", "cannot create resource"),
+            Refusal(Reason.FORBIDDEN, "Pod refused: cannot create resource"),
+            id="forbidden",
+        ),
+        pytest.param(
+            ApiError(409, "AlreadyExists", "already exists"),
+            Refusal(Reason.NAME_CONFLICT, "Pod refused: already exists; delete it or choose another name"),
+            id="name taken",
+        ),
+        pytest.param(
+            ApiError(422, "Invalid", "spec.containers[0].image: Required"),
+            Refusal(Reason.CONFIG_ERROR, "Pod refused: spec.containers[0].image: Required"),
+            id="invalid",
+        ),
+    ],
+)
+def test_refusal_of(error: ApiError, refusal: Refusal) -> None:
+    assert refusal_of("Pod", error) == refusal
+
+
+def test_refusal_of_taken_name() -> None:
+    taken = ApiError(409, "AlreadyExists", "already exists")
+    waiting = Refusal(Reason.CREATING, "Pod k1-1 of an earlier KernelInstance is being deleted.")
+    assert refusal_of_taken_name(cr(), "Pod", pod(owner="old"), taken) == waiting
+    foreign = pod()
+    del foreign["metadata"]["ownerReferences"]
+    assert refusal_of_taken_name(cr(), "Pod", foreign, taken).reason is Reason.NAME_CONFLICT
+    foreign["metadata"]["deletionTimestamp"] = "2027-01-15T08:00:00Z"
+    assert refusal_of_taken_name(cr(), "Pod", foreign, taken) == waiting
+
+
+def waiting(reason: str, message: str = "why") -> dict[str, Any]:
+    return pod(phase="Pending", state={"waiting": {"reason": reason, "message": message}})
+
+
+def unschedulable(message: str) -> dict[str, Any]:
+    return pod(phase="Pending", state={}, scheduled={"status": "False", "message": message})
+
+
+IMAGE = "example.org/kernel:1"
+CREATING = "The container is being created."
+
+
+@pytest.mark.parametrize(
+    ("pending", "reason", "message"),
+    [
+        pytest.param(
+            pod(phase="Pending", state={}, scheduled={}),
+            Reason.CREATING,
+            "The pod was created; the scheduler has not seen it yet.",
+            id="not seen by the scheduler",
+        ),
+        pytest.param(
+            unschedulable("0/1 nodes are available: 1 Insufficient cpu."),
+            Reason.UNSCHEDULABLE,
+            "The pod cannot be scheduled: 0/1 nodes are available: 1 Insufficient cpu.",
+            id="no room",
+        ),
+        pytest.param(
+            unschedulable('persistentvolumeclaim "home" not found'),
+            Reason.VOLUME_PENDING,
+            'The pod waits for its volume: persistentvolumeclaim "home" not found',
+            id="claim missing",
+        ),
+        pytest.param(
+            unschedulable("pod has unbound immediate PersistentVolumeClaims"),
+            Reason.VOLUME_PENDING,
+            "The pod waits for its volume: pod has unbound immediate PersistentVolumeClaims",
+            id="claim unbound",
+        ),
+        pytest.param(
+            pod(phase="Pending", state={}), Reason.SCHEDULED, "The pod was scheduled to node1.", id="scheduled"
+        ),
+        pytest.param(waiting("ContainerCreating", ""), Reason.CONTAINER_CREATING, CREATING, id="creating"),
+        pytest.param(
+            waiting("ErrImagePull"),
+            Reason.IMAGE_PULL_FAILED,
+            f"The image {IMAGE} cannot be pulled (ErrImagePull): why",
+            id="pull failed",
+        ),
+        pytest.param(
+            waiting("ImagePullBackOff"),
+            Reason.IMAGE_PULL_FAILED,
+            f"The image {IMAGE} cannot be pulled (ImagePullBackOff): why",
+            id="pull backs off",
+        ),
+        pytest.param(
+            waiting("ErrImageNeverPull"),
+            Reason.IMAGE_PULL_FAILED,
+            f"The image {IMAGE} cannot be pulled (ErrImageNeverPull): why",
+            id="pull not allowed",
+        ),
+        pytest.param(
+            waiting("InvalidImageName"),
+            Reason.INVALID_IMAGE_NAME,
+            f"The image name {IMAGE} is not valid: why; correct spec.image",
+            id="invalid image name",
+        ),
+        pytest.param(
+            waiting("ImagePullBackOff", "ErrImagePull: invalid reference format: must be lowercase"),
+            Reason.INVALID_IMAGE_NAME,
+            f"The image name {IMAGE} is not valid: ErrImagePull: invalid reference format: must be lowercase; "
+            "correct spec.image",
+            id="image name that only containerd finds invalid",
+        ),
+        pytest.param(
+            waiting("CreateContainerConfigError", 'secret "k1-0123abcd45" not found'),
+            Reason.CONTAINER_CREATING,
+            'The container is being created: secret "k1-0123abcd45" not found',
+            id="Secret and pod are created together",
+        ),
+        pytest.param(
+            waiting("CreateContainerConfigError", "failed to sync secret cache: timed out waiting for the condition"),
+            Reason.CONTAINER_CREATING,
+            "The container is being created: failed to sync secret cache: timed out waiting for the condition",
+            id="busy kubelet has not seen the Secret",
+        ),
+        pytest.param(
+            waiting("CreateContainerError", "context deadline exceeded"),
+            Reason.CONTAINER_CREATING,
+            "The container is being created: context deadline exceeded",
+            id="busy container runtime",
+        ),
+        pytest.param(
+            waiting("CreateContainerConfigError", 'container has runAsNonRoot and image will run as root (pod: "k-1")'),
+            Reason.CONFIG_ERROR,
+            "The container cannot be created (CreateContainerConfigError): "
+            "container has runAsNonRoot and image will run as root; kernels do not run as root: "
+            "take an image whose USER is a number but 0, or have runAsUser set for all",
+            id="runs as root",
+        ),
+        pytest.param(
+            waiting("RunContainerError"),
+            Reason.CONFIG_ERROR,
+            "The container cannot be created (RunContainerError): why",
+            id="does not run",
+        ),
+        pytest.param(
+            pod(), Reason.KERNEL_STARTING, "The container runs; the kernel does not answer yet.", id="container runs"
+        ),
+    ],
+)
+def test_pending_reason(pending: dict[str, Any], reason: Reason, message: str) -> None:
+    assert pending_reason(pending) == (reason, message)
+
+
+def event(reason: str, message: str = "why", *, at: int = 0, field: str = "lastTimestamp") -> dict[str, Any]:
+    return {"reason": reason, "message": message, field: f"2027-01-15T08:00:{at:02}Z"}
+
+
+@pytest.mark.parametrize(
+    ("events", "found"),
+    [
+        pytest.param([], None, id="none"),
+        pytest.param([event("Scheduled")], None, id="nothing that explains"),
+        pytest.param(
+            [event("Scheduled"), event("Pulling")],
+            (Reason.IMAGE_PULLING, "The image is being pulled. why"),
+            id="pulling",
+        ),
+        pytest.param([event("Pulling", at=1), event("Pulled", at=2)], None, id="pulled"),
+        pytest.param(
+            [event("Pulled", at=1, field="eventTime"), event("Pulling", at=2)],
+            (Reason.IMAGE_PULLING, "The image is being pulled. why"),
+            id="the newest counts, whatever its order and time field",
+        ),
+        pytest.param(
+            [event("FailedMount")],
+            (Reason.VOLUME_MOUNT_FAILED, "A volume cannot be mounted: why"),
+            id="mount failed",
+        ),
+        pytest.param(
+            [event("FailedAttachVolume")],
+            (Reason.VOLUME_MOUNT_FAILED, "A volume cannot be mounted: why"),
+            id="attach failed",
+        ),
+        pytest.param(
+            [event("FailedCreatePodSandBox")],
+            (Reason.CONTAINER_CREATING, "The node cannot set up the pod yet: why"),
+            id="no sandbox",
+        ),
+    ],
+)
+def test_reason_from_events(events: list[dict[str, Any]], found: tuple[Reason, str] | None) -> None:
+    assert reason_from_events(events) == found

@@ -1,0 +1,377 @@
+"""The status of a KernelInstance, and the smallest patch that makes it so."""
+
+from typing import Any
+
+import pytest
+
+from fixtures.objects import (
+    NOW,
+    SETTINGS,
+    cr,
+    exited_status,
+    finished_status,
+    pod,
+    ready_status,
+    report,
+    terminated,
+)
+from kubernel_api.conditions import Reason
+from kubernel_api.constants import PORTS
+from kubernel_api.status import UNOBSERVED_STATUS
+from kubernel_operator.decide.situation import situation
+from kubernel_operator.decide.status import build_status, status_patch
+from kubernel_operator.observe.observed import LeaseState, LeaseView, Observed, Refusal
+
+PENDING = pod(phase="Pending", state={}, ip=None)
+NOW_TEXT, BEFORE_TEXT = "2027-01-15T08:00:00Z", "2027-01-15T07:59:55Z"
+RESTARTED = {"restartGeneration": 1}
+
+
+def seen(*pods: dict[str, Any], **fields: Any) -> Observed:
+    return Observed(pods=pods, **{"service_ip": "10.96.0.9", "first_seen": NOW - 10} | fields)
+
+
+def status(instance: dict[str, Any], observed: Observed) -> dict[str, Any]:
+    return build_status(instance, situation(instance, observed, NOW), observed, SETTINGS, NOW)
+
+
+def summary(built: dict[str, Any]) -> tuple[str, str, dict[str, str]]:
+    """Phase, reason and the conditions, each as True, False or Unknown."""
+    return built["phase"], built["reason"], {c["type"]: c["status"] for c in built["conditions"]}
+
+
+def conditions(*true: str) -> dict[str, str]:
+    """All conditions but PodScheduled."""
+    return {type_: str(type_ in true) for type_ in ("Ready", "Reconciling", "Stalled", "Finished")}
+
+
+SCHEDULED = {"PodScheduled": "True"}
+REFUSED_FOR_NOW = Refusal(Reason.QUOTA_EXCEEDED, "Pod refused: exceeded quota")
+REFUSED = Refusal(Reason.FORBIDDEN, "Pod refused: forbidden")
+UNSCHEDULABLE = {"status": "False", "reason": "Unschedulable", "message": "no room"}
+
+
+@pytest.mark.parametrize(
+    ("instance", "observed", "phase", "reason", "expected"),
+    [
+        pytest.param(cr(), seen(), "Pending", "Creating", conditions("Reconciling"), id="new"),
+        pytest.param(
+            cr(), seen(refusal=REFUSED_FOR_NOW), "Pending", "QuotaExceeded", conditions("Reconciling"), id="can heal"
+        ),
+        pytest.param(cr(), seen(refusal=REFUSED), "Pending", "Forbidden", conditions("Stalled"), id="needs a person"),
+        pytest.param(
+            cr(),
+            seen(pod(phase="Pending", state={}, scheduled=UNSCHEDULABLE)),
+            "Pending",
+            "Unschedulable",
+            {**conditions("Reconciling"), "PodScheduled": "False"},
+            id="unschedulable",
+        ),
+        pytest.param(
+            cr(), seen(PENDING), "Pending", "Scheduled", {**conditions("Reconciling"), **SCHEDULED}, id="scheduled"
+        ),
+        pytest.param(
+            cr(),
+            seen(PENDING, pending=(Reason.IMAGE_PULLING, "layer 1")),
+            "Pending",
+            "ImagePulling",
+            {**conditions("Reconciling"), **SCHEDULED},
+            id="its Events know more",
+        ),
+        pytest.param(
+            cr(),
+            seen(pod(state={"waiting": {"reason": "InvalidImageName"}}), pending=(Reason.IMAGE_PULLING, "old")),
+            "Pending",
+            "InvalidImageName",
+            {**conditions("Stalled"), **SCHEDULED},
+            id="the pod itself knows more than old Events",
+        ),
+        pytest.param(
+            cr(),
+            seen(pod()),
+            "Starting",
+            "KernelStarting",
+            {**conditions("Reconciling"), **SCHEDULED},
+            id="container runs",
+        ),
+        pytest.param(
+            cr(),
+            seen(PENDING, report=report("starting")),
+            "Starting",
+            "KernelStarting",
+            {**conditions("Reconciling"), **SCHEDULED},
+            id="reported before the kubelet",
+        ),
+        pytest.param(
+            cr(),
+            seen(pod(), report=report()),
+            "Running",
+            "Running",
+            {**conditions("Ready"), **SCHEDULED},
+            id="running",
+        ),
+        pytest.param(
+            cr(status=ready_status()),
+            seen(pod(), report=report("exited", exit_code=1)),
+            "Exited",
+            "KernelCrashed",
+            {**conditions(), **SCHEDULED},
+            id="exited",
+        ),
+        pytest.param(
+            cr(status=ready_status()),
+            seen(pod(), report=report("exited", exit_code=0, time=NOW - 31)),
+            "Succeeded",
+            "Completed",
+            {**conditions("Finished"), **SCHEDULED},
+            id="over, well",
+        ),
+        pytest.param(
+            cr(status=ready_status()),
+            seen(pod(), report=report("exited", exit_code=1, time=NOW - 31)),
+            "Failed",
+            "KernelCrashed",
+            {**conditions("Finished", "Stalled"), **SCHEDULED},
+            id="over, badly",
+        ),
+        pytest.param(
+            cr(created=NOW - 300),
+            seen(refusal=REFUSED),
+            "Failed",
+            "StartTimeout",
+            conditions("Finished", "Stalled"),
+            id="start deadline",
+        ),
+        pytest.param(
+            cr(status=ready_status(), **RESTARTED),
+            seen(pod(), report=report()),
+            "Starting",
+            "Restarting",
+            {**conditions("Reconciling"), **SCHEDULED},
+            id="restart wanted",
+        ),
+        pytest.param(
+            cr(status=exited_status(), **RESTARTED),
+            seen(pod(), report=report("starting", generation=1), control_sent=1),
+            "Starting",
+            "Restarting",
+            {**conditions("Reconciling"), **SCHEDULED},
+            id="restart going on",
+        ),
+        pytest.param(
+            cr(status=ready_status(), **RESTARTED),
+            seen(pod(**terminated(1))),
+            "Pending",
+            "PodReplaced",
+            {**conditions("Reconciling"), **SCHEDULED},
+            id="restart needs a new pod",
+        ),
+        pytest.param(
+            cr(status=ready_status(), **RESTARTED),
+            seen(),
+            "Pending",
+            "PodReplaced",
+            conditions("Reconciling"),
+            id="gone",
+        ),
+        pytest.param(
+            cr(),
+            seen(pod(2), pod(1, deleting=NOW + 3), report=report()),
+            "Starting",
+            "PodReplaced",
+            {**conditions("Reconciling"), **SCHEDULED},
+            id="the old kernel still answers",
+        ),
+    ],
+)
+def test_words_and_conditions(
+    instance: dict[str, Any], observed: Observed, phase: str, reason: str, expected: dict[str, str]
+) -> None:
+    assert summary(status(instance, observed)) == (phase, reason, expected)
+
+
+def test_whole_status_of_a_cold_start() -> None:
+    """From what the schema gives to Ready, in one write."""
+    fresh = cr(created=NOW, status=UNOBSERVED_STATUS, generation=3)
+    observed = seen(pod(), report=report(started_time=NOW - 0.5), first_seen=NOW - 0.7)
+    words = {"reason": "Running", "message": "The kernel is ready.", "observedGeneration": 3}
+
+    def made(type_: str, value: str, **fields: str) -> dict[str, Any]:
+        return {"type": type_, "status": value, **words, "lastTransitionTime": NOW_TEXT, **fields}
+
+    assert status(fresh, observed) == {
+        "observedGeneration": 3,
+        "phase": "Running",
+        "reason": "Running",
+        "message": "The kernel is ready.",
+        "conditions": [
+            made("Ready", "True"),
+            made("Reconciling", "False", message=""),
+            made("Stalled", "False", message=""),
+            made("Finished", "False", message=""),
+            made("PodScheduled", "True", reason="Scheduled", message=""),
+        ],
+        "image": "example.org/kernel:1",
+        "connection": {
+            "ip": "10.96.0.9",
+            "ports": PORTS,
+            "transport": "tcp",
+            "signatureScheme": "hmac-sha256",
+            "secretName": "k1-0123abcd45",
+            "controlPort": 18886,
+            "podIP": "10.0.0.7",
+        },
+        "podName": "k1-1",
+        "nodeName": "node1",
+        "restartGeneration": 0,
+        "restartCount": 0,
+        "times": {
+            "scheduled": "2027-01-15T07:59:51Z",
+            "started": "2027-01-15T07:59:59.500000Z",
+            "ready": "2027-01-15T08:00:00.000000Z",
+        },
+    }
+
+
+def test_whole_exit() -> None:
+    observed = seen(pod(), report=report("exited", signal=9, oom_killed=True, time=NOW - 1.25))
+    built = status(cr(status=ready_status()), observed)
+    oom = "The kernel used more memory than its limit and was killed; give it more: spec.resources.limits.memory."
+    assert built["exit"] == {
+        "exitCode": 137,
+        "signal": 9,
+        "reason": "OOMKilled",
+        "message": oom,
+        "oomKilled": True,
+        "finishedTime": "2027-01-15T07:59:58.750000Z",
+        "restartGeneration": 0,
+    }
+    assert built["connection"] == ready_status()["connection"]
+    assert built["message"] == oom
+
+
+def test_what_is_not_known_of_an_end_is_absent() -> None:
+    built = status(cr(status=ready_status()), seen())
+    assert built["exit"] == {
+        "reason": "PodDeleted",
+        "message": "Pod k1-1 was deleted by somebody else.",
+        "oomKilled": False,
+        "finishedTime": "2027-01-15T08:00:00.000000Z",
+        "restartGeneration": 0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("instance", "observed", "ip", "control_port"),
+    [
+        pytest.param(cr(), seen(pod(), report=report()), "10.96.0.9", 18886, id="Service"),
+        pytest.param(
+            cr(connection={"service": "None"}), seen(pod(), report=report()), "10.0.0.7", 18886, id="no Service"
+        ),
+        pytest.param(
+            cr(), seen(pod(), report=report(supervised=False)), "10.96.0.9", None, id="an image without a supervisor"
+        ),
+        pytest.param(
+            cr(status=ready_status(pod="k1-1"), connection={"service": "None"}),
+            seen(pod(2), report=report(ip="10.0.0.8")),
+            "10.0.0.8",
+            18886,
+            id="no Service, new pod",
+        ),
+    ],
+)
+def test_connection(instance: dict[str, Any], observed: Observed, ip: str, control_port: int | None) -> None:
+    connection = status(instance, observed)["connection"]
+    assert (connection["ip"], connection.get("controlPort")) == (ip, control_port)
+
+
+def test_connection_stays_while_the_pod_is_replaced() -> None:
+    """But for the address of the old pod, which may be another one's soon."""
+    instance = cr(status=ready_status(), **RESTARTED)
+    kept = {k: v for k, v in ready_status()["connection"].items() if k != "podIP"}
+    assert status(instance, seen(pod(2, generation=1)))["connection"] == kept
+    assert status(instance, seen(pod(), control_sent=1))["connection"] == ready_status()["connection"]
+
+
+def test_a_restart_in_place() -> None:
+    """The end of the old process is forgotten, the count grows, the times are those of the new start."""
+    instance = cr(status=exited_status(), **RESTARTED)
+    built = status(instance, seen(pod(), report=report(generation=1, started_time=NOW - 0.5), restart_since=NOW - 1))
+    assert "exit" not in built
+    assert (built["restartGeneration"], built["restartCount"]) == (1, 1)
+    assert built["times"] == {
+        "scheduled": "2027-01-15T07:59:51Z",
+        "started": "2027-01-15T07:59:59.500000Z",
+        "ready": "2027-01-15T08:00:00.000000Z",
+    }
+    assert status_patch(instance["status"], built)["exit"] is None
+
+
+def test_restart_count_does_not_grow_before_the_new_process_is_ready() -> None:
+    instance = cr(status=ready_status(), **RESTARTED)
+    assert status(instance, seen(pod(), report=report()))["restartCount"] == 0
+
+
+@pytest.mark.parametrize(
+    "instance",
+    [
+        pytest.param(cr(status=finished_status()), id="finished"),
+        pytest.param(cr(status=finished_status(), **RESTARTED), id="finished, restart asked for"),
+        pytest.param(cr(status=ready_status(), deleting=NOW), id="being deleted"),
+    ],
+)
+def test_the_last_word_stays(instance: dict[str, Any]) -> None:
+    assert status(instance, seen(pod(), report=report(generation=1))) == instance["status"]
+
+
+def test_an_orphan_s_status_stays() -> None:
+    instance = cr(status=ready_status())
+    assert status(instance, seen(pod(), lease=LeaseView(LeaseState.EXPIRED))) == instance["status"]
+
+
+@pytest.mark.parametrize(
+    ("known", "said", "written"),
+    [
+        pytest.param(None, None, None, id="never"),
+        pytest.param(None, NOW - 5, "2027-01-15T07:59:55Z", id="first"),
+        pytest.param("2027-01-15T07:59:00Z", NOW - 1, "2027-01-15T07:59:00Z", id="moved by 59 s: no write"),
+        pytest.param("2027-01-15T07:59:00Z", NOW, "2027-01-15T08:00:00Z", id="moved by a minute"),
+        pytest.param("2027-01-15T07:59:00Z", None, "2027-01-15T07:59:00Z", id="operator restarted"),
+        pytest.param("2027-01-15T07:59:00Z", NOW - 600, "2027-01-15T07:59:00Z", id="never back"),
+    ],
+)
+def test_last_activity(known: str | None, said: float | None, written: str | None) -> None:
+    fields = {"lastActivityTime": known} if known else {}
+    built = status(cr(status=ready_status(**fields)), seen(pod(), report=report(last_activity=said)))
+    assert built.get("lastActivityTime") == written
+
+
+def test_transition_times() -> None:
+    built = status(cr(status=ready_status()), seen(pod(), report=report("exited", exit_code=1)))
+    assert {c["type"]: c["lastTransitionTime"] for c in built["conditions"]} == {
+        "Ready": NOW_TEXT,
+        "Reconciling": BEFORE_TEXT,
+        "Stalled": BEFORE_TEXT,
+        "Finished": BEFORE_TEXT,
+        "PodScheduled": BEFORE_TEXT,
+    }
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "patch"),
+    [
+        pytest.param({}, {}, {}, id="nothing"),
+        pytest.param({"a": 1}, {"a": 1}, {}, id="same"),
+        pytest.param({}, {"a": 1}, {"a": 1}, id="new"),
+        pytest.param({"a": 1}, {"a": 2}, {"a": 2}, id="changed"),
+        pytest.param({"a": 1}, {}, {"a": None}, id="gone"),
+        pytest.param({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}}, {"a": {"c": 3}}, id="changed inside"),
+        pytest.param({"a": {"b": 1}}, {"a": {}}, {"a": {"b": None}}, id="gone inside"),
+        pytest.param({"a": {"b": {"c": 1}}}, {"a": {"b": {"c": 1}}}, {}, id="same inside"),
+        pytest.param({"a": [1, 2]}, {"a": [1]}, {"a": [1]}, id="lists as a whole"),
+        pytest.param({"a": {"b": 1}}, {"a": 1}, {"a": 1}, id="an object becomes a value"),
+        pytest.param({"a": 1}, {"a": {"b": 1}}, {"a": {"b": 1}}, id="a value becomes an object"),
+    ],
+)
+def test_status_patch(old: dict[str, Any], new: dict[str, Any], patch: dict[str, Any]) -> None:
+    assert status_patch(old, new) == patch
