@@ -7,7 +7,8 @@ KUBERNETES = "v1.35.4"
 # The same minor as KUBERNETES, as far as kind publishes it.
 KIND_NODE_IMAGE = "docker.io/kindest/node:v1.35.0"
 
-# Debian packages: what the node itself needs, and what only image building needs.
+# Debian packages: what the node itself needs (busybox for tests: its shell is one of those that images bring), and what
+# only image building needs.
 NODE_PACKAGES = (
     "containerd",
     "runc",
@@ -18,6 +19,7 @@ NODE_PACKAGES = (
     "openssl",
     "iproute2",
     "catatonit",
+    "busybox",
 )
 IMAGE_PACKAGES = ("debootstrap", "buildah", "python3-venv")
 

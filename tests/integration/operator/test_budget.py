@@ -26,7 +26,9 @@ def fast_start(place: Place, service: str) -> Kernel:
 @pytest.mark.parametrize(
     ("service", "children"),
     [
-        pytest.param("ClusterIP", ["create pods {}-1", "create secrets", "create services {}"], id="four writes"),
+        pytest.param(
+            "ClusterIP", ["create pods {}-1", "create secrets", "create services kernel-{}"], id="four writes"
+        ),
         pytest.param("None", ["create pods {}-1", "create secrets"], id="three writes without a Service"),
     ],
 )

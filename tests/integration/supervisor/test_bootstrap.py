@@ -33,12 +33,15 @@ def shell(request: pytest.FixtureRequest) -> tuple[str, ...]:
 
 @pytest.fixture
 def no_python(tmp_path: Path, request: pytest.FixtureRequest) -> dict[str, str]:
-    """A PATH that has a shell, the one under test if there is one, its tools and no Python."""
+    """A PATH that has a shell, the one under test if there is one, its tools and no Python.
+
+    An image with busybox has its tools from busybox, too.
+    """
     folder = tmp_path / "bin"
     folder.mkdir()
-    for name in PLAIN_TOOLS:
-        (folder / name).symlink_to(str(shutil.which(name)))
     shell = request.getfixturevalue("shell")[0] if "shell" in request.fixturenames else shutil.which("dash")
+    for name in PLAIN_TOOLS:
+        (folder / name).symlink_to(shell if shell.endswith("busybox") else str(shutil.which(name)))
     (folder / "sh").symlink_to(shell)
     return {"PATH": str(folder)}
 
