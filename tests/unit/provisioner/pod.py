@@ -33,6 +33,7 @@ class Pod:
         self.beats.set()
         self.is_supervised = True
         self._context = zmq.asyncio.Context()
+        self._taking: set[asyncio.StreamWriter] = set()
 
     async def start(self) -> None:
         """Listens."""
@@ -45,6 +46,8 @@ class Pod:
     async def close(self) -> None:
         """Ends."""
         self._supervisor.close()
+        for writer in self._taking:
+            writer.close()
         self._beating.cancel()
         await asyncio.gather(self._beating, return_exceptions=True)
         self._context.destroy(linger=0)
@@ -57,12 +60,18 @@ class Pod:
             await self._heartbeat.send_multipart(ping)
 
     async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b'{"nonce": "n"}\n')
-        _mac, _role, request = (await reader.readline()).split(maxsplit=2)
-        self.requests.append(json.loads(request))
-        if self.answer is not None:
-            writer.write(json.dumps(self.answer).encode() + b"\n")
-        writer.close()
+        self._taking.add(writer)
+        try:
+            writer.write(b'{"nonce": "n"}\n')
+            line = await reader.readline()
+            if line:  # else the request was cancelled
+                _mac, _role, request = line.split(maxsplit=2)
+                self.requests.append(json.loads(request))
+                if self.answer is not None:
+                    writer.write(json.dumps(self.answer).encode() + b"\n")
+        finally:
+            self._taking.discard(writer)
+            writer.close()
 
     def status(self, restart: int = 0, **more: Any) -> Json:
         """The status of its KernelInstance: ready."""
