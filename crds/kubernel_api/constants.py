@@ -30,6 +30,10 @@ ANNOTATION_INCARNATION: Final = f"{GROUP}/incarnation"  # on the Pod: its number
 ANNOTATION_RESTART_GENERATION: Final = f"{GROUP}/restart-generation"  # on the Pod: the one it was created for
 ANNOTATION_SESSION: Final = f"{GROUP}/session"  # on the KernelInstance: the notebook's path, for people
 
+KERNEL_CONTAINER: Final = "kernel"  # in the Pod; every other container is somebody else's
+# Kueue's label: the queue that a pod waits in while Kueue's scheduling gate is on it.
+LABEL_KUEUE_QUEUE: Final = "kueue.x-k8s.io/queue-name"
+
 SECRET_TYPE: Final = f"{GROUP}/connection"
 # Keys in the connection Secret. The first three are what a client needs; the others are for the pod alone.
 SECRET_KEY: Final = "key"

@@ -107,6 +107,10 @@ class KernelInstanceStatus(Model):
     connection: Annotated[ConnectionStatus | None, Field(default=None, description="Where the kernel listens.")]
     exit: Annotated[ExitStatus | None, Field(default=None, description="How the kernel process ended.")]
     pod_name: Annotated[str | None, Field(default=None, description="Name of the pod.")]
+    pod_incarnation: Annotated[
+        int | None,
+        Field(default=None, ge=1, description="The pod's number: 1 for the first, more after each replacement."),
+    ]
     node_name: Annotated[str | None, Field(default=None, description="Name of the node.")]
     image: Annotated[str | None, Field(default=None, description="The image in use.")]
     restart_generation: Annotated[

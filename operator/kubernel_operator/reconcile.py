@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from kubernel_api.conditions import ConditionType, is_true
 from kubernel_cluster.errors import ApiError
 from kubernel_wire.callback import Callback
 
@@ -16,12 +15,15 @@ from . import metrics
 from .act.apply import Applier
 from .build.event import is_news
 from .build.secret import qualified_secret_name
-from .decide.leases import lease_name, lease_view
-from .decide.plan import Context, Explain, Probe, ProbeReplaced, ReadLease, Restart, is_worth_writing, plan
-from .decide.situation import Situation, current_pod, highest_incarnation, situation
-from .decide.status import build_status, status_patch
+from .decide.actions import Explain, Probe, ProbeReplaced, ReadLease, Restart
+from .decide.leases import lease_view
+from .decide.plan import Context, plan
+from .decide.situation import Situation, current_pod, situation
+from .decide.status import build_status, should_write, status_patch
 from .observe.cache import Key, Store
+from .observe.kernel_facts import KernelFacts, kernel_facts
 from .observe.observed import Memory, Observed
+from .observe.pod_facts import pod_facts
 from .observe.report import merged
 from .work_queue import WorkQueue
 
@@ -84,15 +86,16 @@ class Reconciler:
 
     async def _pass(self, key: Key, cr: dict[str, Any]) -> None:
         memory = self._memory_of(key, cr)
-        await self._know_the_pod(cr, memory)
+        kernel = kernel_facts(cr)
+        await self._know_the_pod(kernel, memory)
         now = self._clock()
-        observed = self._observe(key, cr, memory, now)
-        at = situation(cr, observed, now)
-        logger.debug("%s/%s: %s", *key, at.stage)
+        observed = self._observe(kernel, memory, now)
+        found = situation(kernel, observed, now)
+        logger.debug("%s/%s: %s", *key, found.stage)
         context = self._context()
-        steps = plan(cr, at, observed, context, now)
-        status = build_status(cr, at, observed, context.settings, now)
-        cr = await self._report(cr, memory, at, status, now)
+        steps = plan(kernel, found, observed, context, now)
+        status = build_status(kernel, found, observed, context.settings, now)
+        cr = await self._report(cr, memory, found, status, now)
         refused = memory.refused_times
         await self._apply_all(cr, memory, steps.actions)
         if memory.refused_times > refused:
@@ -119,12 +122,12 @@ class Reconciler:
                 raise result
 
     async def _report(
-        self, cr: dict[str, Any], memory: Memory, at: Situation, status: dict[str, Any], now: float
+        self, cr: dict[str, Any], memory: Memory, found: Situation, status: dict[str, Any], now: float
     ) -> dict[str, Any]:
         """Writes the status if it is news; returns the KernelInstance as it is then."""
         old = cr.get("status") or {}
         patch = status_patch(old, status)
-        if not patch or not is_worth_writing(at, status.get("reason", ""), now):
+        if not patch or not should_write(found, status.get("reason", ""), now):
             return cr
         try:
             written = await self._applier.patch_status(cr, patch)
@@ -140,46 +143,45 @@ class Reconciler:
             await self._applier.post_event(cr, reason, status.get("message", ""))
         return written
 
-    async def _know_the_pod(self, cr: dict[str, Any], memory: Memory) -> None:
+    async def _know_the_pod(self, kernel: KernelFacts, memory: Memory) -> None:
         """Asks for a pod that the status names and this process never saw: is it gone, or is its event on its way?
 
         Two operators at once (an update of the Deployment) hear of each other's pods later than of their statuses.
         """
-        status = cr.get("status") or {}
-        name = status.get("podName")
-        if not name or is_true(status, ConditionType.FINISHED) or self.pods.get((cr["metadata"]["namespace"], name)):
+        name, incarnation = kernel.status.pod_name, kernel.status.incarnation
+        if not name or kernel.status.is_finished or self.pods.get((kernel.namespace, name)):
             return
-        if highest_incarnation((), name) > highest_incarnation((), memory.pod_seen):
-            await self._applier.find_pod(cr, memory, name)
+        if incarnation > memory.incarnation_seen:
+            await self._applier.find_pod(kernel.raw, memory, name, incarnation)
 
-    def _observe(self, key: Key, cr: dict[str, Any], memory: Memory, now: float) -> Observed:
-        status = cr.get("status") or {}
-        connection = status.get("connection") or {}
-        wanted = int(cr["spec"].get("restartGeneration") or 0)
-        if wanted > max(memory.restart_wanted, int(status.get("restartGeneration") or 0)):
-            memory.restart_wanted, memory.restart_since = wanted, now
-        pods = self.pods.owned_by(cr["metadata"]["uid"])
-        current = current_pod(pods, status.get("podName"), memory.pod_seen)
+    def _observe(self, kernel: KernelFacts, memory: Memory, now: float) -> Observed:
+        address = kernel.status.address
+        if kernel.wanted > max(memory.restart_wanted, kernel.status.generation or 0):
+            memory.restart_wanted, memory.restart_since = kernel.wanted, now
+        pods = tuple(pod_facts(pod) for pod in self.pods.owned_by(kernel.uid))
+        current = current_pod(pods, max(kernel.status.incarnation, memory.incarnation_seen))
         if current is not None:
-            memory.pod_seen = current["metadata"]["name"]
-        lease = self.leases.get((key[0], lease_name(cr) or ""))
+            memory.incarnation_seen = current.incarnation
+        memory.deleting_since = {p.name: memory.deleting_since.get(p.name, now) for p in pods if p.deleting}
+        lease = self.leases.get((kernel.namespace, kernel.lifecycle.lease_name or ""))
         return Observed(
             pods=pods,
-            report=memory.reports.get(current["metadata"]["name"]) if current else None,
+            report=memory.reports.get(current.name) if current else None,
             # A connection in the status says that Secret and Service were created.
-            secret=memory.secret or bool(connection),
-            service=memory.service or bool(connection),
-            service_ip=memory.service_ip or connection.get("ip"),
+            secret=memory.secret or address is not None,
+            service=memory.service or address is not None,
+            service_ip=memory.service_ip or (address.ip if address else None),
             refusal=next(iter(memory.refusals.values()), None),
             pending=memory.pending,
             explained_at=memory.explained_at,
-            pod_seen=memory.pod_seen,
+            incarnation_seen=memory.incarnation_seen,
             restart_since=memory.restart_since,
             first_seen=memory.first_seen,
             control_sent=memory.control_sent,
             control_failed=memory.control_failed,
             silent_pods=frozenset(memory.silent_pods),
-            lease=lease_view(cr, lease, memory, now),
+            deleting_since=memory.deleting_since,
+            lease=lease_view(kernel.raw, lease, memory, now),
         )
 
     def _memory_of(self, key: Key, cr: dict[str, Any]) -> Memory:

@@ -9,13 +9,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from kubernel_api.names import pod_name
 from kubernel_cluster import paths
 from kubernel_cluster.cluster import Cluster
 from kubernel_cluster.errors import ApiError, ApiUnavailableError
 from kubernel_operator.build.event import build_event
 from kubernel_operator.build.secret import qualified_secret_name
-from kubernel_operator.decide.leases import lease_end
-from kubernel_operator.decide.plan import (
+from kubernel_operator.decide.actions import (
     Action,
     Create,
     DeleteInstance,
@@ -26,9 +26,12 @@ from kubernel_operator.decide.plan import (
     ReadLease,
     Restart,
 )
+from kubernel_operator.decide.leases import lease_end
 from kubernel_operator.decide.reasons import reason_from_events, refusal_of, refusal_of_taken_name
-from kubernel_operator.observe.cache import Store, controller_uid
+from kubernel_operator.observe.cache import Store
+from kubernel_operator.observe.facts import controller_uid, event_facts
 from kubernel_operator.observe.observed import Memory, Refusal
+from kubernel_operator.observe.pod_facts import PodFacts, pod_facts
 from kubernel_operator.observe.report import Report, after_probe, from_control_status
 from kubernel_operator.observe.sweep import LABEL_SELECTOR
 from kubernel_wire.callback import MalformedReportError, token
@@ -73,9 +76,7 @@ class Applier:
             case Create():
                 await self._create(cr, memory, action)
             case DeletePod(pod=pod):
-                metadata = pod["metadata"]
-                path = f"{paths.core('pods', metadata['namespace'])}/{metadata['name']}"
-                await self._cluster.delete(path, uid=metadata["uid"])
+                await self._cluster.delete(f"{paths.core('pods', pod.namespace)}/{pod.name}", uid=pod.uid)
             case DeleteInstance(why=why, reason=reason):
                 if reason is not None and memory.event_reason != reason:
                     memory.event_reason = reason
@@ -86,8 +87,8 @@ class Applier:
             case Probe():
                 await self._probe(cr, memory, action)
             case ProbeReplaced(pod=pod):
-                if not await self._network.accepts(pod["status"]["podIP"]):
-                    memory.silent_pods.add(pod["metadata"]["name"])
+                if pod.ip is None or not await self._network.accepts(pod.ip):
+                    memory.silent_pods.add(pod.name)
             case Explain(pod=pod):
                 await self._explain(memory, pod)
             case ReadLease(name=name):
@@ -106,7 +107,7 @@ class Applier:
         except (ApiError, ApiUnavailableError) as error:
             logger.warning("Event %s for %s was not posted: %s", reason, cr["metadata"]["name"], error)
 
-    async def find_pod(self, cr: dict[str, Any], memory: Memory, name: str) -> None:
+    async def find_pod(self, cr: dict[str, Any], memory: Memory, name: str, incarnation: int) -> None:
         """Learns a pod that was created by another process, or that it is gone.
 
         Raises:
@@ -120,7 +121,7 @@ class Applier:
         else:
             if controller_uid(pod) == cr["metadata"]["uid"]:
                 self._pods.put(pod)
-        memory.pod_seen = name
+        memory.incarnation_seen = incarnation
 
     async def _create(self, cr: dict[str, Any], memory: Memory, action: Create) -> None:
         namespace = cr["metadata"]["namespace"]
@@ -155,7 +156,7 @@ class Applier:
                 memory.service_ip = (created.get("spec") or {}).get("clusterIP")
             case "pod":
                 self._pods.put(created)
-                memory.pod_seen = created["metadata"]["name"]
+                memory.incarnation_seen = pod_facts(created).incarnation
                 memory.refused_times, memory.pending = 0, None
 
     async def _restart(self, cr: dict[str, Any], memory: Memory, action: Restart) -> None:
@@ -171,7 +172,7 @@ class Applier:
         memory.control_failed = action.generation
 
     async def _probe(self, cr: dict[str, Any], memory: Memory, action: Probe) -> None:
-        pod = memory.pod_seen or ""
+        pod = pod_name(cr["metadata"]["name"], memory.incarnation_seen)
         before = memory.reports.get(pod)
         try:
             answer = await self._ask(cr, action.ip, {"op": "status"})
@@ -189,13 +190,11 @@ class Applier:
     async def _ask(self, cr: dict[str, Any], ip: str, request: dict[str, Any]) -> dict[str, Any]:
         return await self._network.ask(ip, request, token(self._operator_key, qualified_secret_name(cr)))
 
-    async def _explain(self, memory: Memory, pod: dict[str, Any]) -> None:
+    async def _explain(self, memory: Memory, pod: PodFacts) -> None:
         memory.explained_at = self._clock()
-        metadata = pod["metadata"]
-        listing = await self._cluster.list(
-            paths.core("events", metadata["namespace"]), fieldSelector=f"involvedObject.uid={metadata['uid']}"
-        )
-        memory.pending = reason_from_events(listing.items)
+        path = paths.core("events", pod.namespace)
+        listing = await self._cluster.list(path, fieldSelector=f"involvedObject.uid={pod.uid}")
+        memory.pending = reason_from_events(map(event_facts, listing.items))
 
     async def _read_lease(self, cr: dict[str, Any], memory: Memory, name: str) -> None:
         """A LIST of one: it needs no right that the sweep does not need."""
@@ -226,7 +225,7 @@ def describe(action: Action) -> str:
         case Create(kind=kind, body=body, why=why):
             return f"create {kind} {body['metadata']['name']}: {why}"
         case DeletePod(pod=pod, why=why):
-            return f"delete pod {pod['metadata']['name']}: {why}"
+            return f"delete pod {pod.name}: {why}"
         case DeleteInstance(why=why):
             return f"delete the KernelInstance: {why}"
         case Restart(why=why):
@@ -234,7 +233,7 @@ def describe(action: Action) -> str:
         case Probe(why=why):
             return f"probe the pod: {why}"
         case ProbeReplaced(pod=pod, why=why):
-            return f"probe pod {pod['metadata']['name']}: {why}"
+            return f"probe pod {pod.name}: {why}"
         case Explain(why=why):
             return f"read the pod's Events: {why}"
         case ReadLease(name=name, why=why):

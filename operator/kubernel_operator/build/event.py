@@ -6,7 +6,6 @@ from typing import Any
 
 from kubernel_api.conditions import STALLING, Reason
 from kubernel_api.constants import API_VERSION, KIND
-
 from kubernel_operator.clock import rfc3339
 
 COMPONENT = "kubernel-operator"

@@ -11,6 +11,7 @@ from kubernel_api.constants import (
     CONNECTION_FILE,
     CONTROL_PORT,
     DEFAULT_ARGV,
+    KERNEL_CONTAINER,
     PORTS,
     RESTART_GRACE_SECONDS,
     SECRET_BOOTSTRAP,
@@ -21,10 +22,10 @@ from kubernel_api.constants import (
     SECRET_TOKEN,
 )
 from kubernel_api.names import pod_name, secret_name
+from kubernel_operator.settings import Settings
 from kubernel_supervisor.bootstrap import bootstrap_args
 
 from .metadata import child_metadata
-from kubernel_operator.settings import Settings
 
 # Enough for a kernel that handles SIGTERM; longer only delays the end of one that does not.
 TERMINATION_GRACE_SECONDS = 5
@@ -80,7 +81,7 @@ def literal(text: str) -> str:
 def _container(cr: dict[str, Any], settings: Settings, pod: str, callback_url: str | None) -> dict[str, Any]:
     spec = cr["spec"]
     container: dict[str, Any] = {
-        "name": "kernel",
+        "name": KERNEL_CONTAINER,
         "image": image_of(cr, settings),
         "imagePullPolicy": spec.get("imagePullPolicy") or settings.image_pull_policy,
         # args, never command: the image's entrypoint (tini, conda activation) keeps working.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from kubernel_api.conditions import Reason
-from kubernel_operator.clock import unix
+from kubernel_operator.observe.kernel_facts import Exit
+from kubernel_operator.observe.observed import Observed
+from kubernel_operator.observe.pod_facts import PodFacts, Terminated
 from kubernel_operator.observe.report import Report
 
 from .reasons import with_way_out
@@ -16,7 +17,7 @@ SIGNAL_BASE = 128
 SIGNAL_MAX = 64  # of Linux; exit code 255 is a program's -1
 # What container runtimes call a container whose first process could not be executed: containerd, Docker.
 NEVER_RAN = frozenset({"StartError", "ContainerCannotRun"})
-# A pod whose grace period ended this long ago, and which is still there, is on a node that does not answer.
+# A pod that is still there this long after its grace period is on a node that does not answer.
 NODE_SILENCE_SECONDS = 5.0
 
 
@@ -59,36 +60,64 @@ def ending_of_report(report: Report) -> Ending:
     )
 
 
-def ending_of_pod(pod: dict[str, Any], generation: int, now: float) -> Ending | None:
-    """From a pod that has ended; None while it has not."""
-    status = pod.get("status") or {}
-    disruption = _disruption(pod)
-    terminated = _terminated(pod)
-    if terminated is None and status.get("phase") not in ("Failed", "Succeeded"):
-        return _silent_node(pod, generation, now)
-    code = (terminated or {}).get("exitCode")
+def ending_in_status(known: Exit) -> Ending:
+    """The end that was said before."""
+    return Ending(
+        known.generation,
+        Reason(known.reason),
+        known.message,
+        known.time,
+        known.exit_code,
+        known.signal,
+        known.oom_killed,
+    )
+
+
+def ending_of_pod(pod: PodFacts, generation: int, now: float, silent_at: float | None = None) -> Ending | None:
+    """From a pod that has ended; None while it has not.
+
+    Args:
+        pod: the pod.
+        generation: restartGeneration of the process in it.
+        now: Unix seconds.
+        silent_at: when a deletion that nobody has confirmed says that its node is gone.
+    """
+    terminated = pod.kernel.terminated if pod.kernel is not None else None
+    if terminated is None and not pod.has_ended:
+        return _silent_node(pod, generation, now) if silent_at is not None and now >= silent_at else None
+    ended = terminated or Terminated(None)
+    code = ended.exit_code
     signal = code - SIGNAL_BASE if code is not None and 0 < code - SIGNAL_BASE <= SIGNAL_MAX else None
-    time = unix((terminated or {}).get("finishedAt")) or now
-    if disruption:
-        return Ending(generation, disruption[0], disruption[1], time, code, signal)
-    if terminated and terminated.get("reason") in NEVER_RAN:
-        message = f"The container cannot be started: {with_way_out(terminated.get('message') or '')}"
+    time = ended.finished or now
+    if disruption := _disruption(pod):
+        return Ending(generation, *disruption, time, code, signal)
+    if ended.reason in NEVER_RAN:
+        message = f"The container cannot be started: {with_way_out(ended.message)}"
         return Ending(generation, Reason.CONFIG_ERROR, message, time, final=True)
-    oom = (terminated or {}).get("reason") == "OOMKilled"
+    oom = ended.reason == "OOMKilled"
     reason = _process_reason(code, signal, oom, None) if code is not None else Reason.KERNEL_CRASHED
     message = _process_message(reason, code, signal)
-    output = ((terminated or {}).get("message") or status.get("message") or "").strip()
+    output = (ended.message or pod.message).strip()
     if output and reason != Reason.COMPLETED:
         message += " Its last output:\n" + output[-2048:]
     return Ending(generation, reason, message, time, code, signal, oom)
 
 
-def ending_of_lost_pod(name: str, generation: int, now: float, last_seen: dict[str, Any] | None = None) -> Ending:
+def ending_of_lost_pod(name: str, generation: int, now: float, last_seen: PodFacts | None = None) -> Ending:
     """For a pod that is gone without anybody having seen its end."""
     disruption = _disruption(last_seen) if last_seen else None
     if disruption:
         return Ending(generation, *disruption, now)
     return Ending(generation, Reason.POD_DELETED, f"Pod {name} was deleted by somebody else.", now)
+
+
+def silent_node_at(pod: PodFacts, observed: Observed) -> float | None:
+    """When a pod that is being deleted, and is still there then, is on a node that does not answer. Unix seconds.
+
+    Counted from when the deletion was first seen here: its own time is the API server's.
+    """
+    since = observed.deleting_since.get(pod.name)
+    return since + pod.grace_seconds + NODE_SILENCE_SECONDS if since is not None else None
 
 
 def _process_reason(code: int | None, signal: int | None, oom_killed: bool, said: str | None) -> Reason:
@@ -121,48 +150,32 @@ def _process_message(reason: Reason, code: int | None, signal: int | None) -> st
             return "The kernel ended; its exit code is not known."
 
 
-def _terminated(pod: dict[str, Any]) -> dict[str, Any] | None:
-    for container in (pod.get("status") or {}).get("containerStatuses") or []:
-        terminated: dict[str, Any] | None = (container.get("state") or {}).get("terminated")
-        if terminated:
-            return terminated
-    return None
-
-
-def _disruption(pod: dict[str, Any]) -> tuple[Reason, str] | None:
+def _disruption(pod: PodFacts) -> tuple[Reason, str] | None:
     """Who ended a pod from outside: its status.reason, or the condition DisruptionTarget.
 
     Source: https://kubernetes.io/docs/concepts/workloads/pods/disruptions/#pod-disruption-conditions
     """
-    status = pod.get("status") or {}
-    name = pod["metadata"]["name"]
-    message = status.get("message") or ""
-    for condition in status.get("conditions") or []:
-        if condition.get("type") == "DisruptionTarget" and condition.get("status") == "True":
-            why = condition.get("message") or message
-            match condition.get("reason"):
-                case "PreemptionByScheduler":
-                    return Reason.PREEMPTED, f"Pod {name} made room for one of higher priority. {why}".strip()
-                case "DeletionByTaintManager" | "DeletionByPodGC":
-                    return Reason.NODE_LOST, f"The node of pod {name} was lost. {why}".strip()
-                case _:
-                    return Reason.EVICTED, f"Pod {name} was evicted. {why}".strip()
-    match status.get("reason"):
+    if pod.disruption is not None:
+        why = pod.disruption.message or pod.message
+        match pod.disruption.reason:
+            case "PreemptionByScheduler":
+                return Reason.PREEMPTED, f"Pod {pod.name} made room for one of higher priority. {why}".strip()
+            case "DeletionByTaintManager" | "DeletionByPodGC":
+                return Reason.NODE_LOST, f"The node of pod {pod.name} was lost. {why}".strip()
+            case _:
+                return Reason.EVICTED, f"Pod {pod.name} was evicted. {why}".strip()
+    match pod.reason:
         case "Evicted":
-            return Reason.EVICTED, f"Pod {name} was evicted. {message}".strip()
+            return Reason.EVICTED, f"Pod {pod.name} was evicted. {pod.message}".strip()
         case "Preempting" | "Preempted":
-            return Reason.PREEMPTED, f"Pod {name} made room for one of higher priority. {message}".strip()
+            return Reason.PREEMPTED, f"Pod {pod.name} made room for one of higher priority. {pod.message}".strip()
         case "NodeLost" | "NodeShutdown" | "Terminated" | "Shutdown":
-            return Reason.NODE_LOST, f"The node of pod {name} was lost. {message}".strip()
+            return Reason.NODE_LOST, f"The node of pod {pod.name} was lost. {pod.message}".strip()
         case _:
             return None
 
 
-def _silent_node(pod: dict[str, Any], generation: int, now: float) -> Ending | None:
+def _silent_node(pod: PodFacts, generation: int, now: float) -> Ending:
     """A pod that should be gone but is not: nobody on its node carries out the deletion."""
-    deletion = unix(pod["metadata"].get("deletionTimestamp"))
-    if deletion is None or now < deletion + NODE_SILENCE_SECONDS:
-        return None
-    node = (pod.get("spec") or {}).get("nodeName") or "its node"
-    name = pod["metadata"]["name"]
-    return Ending(generation, Reason.NODE_LOST, f"Pod {name} was deleted and {node} does not confirm its end.", now)
+    message = f"Pod {pod.name} was deleted and {pod.node or 'its node'} does not confirm its end."
+    return Ending(generation, Reason.NODE_LOST, message, now)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from kubernel_api.conditions import Reason
 from kubernel_api.constants import KIND
 from kubernel_cluster.errors import ApiError
+from kubernel_operator.observe.facts import EventFacts
 from kubernel_operator.observe.observed import Refusal
+from kubernel_operator.observe.pod_facts import PodFacts
 
 
 def refusal_of(kind: str, error: ApiError) -> Refusal:
@@ -41,38 +44,32 @@ def refusal_of_taken_name(cr: dict[str, Any], kind: str, found: dict[str, Any], 
     return refusal_of(kind, error)
 
 
-def pending_reason(pod: dict[str, Any]) -> tuple[Reason, str]:
+def pending_reason(pod: PodFacts) -> tuple[Reason, str]:
     """Why a pod that has not ended does not run its kernel yet, as far as the pod itself tells."""
-    scheduled = _condition(pod, "PodScheduled")
-    if scheduled is None:
+    if pod.scheduled is None:
         return Reason.CREATING, "The pod was created; the scheduler has not seen it yet."
-    if scheduled.get("status") != "True":
-        message = scheduled.get("message") or "no node fits"
+    if not pod.scheduled.is_true:
+        message = pod.scheduled.message or "no node fits"
         if "unbound immediate PersistentVolumeClaims" in message or "persistentvolumeclaim" in message:
             return Reason.VOLUME_PENDING, f"The pod waits for its volume: {message}"
         return Reason.UNSCHEDULABLE, f"The pod cannot be scheduled: {message}"
-    for container in (pod.get("status") or {}).get("containerStatuses") or []:
-        state = container.get("state") or {}
-        if "running" in state:
-            return Reason.KERNEL_STARTING, "The container runs; the kernel does not answer yet."
-        waiting = state.get("waiting") or {}
-        if waiting:
-            return _waiting(container.get("image") or "", waiting.get("reason") or "", waiting.get("message") or "")
-    node = (pod.get("spec") or {}).get("nodeName") or "a node"
-    return Reason.SCHEDULED, f"The pod was scheduled to {node}."
+    if pod.kernel is not None and pod.kernel.running:
+        return Reason.KERNEL_STARTING, "The container runs; the kernel does not answer yet."
+    if pod.kernel is not None and pod.kernel.waiting is not None:
+        return _waiting(pod.kernel.image, pod.kernel.waiting.reason, pod.kernel.waiting.message)
+    return Reason.SCHEDULED, f"The pod was scheduled to {pod.node or 'a node'}."
 
 
-def reason_from_events(events: list[dict[str, Any]]) -> tuple[Reason, str] | None:
+def reason_from_events(events: Iterable[EventFacts]) -> tuple[Reason, str] | None:
     """What only Events tell about a pod that is being created: image pulls, mounts, sandboxes. Newest first wins."""
-    for event in sorted(events, key=_event_time, reverse=True):
-        message = event.get("message") or ""
-        match event.get("reason"):
+    for event in sorted(events, key=lambda e: e.time, reverse=True):
+        match event.reason:
             case "Pulling":
-                return Reason.IMAGE_PULLING, f"The image is being pulled. {message}"
+                return Reason.IMAGE_PULLING, f"The image is being pulled. {event.message}"
             case "FailedMount" | "FailedAttachVolume" | "FailedMapVolume":
-                return Reason.VOLUME_MOUNT_FAILED, f"A volume cannot be mounted: {message}"
+                return Reason.VOLUME_MOUNT_FAILED, f"A volume cannot be mounted: {event.message}"
             case "FailedCreatePodSandBox":
-                return Reason.CONTAINER_CREATING, f"The node cannot set up the pod yet: {message}"
+                return Reason.CONTAINER_CREATING, f"The node cannot set up the pod yet: {event.message}"
             case "Pulled" | "Created" | "Started":
                 return None
     return None
@@ -114,12 +111,3 @@ def _is_passing(message: str) -> bool:
     """
     busy = ("failed to sync", "context deadline exceeded", "failed to reserve container name")
     return ("secret" in message and "not found" in message) or any(words in message for words in busy)
-
-
-def _condition(pod: dict[str, Any], type_: str) -> dict[str, Any] | None:
-    conditions = (pod.get("status") or {}).get("conditions") or []
-    return next((c for c in conditions if c.get("type") == type_), None)
-
-
-def _event_time(event: dict[str, Any]) -> str:
-    return str(event.get("eventTime") or event.get("lastTimestamp") or event.get("firstTimestamp") or "")

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
 
-from kubernel_api.conditions import ConditionType, Reason, is_true
-from kubernel_api.constants import ANNOTATION_INCARNATION, ANNOTATION_RESTART_GENERATION, RESTART_GRACE_SECONDS
-from kubernel_operator.clock import unix
+from kubernel_api.conditions import Reason
+from kubernel_api.constants import RESTART_GRACE_SECONDS
+from kubernel_api.names import pod_name
+from kubernel_operator.observe.facts import seconds_of
+from kubernel_operator.observe.kernel_facts import KernelFacts
 from kubernel_operator.observe.observed import LeaseState, Observed
+from kubernel_operator.observe.pod_facts import PodFacts
 
-from .endings import Ending, ending_of_lost_pod, ending_of_pod, ending_of_report
+from .endings import Ending, ending_in_status, ending_of_lost_pod, ending_of_pod, ending_of_report, silent_node_at
 
 
 class Stage(StrEnum):
@@ -50,233 +52,171 @@ class Situation:
 
     stage: Stage
     wanted: int
-    pod: dict[str, Any] | None = None
+    pod: PodFacts | None = None
     incarnation: int = 0
     ending: Ending | None = None
     start_began: float = 0.0
     start_seen: float = 0.0
     ip: str | None = None
     supervised: bool | None = None
-    answering: tuple[dict[str, Any], ...] = ()
+    answering: tuple[PodFacts, ...] = ()
 
 
-def situation(cr: dict[str, Any], observed: Observed, now: float) -> Situation:
+def situation(kernel: KernelFacts, observed: Observed, now: float) -> Situation:
     """The stage of a KernelInstance. ``now``: Unix seconds."""
-    status = cr.get("status") or {}
-    wanted = int(cr["spec"].get("restartGeneration") or 0)
-    pod = current_pod(observed.pods, status.get("podName"), observed.pod_seen)
+    known = max(kernel.status.incarnation, observed.incarnation_seen)
+    pod = current_pod(observed.pods, known)
     base = Situation(
         Stage.GONE,
-        wanted,
+        kernel.wanted,
         pod,
-        highest_incarnation(observed.pods, status.get("podName"), observed.pod_seen),
-        start_began=_start_began(cr, observed),
+        max([known, *(p.incarnation for p in observed.pods)]),
+        start_began=kernel.created if observed.restart_since is None else observed.restart_since,
         start_seen=observed.restart_since or observed.first_seen,
-        ip=_pod_ip(pod, status, observed),
-        supervised=_supervised(status, observed),
+        ip=_pod_ip(kernel, pod, observed),
+        supervised=_supervised(kernel, observed),
     )
-    if cr["metadata"].get("deletionTimestamp"):
+    if kernel.deleting:
         return base
-    if is_true(status, ConditionType.FINISHED):
+    if kernel.status.is_finished:
         return _at(base, Stage.FINISHED)
     if observed.lease.state is LeaseState.EXPIRED:
         return _at(base, Stage.ORPHANED)
-    ending = _ending(cr, pod, observed, now)
+    ending = _ending(kernel, base, observed, now)
     if ending is None:
-        return _living(base, cr, observed, now)
-    if ending.generation >= wanted:
+        return _living(base, kernel, observed, now)
+    if ending.generation >= kernel.wanted:
         over = ending.final or now >= ending.time + RESTART_GRACE_SECONDS
         return _at(base, Stage.FINISHED if over else Stage.EXITED, ending)
-    if _past_start_deadline(base, cr, now):
-        return _at(base, Stage.FINISHED, _start_timeout(base, cr, observed, now))
+    if _past_start_deadline(base, kernel, now):
+        return _at(base, Stage.FINISHED, _start_timeout(kernel, observed, now))
     return _at(base, _stage_of_restart(base, observed))
 
 
-def current_pod(pods: tuple[dict[str, Any], ...], *known: str | None) -> dict[str, Any] | None:
+def current_pod(pods: tuple[PodFacts, ...], known: int) -> PodFacts | None:
     """The pod with the highest incarnation, unless there was a newer one: an old pod may outlive it in Terminating.
 
     Args:
         pods: those that there are.
-        known: names of pods that are known to have existed.
+        known: the highest incarnation that is known to have existed; 0 for none.
     """
-    newest = max(pods, key=pod_incarnation, default=None)
-    if newest is None or pod_incarnation(newest) < highest_incarnation(pods, *known):
-        return None
-    return newest
+    newest = max(pods, key=lambda p: p.incarnation, default=None)
+    return None if newest is None or newest.incarnation < known else newest
 
 
-def highest_incarnation(pods: tuple[dict[str, Any], ...], *known: str | None) -> int:
-    """The highest number that any pod of a KernelInstance ever had, as far as anything tells; 0 for none."""
-    ends = [name.rsplit("-", 1)[-1] for name in known if name]
-    return max([0, *map(pod_incarnation, pods), *(int(end) for end in ends if end.isdigit())])
-
-
-def pod_incarnation(pod: dict[str, Any]) -> int:
-    """The number of a pod of ours."""
-    return int((pod["metadata"].get("annotations") or {}).get(ANNOTATION_INCARNATION) or 0)
-
-
-def pod_generation(pod: dict[str, Any]) -> int:
-    """The restartGeneration that a pod of ours was created for."""
-    return int((pod["metadata"].get("annotations") or {}).get(ANNOTATION_RESTART_GENERATION) or 0)
-
-
-def start_deadline(cr: dict[str, Any]) -> int:
-    """Seconds from the start of a start until it has failed."""
-    return int((cr["spec"].get("lifecycle") or {}).get("startDeadlineSeconds") or 300)
-
-
-def active_deadline(cr: dict[str, Any]) -> float | None:
+def active_deadline(kernel: KernelFacts) -> float | None:
     """Unix seconds at which a running kernel is ended, or None."""
-    seconds = (cr["spec"].get("lifecycle") or {}).get("activeDeadlineSeconds")
-    ready = unix(((cr.get("status") or {}).get("times") or {}).get("ready"))
-    return ready + float(seconds) if seconds and ready else None
+    seconds, ready = kernel.lifecycle.active_deadline, seconds_of(kernel.status.times.get("ready"))
+    return ready + seconds if seconds and ready else None
 
 
-def is_running(pod: dict[str, Any] | None) -> bool:
-    """Whether the pod's container may be running: not ended and not being deleted."""
-    if pod is None or pod["metadata"].get("deletionTimestamp"):
-        return False
-    return (pod.get("status") or {}).get("phase") not in ("Failed", "Succeeded")
-
-
-def _living(base: Situation, cr: dict[str, Any], observed: Observed, now: float) -> Situation:
-    """No process of interest has ended."""
-    generation = running_generation(cr, base.pod, observed)
-    if generation is not None and generation >= base.wanted and _has_address(cr, observed):
-        deadline = active_deadline(cr)
-        if deadline is not None and now >= deadline:
-            return _at(base, Stage.FINISHED, _deadline_exceeded(base, now))
-        base = replace(base, answering=_answering(cr, base.pod, observed, now))
-        if not base.answering:
-            return _at(base, Stage.RUNNING)
-    if _past_start_deadline(base, cr, now):
-        return _at(base, Stage.FINISHED, _start_timeout(base, cr, observed, now))
-    if base.pod is None:
-        return _at(base, Stage.NEEDS_POD)
-    if started_generation(cr, base.pod, observed) >= base.wanted:
-        return _at(base, Stage.STARTING)
-    return _at(base, _stage_of_restart(base, observed))
-
-
-def running_generation(cr: dict[str, Any], pod: dict[str, Any] | None, observed: Observed) -> int | None:
+def running_generation(kernel: KernelFacts, pod: PodFacts | None, observed: Observed) -> int | None:
     """The restartGeneration of the kernel that answers, or None. After an operator restart the status knows it."""
     if pod is None:
         return None
     if observed.report is not None:
         return observed.report.generation if observed.report.state == "running" else None
-    status = cr.get("status") or {}
-    return int(status.get("restartGeneration") or 0) if _is_said_ready(status, pod) else None
+    return (kernel.status.generation or 0) if _is_said_ready(kernel, pod) else None
 
 
-def started_generation(cr: dict[str, Any], pod: dict[str, Any], observed: Observed) -> int:
+def started_generation(kernel: KernelFacts, pod: PodFacts, observed: Observed) -> int:
     """The restartGeneration that the pod's process was started for."""
-    status = cr.get("status") or {}
-    known = pod_generation(pod)
-    if status.get("podName") == pod["metadata"]["name"]:
-        known = max(known, int(status.get("restartGeneration") or 0))
+    known = pod.generation
+    if kernel.is_about(pod.name):
+        known = max(known, kernel.status.generation or 0)
     if observed.report is not None:
         known = max(known, observed.report.generation)
     return known
+
+
+def _living(base: Situation, kernel: KernelFacts, observed: Observed, now: float) -> Situation:
+    """No process of interest has ended."""
+    generation = running_generation(kernel, base.pod, observed)
+    if generation is not None and generation >= base.wanted and _has_address(kernel, observed):
+        deadline = active_deadline(kernel)
+        if deadline is not None and now >= deadline:
+            return _at(base, Stage.FINISHED, _deadline_exceeded(base, now))
+        base = replace(base, answering=_answering(kernel, base.pod, observed, now))
+        if not base.answering:
+            return _at(base, Stage.RUNNING)
+    if _past_start_deadline(base, kernel, now):
+        return _at(base, Stage.FINISHED, _start_timeout(kernel, observed, now))
+    if base.pod is None:
+        return _at(base, Stage.NEEDS_POD)
+    if started_generation(kernel, base.pod, observed) >= base.wanted:
+        return _at(base, Stage.STARTING)
+    return _at(base, _stage_of_restart(base, observed))
 
 
 def _at(base: Situation, stage: Stage, ending: Ending | None = None) -> Situation:
     return replace(base, stage=stage, ending=ending)
 
 
-def _ending(cr: dict[str, Any], pod: dict[str, Any] | None, observed: Observed, now: float) -> Ending | None:
+def _ending(kernel: KernelFacts, base: Situation, observed: Observed, now: float) -> Ending | None:
     """The end of the newest process, from whoever saw it best."""
-    status = cr.get("status") or {}
+    pod = base.pod
     if pod is None:
-        if ending := _ending_in_status(status):
-            return ending
-        name = status.get("podName") or observed.pod_seen
-        return ending_of_lost_pod(name, int(status.get("restartGeneration") or 0), now) if name else None
+        if kernel.status.exit is not None:
+            return ending_in_status(kernel.status.exit)
+        if base.incarnation == 0:
+            return None
+        return ending_of_lost_pod(pod_name(kernel.name, base.incarnation), kernel.status.generation or 0, now)
     if observed.report is not None and observed.report.state == "exited":
         return _with_pods_reason(ending_of_report(observed.report), pod, now)
-    generation = started_generation(cr, pod, observed)
-    known = _ending_in_status(status) if status.get("podName") == pod["metadata"]["name"] else None
+    generation = started_generation(kernel, pod, observed)
+    known = kernel.status.exit if kernel.is_about(pod.name) else None
     if known is not None and known.generation >= generation:
-        return known  # an end that was said is not taken back: another operator may have heard more than this one
-    return ending_of_pod(pod, generation, now)
+        # An end that was said is not taken back: another operator may have heard more than this one.
+        return ending_in_status(known)
+    return ending_of_pod(pod, generation, now, silent_node_at(pod, observed))
 
 
-def _with_pods_reason(ending: Ending, pod: dict[str, Any], now: float) -> Ending:
+def _with_pods_reason(ending: Ending, pod: PodFacts, now: float) -> Ending:
     """A process that ended because its pod is being taken away: the pod says why."""
-    if not pod["metadata"].get("deletionTimestamp") or ending.reason == Reason.OOM_KILLED:
+    if not pod.deleting or ending.reason == Reason.OOM_KILLED:
         return ending
-    lost = ending_of_lost_pod(pod["metadata"]["name"], ending.generation, now, pod)
-    return Ending(
-        ending.generation, lost.reason, lost.message, ending.time, ending.exit_code, ending.signal, ending.oom_killed
-    )
-
-
-def _ending_in_status(status: dict[str, Any]) -> Ending | None:
-    known = status.get("exit")
-    if not known:
-        return None
-    return Ending(
-        int(known.get("restartGeneration") or 0),
-        Reason(known["reason"]),
-        known.get("message") or "",
-        unix(known.get("finishedTime")) or 0.0,
-        known.get("exitCode"),
-        known.get("signal"),
-        bool(known.get("oomKilled")),
-    )
+    lost = ending_of_lost_pod(pod.name, ending.generation, now, pod)
+    return replace(ending, reason=lost.reason, message=lost.message, final=False)
 
 
 def _stage_of_restart(base: Situation, observed: Observed) -> Stage:
     """In place where a supervisor can do it, else with a new pod."""
-    if not is_running(base.pod) or not base.supervised or base.ip is None or observed.control_failed >= base.wanted:
+    alive = base.pod is not None and base.pod.may_run
+    if not alive or not base.supervised or base.ip is None or observed.control_failed >= base.wanted:
         return Stage.NEEDS_POD
     return Stage.STARTING if observed.control_sent >= base.wanted else Stage.NEEDS_RESTART
 
 
-def _is_by_service(cr: dict[str, Any]) -> bool:
-    return bool((cr["spec"].get("connection") or {}).get("service", "ClusterIP") == "ClusterIP")
+def _has_address(kernel: KernelFacts, observed: Observed) -> bool:
+    return not kernel.by_service or observed.service_ip is not None
 
 
-def _has_address(cr: dict[str, Any], observed: Observed) -> bool:
-    return not _is_by_service(cr) or observed.service_ip is not None
+def _is_said_ready(kernel: KernelFacts, pod: PodFacts | None) -> bool:
+    return pod is not None and kernel.status.is_ready and kernel.is_about(pod.name)
 
 
-def _is_said_ready(status: dict[str, Any], pod: dict[str, Any] | None) -> bool:
-    return pod is not None and is_true(status, ConditionType.READY) and status.get("podName") == pod["metadata"]["name"]
-
-
-def _answering(
-    cr: dict[str, Any], pod: dict[str, Any] | None, observed: Observed, now: float
-) -> tuple[dict[str, Any], ...]:
+def _answering(kernel: KernelFacts, pod: PodFacts | None, observed: Observed, now: float) -> tuple[PodFacts, ...]:
     """Replaced pods that may still hold clients' connections: a Service moves new connections only."""
-    if not _is_by_service(cr) or _is_said_ready(cr.get("status") or {}, pod):
+    if not kernel.by_service or _is_said_ready(kernel, pod):
         return ()
     return tuple(
         other
         for other in observed.pods
         if other is not pod
-        and other["metadata"]["name"] not in observed.silent_pods
-        and (other.get("status") or {}).get("podIP")
-        and ending_of_pod(other, 0, now) is None
+        and other.name not in observed.silent_pods
+        and other.ips
+        and ending_of_pod(other, 0, now, silent_node_at(other, observed)) is None
     )
 
 
-def _past_start_deadline(base: Situation, cr: dict[str, Any], now: float) -> bool:
-    return now >= base.start_began + start_deadline(cr)
+def _past_start_deadline(base: Situation, kernel: KernelFacts, now: float) -> bool:
+    return now >= base.start_began + kernel.lifecycle.start_deadline
 
 
-def _start_began(cr: dict[str, Any], observed: Observed) -> float:
-    if observed.restart_since is not None:
-        return observed.restart_since
-    return unix(cr["metadata"].get("creationTimestamp")) or 0.0
-
-
-def _start_timeout(base: Situation, cr: dict[str, Any], observed: Observed, now: float) -> Ending:
-    status = cr.get("status") or {}
-    last = observed.refusal.message if observed.refusal else status.get("message") or "nothing is known"
-    seconds = start_deadline(cr)
-    message = f"Not ready after {seconds} s; the last that was known: {last}"
-    return Ending(base.wanted, Reason.START_TIMEOUT, message, now)
+def _start_timeout(kernel: KernelFacts, observed: Observed, now: float) -> Ending:
+    last = observed.refusal.message if observed.refusal else kernel.status.message or "nothing is known"
+    message = f"Not ready after {kernel.lifecycle.start_deadline:.0f} s; the last that was known: {last}"
+    return Ending(kernel.wanted, Reason.START_TIMEOUT, message, now)
 
 
 def _deadline_exceeded(base: Situation, now: float) -> Ending:
@@ -284,19 +224,17 @@ def _deadline_exceeded(base: Situation, now: float) -> Ending:
     return Ending(base.wanted, Reason.DEADLINE_EXCEEDED, message, now)
 
 
-def _pod_ip(pod: dict[str, Any] | None, status: dict[str, Any], observed: Observed) -> str | None:
+def _pod_ip(kernel: KernelFacts, pod: PodFacts | None, observed: Observed) -> str | None:
     if observed.report is not None and observed.report.ip:
         return observed.report.ip
     if pod is None:
         return None
-    ip: str | None = (pod.get("status") or {}).get("podIP")
-    if ip is None and status.get("podName") == pod["metadata"]["name"]:
-        ip = (status.get("connection") or {}).get("podIP")
-    return ip
+    if pod.ip is None and kernel.is_about(pod.name) and kernel.status.address is not None:
+        return kernel.status.address.pod_ip
+    return pod.ip
 
 
-def _supervised(status: dict[str, Any], observed: Observed) -> bool | None:
+def _supervised(kernel: KernelFacts, observed: Observed) -> bool | None:
     if observed.report is not None:
         return observed.report.supervised
-    connection = status.get("connection") or {}
-    return ("controlPort" in connection) if connection else None
+    return kernel.status.address.supervised if kernel.status.address is not None else None

@@ -8,7 +8,9 @@ from kubernel_api.conditions import STALLING, ConditionStatus, ConditionType, Ph
 from kubernel_api.constants import CONTROL_PORT, PORTS, SIGNATURE_SCHEME, TRANSPORT
 from kubernel_api.names import secret_name
 from kubernel_operator.build.pod import image_of
-from kubernel_operator.clock import rfc3339, rfc3339_micro, unix
+from kubernel_operator.clock import rfc3339, rfc3339_micro
+from kubernel_operator.observe.facts import seconds_of
+from kubernel_operator.observe.kernel_facts import KernelFacts
 from kubernel_operator.observe.observed import Observed
 from kubernel_operator.settings import Settings
 
@@ -19,38 +21,54 @@ from .situation import Situation, Stage
 Json = dict[str, Any]
 # lastActivityTime is written when it moved by this much: it must not become a heartbeat.
 ACTIVITY_STEP_SECONDS = 60.0
+# A slow start gets a status; a fast one goes from nothing to Ready in one write.
+SLOW_START_SECONDS = 1.0
+_ON_THE_WAY = frozenset({Stage.NEEDS_POD, Stage.NEEDS_RESTART, Stage.STARTING})
+_USUAL = frozenset(
+    {
+        Reason.PENDING,
+        Reason.CREATING,
+        Reason.SCHEDULED,
+        Reason.CONTAINER_CREATING,
+        Reason.KERNEL_STARTING,
+        Reason.RESTARTING,
+        Reason.POD_REPLACED,
+        Reason.IMAGE_PULLING,
+    }
+)
 
 
-def build_status(cr: Json, at: Situation, observed: Observed, settings: Settings, now: float) -> Json:
+def build_status(kernel: KernelFacts, situation: Situation, observed: Observed, settings: Settings, now: float) -> Json:
     """The whole status as it should be.
 
     Args:
-        cr: the KernelInstance with the status it has now.
-        at: where it stands.
+        kernel: the KernelInstance with the status it has now.
+        situation: where it stands.
         observed: what is known of its children.
         settings: for the image in use.
         now: Unix seconds.
     """
-    old: Json = cr.get("status") or {}
-    if at.stage in {Stage.GONE, Stage.ORPHANED} or (at.stage is Stage.FINISHED and at.ending is None):
-        return old  # its last word was said
-    phase, reason, message = _words(at, observed)
-    wanted_runs = at.stage is Stage.RUNNING or at.ending is not None
+    old, pod, ending = kernel.status, situation.pod, situation.ending
+    if situation.stage in {Stage.GONE, Stage.ORPHANED} or (situation.stage is Stage.FINISHED and ending is None):
+        return old.raw  # its last word was said
+    phase, reason, message = _words(situation, observed)
+    wanted_runs = situation.stage is Stage.RUNNING or ending is not None
     status: Json = {
-        "observedGeneration": cr["metadata"].get("generation", 1),
+        "observedGeneration": kernel.generation,
         "phase": str(phase),
         "reason": str(reason),
         "message": message,
-        "conditions": _conditions(cr, at, phase, reason, message, now),
-        "image": image_of(cr, settings),
-        "connection": _connection(cr, at, observed, old),
-        "exit": _exit(at.ending) if at.ending else None,
-        "podName": at.pod["metadata"]["name"] if at.pod else old.get("podName"),
-        "nodeName": ((at.pod or {}).get("spec") or {}).get("nodeName") or old.get("nodeName"),
-        "restartGeneration": at.wanted if wanted_runs else old.get("restartGeneration"),
-        "restartCount": at.wanted if wanted_runs else old.get("restartCount"),
-        "lastActivityTime": _last_activity(observed, old),
-        "times": _times(at, observed, old, now),
+        "conditions": _conditions(kernel, situation, phase, reason, message, now),
+        "image": image_of(kernel.raw, settings),
+        "connection": _connection(kernel, situation, observed),
+        "exit": _exit(ending) if ending else None,
+        "podName": pod.name if pod else old.pod_name,
+        "podIncarnation": (pod.incarnation if pod else old.incarnation) or None,
+        "nodeName": (pod.node if pod else None) or old.node_name,
+        "restartGeneration": situation.wanted if wanted_runs else old.generation,
+        "restartCount": situation.wanted if wanted_runs else old.restart_count,
+        "lastActivityTime": _last_activity(observed, old.last_activity),
+        "times": _times(kernel, situation, observed, now),
     }
     return {k: v for k, v in status.items() if v is not None}
 
@@ -69,76 +87,91 @@ def status_patch(old: Json, new: Json) -> Json:
     return patch
 
 
-def _words(at: Situation, observed: Observed) -> tuple[Phase, Reason, str]:
+def should_write(situation: Situation, reason: str, now: float) -> bool:
+    """Whether a status on the way to Ready is news: not in the first second of a start that goes well."""
+    early = now < situation.start_seen + SLOW_START_SECONDS
+    return not (situation.stage in _ON_THE_WAY and reason in _USUAL and early)
+
+
+def _words(situation: Situation, observed: Observed) -> tuple[Phase, Reason, str]:
     """Phase, reason and message."""
-    if at.ending is not None:
-        over = at.stage is Stage.FINISHED
-        success = at.ending.reason is Reason.COMPLETED
+    if situation.ending is not None:
+        over = situation.stage is Stage.FINISHED
+        success = situation.ending.reason is Reason.COMPLETED
         phase = (Phase.SUCCEEDED if success else Phase.FAILED) if over else Phase.EXITED
-        return phase, at.ending.reason, at.ending.message
-    if at.stage is Stage.RUNNING:
+        return phase, situation.ending.reason, situation.ending.message
+    if situation.stage is Stage.RUNNING:
         return Phase.RUNNING, Reason.RUNNING, "The kernel is ready."
-    if observed.refusal is not None and at.stage in {Stage.NEEDS_POD, Stage.STARTING}:
+    if observed.refusal is not None and situation.stage in {Stage.NEEDS_POD, Stage.STARTING}:
         return Phase.PENDING, observed.refusal.reason, observed.refusal.message
-    if at.stage is Stage.NEEDS_RESTART or (at.stage is Stage.STARTING and observed.control_sent >= at.wanted):
+    restart_sent = situation.stage is Stage.STARTING and observed.control_sent >= situation.wanted
+    if situation.stage is Stage.NEEDS_RESTART or restart_sent:
         return Phase.STARTING, Reason.RESTARTING, "The kernel is being restarted."
-    if at.stage is Stage.NEEDS_POD and at.incarnation > 0:
+    if situation.stage is Stage.NEEDS_POD and situation.incarnation > 0:
         return Phase.PENDING, Reason.POD_REPLACED, "A new pod takes the place of the old one."
-    if at.answering:
+    if situation.answering:
         return Phase.STARTING, Reason.POD_REPLACED, "The new pod is ready; the kernel of the old one has yet to end."
-    if at.pod is None:
+    if situation.pod is None:
         return Phase.PENDING, Reason.CREATING, "The pod is being created."
     if observed.report is not None:
         return Phase.STARTING, Reason.KERNEL_STARTING, "The container runs; the kernel does not answer yet."
-    reason, message = pending_reason(at.pod)
+    reason, message = pending_reason(situation.pod)
     if reason in {Reason.SCHEDULED, Reason.CONTAINER_CREATING} and observed.pending is not None:
         reason, message = observed.pending
     return (Phase.STARTING if reason is Reason.KERNEL_STARTING else Phase.PENDING), reason, message
 
 
-def _conditions(cr: Json, at: Situation, phase: Phase, reason: Reason, message: str, now: float) -> list[Json]:
-    generation = cr["metadata"].get("generation", 1)
-    previous = (cr.get("status") or {}).get("conditions") or []
-
+def _conditions(
+    kernel: KernelFacts, situation: Situation, phase: Phase, reason: Reason, message: str, now: float
+) -> list[Json]:
     def make(type_: ConditionType, status: ConditionStatus, reason: str, message: str) -> Json:
-        return condition(type_, status, reason, message, generation=generation, previous=previous, now=rfc3339(now))
+        previous = kernel.status.raw_conditions
+        return condition(
+            type_, status, reason, message, generation=kernel.generation, previous=previous, now=rfc3339(now)
+        )
 
-    over = at.stage is Stage.FINISHED
+    over = situation.stage is Stage.FINISHED
     stalled = reason in STALLING and not over
-    on_the_way = at.stage in {Stage.NEEDS_POD, Stage.NEEDS_RESTART, Stage.STARTING} and not stalled
+    on_the_way = situation.stage in _ON_THE_WAY and not stalled
     failed = over and phase is Phase.FAILED
     conditions = [
-        make(ConditionType.READY, "True" if at.stage is Stage.RUNNING else "False", reason, message),
+        make(ConditionType.READY, "True" if situation.stage is Stage.RUNNING else "False", reason, message),
         make(ConditionType.RECONCILING, "True" if on_the_way else "False", reason, message if on_the_way else ""),
         make(ConditionType.STALLED, "True" if stalled or failed else "False", reason, message if stalled else ""),
         make(ConditionType.FINISHED, "True" if over else "False", reason, message if over else ""),
     ]
-    if scheduled := _pod_scheduled(at.pod):
-        status: ConditionStatus = "True" if scheduled.get("status") == "True" else "False"
-        word = scheduled.get("reason") or ("Scheduled" if status == "True" else "Unschedulable")
-        conditions.append(make(ConditionType.POD_SCHEDULED, status, word, scheduled.get("message") or ""))
+    if situation.pod is not None and (scheduled := situation.pod.scheduled) is not None:
+        word = scheduled.reason or ("Scheduled" if scheduled.is_true else "Unschedulable")
+        status: ConditionStatus = "True" if scheduled.is_true else "False"
+        conditions.append(make(ConditionType.POD_SCHEDULED, status, word, scheduled.message))
     return conditions
 
 
-def _connection(cr: Json, at: Situation, observed: Observed, old: Json) -> Json | None:
+def _connection(kernel: KernelFacts, situation: Situation, observed: Observed) -> Json | None:
     """Where to connect: set when the kernel first answers, then kept for as long as the object lives."""
-    known: Json = old.get("connection") or {}
-    if at.stage is not Stage.RUNNING:
-        if at.pod is not None and at.pod["metadata"]["name"] != old.get("podName"):
-            known = {k: v for k, v in known.items() if k != "podIP"}  # it was another pod's, and soon is anybody's
-        return known or None
-    by_service = (cr["spec"].get("connection") or {}).get("service", "ClusterIP") == "ClusterIP"
-    ip = (observed.service_ip or known.get("ip")) if by_service else at.ip
+    known = kernel.status.address
+    if situation.stage is Stage.RUNNING:
+        service_ip = observed.service_ip or (known.ip if known else None)
+        return _connection_json(
+            kernel, service_ip if kernel.by_service else situation.ip, situation.ip, bool(situation.supervised)
+        )
+    if known is None:
+        return None
+    # The address of another pod is soon anybody's.
+    is_new_pod = situation.pod is not None and not kernel.is_about(situation.pod.name)
+    return _connection_json(kernel, known.ip, None if is_new_pod else known.pod_ip, known.supervised)
+
+
+def _connection_json(kernel: KernelFacts, ip: str | None, pod_ip: str | None, supervised: bool) -> Json:
     connection: Json = {
         "ip": ip,
         "ports": dict(PORTS),
         "transport": TRANSPORT,
         "signatureScheme": SIGNATURE_SCHEME,
-        "secretName": secret_name(cr["metadata"]["name"], cr["metadata"]["uid"]),
-        "podIP": at.ip,
+        "secretName": secret_name(kernel.name, kernel.uid),
+        "podIP": pod_ip,
+        "controlPort": CONTROL_PORT if supervised else None,
     }
-    if at.supervised:
-        connection["controlPort"] = CONTROL_PORT
     return {k: v for k, v in connection.items() if v is not None}
 
 
@@ -155,29 +188,24 @@ def _exit(ending: Ending) -> Json:
     return {k: v for k, v in fields.items() if v is not None}
 
 
-def _times(at: Situation, observed: Observed, old: Json, now: float) -> Json | None:
+def _times(kernel: KernelFacts, situation: Situation, observed: Observed, now: float) -> Json | None:
     """When each step of the newest start was reached; only looked at while it starts, kept after."""
-    known: Json = old.get("times") or {}
-    is_new = at.wanted != (old.get("restartGeneration") or 0) or "ready" not in known
-    if at.stage is not Stage.RUNNING or not is_new:
+    known = kernel.status.times
+    is_new = situation.wanted != (kernel.status.generation or 0) or "ready" not in known
+    if situation.stage is not Stage.RUNNING or not is_new:
         return known or None
     started = observed.report.started_time if observed.report else None
+    scheduled = situation.pod.scheduled if situation.pod is not None else None
     times = {
-        "scheduled": (_pod_scheduled(at.pod) or {}).get("lastTransitionTime"),
+        "scheduled": (scheduled.since or None) if scheduled is not None else None,
         "started": rfc3339_micro(started) if started else None,
         "ready": rfc3339_micro(now),
     }
     return {k: v for k, v in times.items() if v is not None}
 
 
-def _last_activity(observed: Observed, old: Json) -> str | None:
-    known = old.get("lastActivityTime")
+def _last_activity(observed: Observed, known: str | None) -> str | None:
     seen = observed.report.last_activity if observed.report else None
-    if seen is None or (known and seen < (unix(known) or 0.0) + ACTIVITY_STEP_SECONDS):
+    if seen is None or (known and seen < (seconds_of(known) or 0.0) + ACTIVITY_STEP_SECONDS):
         return known
     return rfc3339(seen)
-
-
-def _pod_scheduled(pod: Json | None) -> Json | None:
-    conditions = ((pod or {}).get("status") or {}).get("conditions") or []
-    return next((c for c in conditions if c.get("type") == "PodScheduled"), None)

@@ -6,20 +6,14 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
+from .facts import controller_uid
+
 Key = tuple[str, str]  # namespace, name
 
 
 def key_of(obj: dict[str, Any]) -> Key:
     """Namespace and name: the one place where a key is made."""
     return obj["metadata"]["namespace"], obj["metadata"]["name"]
-
-
-def controller_uid(obj: dict[str, Any]) -> str | None:
-    """The uid of the object that controls this one. Labels are only an index; this is the truth."""
-    for owner in obj["metadata"].get("ownerReferences") or []:
-        if owner.get("controller"):
-            return str(owner["uid"])
-    return None
 
 
 def slim(obj: dict[str, Any]) -> dict[str, Any]:
@@ -32,7 +26,9 @@ def slim(obj: dict[str, Any]) -> dict[str, Any]:
     }
     slimmed = {**obj, "metadata": metadata}
     if obj.get("kind") == "Pod" or "containers" in (obj.get("spec") or {}):
-        slimmed["spec"] = {"nodeName": (obj.get("spec") or {}).get("nodeName")}
+        slimmed["spec"] = {k: obj["spec"][k] for k in ("nodeName", "schedulingGates") if k in obj["spec"]}
+        if inits := obj["spec"].get("initContainers"):
+            slimmed["spec"]["initContainers"] = [{k: c.get(k) for k in ("name", "restartPolicy")} for c in inits]
     return slimmed
 
 

@@ -6,12 +6,13 @@ built from a synchronised cache, and ``Lease`` has an unknown state of its own.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
 
 from kubernel_api.conditions import Reason
 
+from .pod_facts import PodFacts
 from .report import Report
 
 
@@ -59,16 +60,17 @@ class Observed:
         refusal: why the API server last refused a child.
         pending: what the pod's Events say about why it is pending.
         explained_at: Unix seconds when they were read.
-        pod_seen: name of a pod of ours that once existed in this process's time.
+        incarnation_seen: highest number of a pod of ours that existed in this process's time; 0 for none.
         restart_since: Unix seconds when this process first saw the restart that is now wanted.
         first_seen: Unix seconds when this process first saw the KernelInstance.
         control_sent: restartGeneration that the supervisor was told to start.
         control_failed: restartGeneration for which the supervisor could not be reached.
         silent_pods: names of replaced pods that no longer accept connections.
+        deleting_since: by pod name, Unix seconds when this process first saw that the pod is being deleted.
         lease: of the Lease it names.
     """
 
-    pods: tuple[dict[str, Any], ...] = ()
+    pods: tuple[PodFacts, ...] = ()
     report: Report | None = None
     secret: bool = False
     service: bool = False
@@ -76,12 +78,13 @@ class Observed:
     refusal: Refusal | None = None
     pending: tuple[Reason, str] | None = None
     explained_at: float = 0.0
-    pod_seen: str | None = None
+    incarnation_seen: int = 0
     restart_since: float | None = None
     first_seen: float = 0.0
     control_sent: int = -1
     control_failed: int = -1
     silent_pods: frozenset[str] = frozenset()
+    deleting_since: Mapping[str, float] = field(default_factory=dict)
     lease: LeaseView = LeaseView()
 
 
@@ -98,12 +101,13 @@ class Memory:
     refused_times: int = 0
     pending: tuple[Reason, str] | None = None
     explained_at: float = 0.0
-    pod_seen: str | None = None
+    incarnation_seen: int = 0
     restart_wanted: int = 0
     restart_since: float | None = None
     control_sent: int = -1
     control_failed: int = -1
     silent_pods: set[str] = field(default_factory=set)
+    deleting_since: dict[str, float] = field(default_factory=dict)  # by pod name
     event_reason: str = ""
     lease_expired_since: float | None = None  # when the API server first said so, and last
     lease_expired_read: float | None = None

@@ -15,7 +15,7 @@ from fixtures.objects import NOW, cr
 from fixtures.operator_world import World
 from kubernel_api.conditions import ConditionType, is_true
 from kubernel_cluster.errors import ClusterError
-from kubernel_operator.decide.situation import current_pod, pod_incarnation
+from kubernel_operator.observe.pod_facts import pod_facts
 from kubernel_wire.callback import Callback
 
 SECRET = "ns/k1-0123abcd45"
@@ -62,10 +62,12 @@ class Story:
         """The kubelet starts what is to run, and says so."""
         for pod in self.world.pods():
             if pod["status"]["phase"] == "Pending":
-                ip = f"10.0.0.{pod_incarnation(pod)}"
+                ip = f"10.0.0.{pod_facts(pod).incarnation}"
                 generation = int(pod["metadata"]["annotations"]["kubernel.dev/restart-generation"])
                 self.world.supervisors.status[ip] = {"state": "starting", "generation": generation, "ip": ip}
-                self.world.change_pod(pod, phase="Running", podIP=ip, containerStatuses=[{"state": {"running": {}}}])
+                self.world.change_pod(
+                    pod, phase="Running", podIP=ip, containerStatuses=[{"name": "kernel", "state": {"running": {}}}]
+                )
 
     def become_ready(self) -> None:
         """Kernels open their ports; nobody is told."""
@@ -80,7 +82,7 @@ class Story:
 
     def call_back(self) -> None:
         """The newest supervisor says what is."""
-        pod, supervisor = current_pod(tuple(self.world.pods())), self._newest_supervisor()
+        pod, supervisor = self._newest_pod(), self._newest_supervisor()
         if pod is not None and supervisor is not None:
             self.sequence += 1
             event = {"starting": "started", "running": "ready", "exited": "exited"}[supervisor["state"]]
@@ -113,8 +115,11 @@ class Story:
         """Time passes."""
         self.world.now += 3
 
+    def _newest_pod(self) -> dict[str, Any] | None:
+        return max(self.world.pods(), key=lambda pod: pod_facts(pod).incarnation, default=None)
+
     def _newest_supervisor(self) -> dict[str, Any] | None:
-        pod = current_pod(tuple(self.world.pods()))
+        pod = self._newest_pod()
         return self.world.supervisors.status.get(pod["status"].get("podIP", "")) if pod else None
 
     # How it ends.

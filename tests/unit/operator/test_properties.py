@@ -15,22 +15,19 @@ from fixtures.objects import (
     pod,
     ready_status,
     report,
+    seen,
     terminated,
 )
 from kubernel_api.conditions import ConditionType, Reason, is_true
 from kubernel_api.status import UNOBSERVED_STATUS, KernelInstanceStatus
 from kubernel_operator.build.secret import ConnectionKeys
-from kubernel_operator.decide.plan import Context, Create, DeleteInstance, DeletePod, Plan, plan
-from kubernel_operator.decide.situation import (
-    current_pod,
-    is_running,
-    pod_generation,
-    pod_incarnation,
-    situation,
-    started_generation,
-)
+from kubernel_operator.decide.actions import Create, DeleteInstance, DeletePod
+from kubernel_operator.decide.plan import Context, Plan, plan
+from kubernel_operator.decide.situation import current_pod, situation, started_generation
 from kubernel_operator.decide.status import build_status, status_patch
+from kubernel_operator.observe.kernel_facts import kernel_facts
 from kubernel_operator.observe.observed import LeaseState, LeaseView, Observed, Refusal
+from kubernel_operator.observe.pod_facts import PodFacts, pod_facts
 from kubernel_wire.callback import token
 
 KEY = "k" * 64
@@ -116,8 +113,8 @@ refusals = st.sampled_from([None, Refusal(Reason.QUOTA_EXCEEDED, "no"), Refusal(
 def observations(draw: st.DrawFn) -> Observed:
     """Anything that may be known, consistent or not."""
     numbers = draw(st.sets(st.integers(1, 3)))
-    return Observed(
-        pods=tuple(draw(pods(number)) for number in numbers),
+    return seen(
+        *(draw(pods(number)) for number in numbers),
         report=draw(st.none() | reports),
         secret=draw(st.booleans()),
         service=draw(st.booleans()),
@@ -125,7 +122,7 @@ def observations(draw: st.DrawFn) -> Observed:
         refusal=draw(refusals),
         pending=draw(st.sampled_from([None, (Reason.IMAGE_PULLING, "layer 1")])),
         explained_at=draw(moments),
-        pod_seen=draw(st.none() | pod_names),
+        incarnation_seen=draw(st.integers(0, 3)),
         restart_since=draw(st.none() | moments),
         first_seen=draw(moments),
         control_sent=draw(st.integers(-1, 3)),
@@ -135,11 +132,18 @@ def observations(draw: st.DrawFn) -> Observed:
 
 
 def planned(instance: dict[str, Any], observed: Observed) -> Plan:
-    return plan(instance, situation(instance, observed, NOW), observed, CONTEXT, NOW)
+    kernel = kernel_facts(instance)
+    return plan(kernel, situation(kernel, observed, NOW), observed, CONTEXT, NOW)
 
 
 def status(instance: dict[str, Any], observed: Observed, now: float = NOW) -> dict[str, Any]:
-    return build_status(instance, situation(instance, observed, now), observed, SETTINGS, now)
+    kernel = kernel_facts(instance)
+    return build_status(kernel, situation(kernel, observed, now), observed, SETTINGS, now)
+
+
+def newest_pod(instance: dict[str, Any], observed: Observed) -> PodFacts | None:
+    known = kernel_facts(instance).status.incarnation
+    return current_pod(observed.pods, max(known, observed.incarnation_seen))
 
 
 def created_pods(steps: Plan) -> list[dict[str, Any]]:
@@ -149,18 +153,18 @@ def created_pods(steps: Plan) -> list[dict[str, Any]]:
 @given(instances(), observations())
 def test_no_second_pod_for_a_generation(instance: dict[str, Any], observed: Observed) -> None:
     """A pod that was made for the wanted generation, and lives, is the one; whatever its supervisor says."""
-    status_pod = (instance.get("status") or {}).get("podName")
-    newest = current_pod(observed.pods, status_pod, observed.pod_seen)
-    wanted = instance["spec"]["restartGeneration"]
-    lives = newest is not None and is_running(newest) and "terminated" not in json.dumps(newest["status"])
-    if lives and newest is not None and started_generation(instance, newest, observed) >= wanted:
+    newest = newest_pod(instance, observed)
+    if newest is None or not newest.may_run or (newest.kernel and newest.kernel.terminated):
+        return
+    kernel = kernel_facts(instance)
+    if started_generation(kernel, newest, observed) >= kernel.wanted:
         assert created_pods(planned(instance, observed)) == []
 
 
 @given(instances(), observations())
 def test_a_new_pod_has_a_new_number(instance: dict[str, Any], observed: Observed) -> None:
     for made in created_pods(planned(instance, observed)):
-        assert pod_incarnation(made) > max(map(pod_incarnation, observed.pods), default=0)
+        assert pod_facts(made).incarnation > max((p.incarnation for p in observed.pods), default=0)
 
 
 @given(instances(), observations())
@@ -171,7 +175,7 @@ def test_at_most_one_of_each_child_at_a_time(instance: dict[str, Any], observed:
 
 @given(instances(), observations())
 def test_a_ready_kernel_s_pod_is_never_deleted(instance: dict[str, Any], observed: Observed) -> None:
-    deleted = [a.pod["metadata"]["name"] for a in planned(instance, observed).actions if isinstance(a, DeletePod)]
+    deleted = [a.pod.name for a in planned(instance, observed).actions if isinstance(a, DeletePod)]
     built = status(instance, observed)
     if is_true(built, ConditionType.READY) and not instance["metadata"].get("deletionTimestamp"):
         assert built["podName"] not in deleted or observed.lease.state is LeaseState.EXPIRED
@@ -208,10 +212,10 @@ def test_every_status_is_a_valid_one(instance: dict[str, Any], observed: Observe
 def test_seeing_the_same_twice_writes_once(instance: dict[str, Any], observed: Observed) -> None:
     """Otherwise two passes would write for ever."""
     old = instance.get("status") or {}
-    current = current_pod(observed.pods, old.get("podName"), observed.pod_seen)
-    if current is not None and current["metadata"]["name"] != old.get("podName"):
+    current = newest_pod(instance, observed)
+    if current is not None and current.name != old.get("podName"):
         # A new pod is made for the generation that its predecessor reached, or a later one.
-        assume(pod_generation(current) >= old.get("restartGeneration", 0))
+        assume(current.generation >= old.get("restartGeneration", 0))
     first = status(instance, observed)
     again = {**instance, "status": first}
     assert status_patch(first, status(again, observed)) == {}
@@ -231,10 +235,10 @@ def test_an_end_is_not_taken_back(instance: dict[str, Any], before: Observed, af
     first = status(instance, before)
     second = status({**instance, "status": first}, after)
     if "exit" in first and "exit" not in second:
-        newest = current_pod(after.pods, first.get("podName"), after.pod_seen)
+        newest = newest_pod({**instance, "status": first}, after)
         seen = [instance["spec"]["restartGeneration"], after.report.generation if after.report else 0]
-        seen.append(pod_generation(newest) if newest else 0)
-        same_pod = newest is None or newest["metadata"]["name"] == first.get("podName")
+        seen.append(newest.generation if newest else 0)
+        same_pod = newest is None or newest.name == first.get("podName")
         assert not same_pod or max(seen) > first["exit"]["restartGeneration"]
 
 
@@ -260,7 +264,7 @@ def test_conditions_do_not_contradict_each_other(instance: dict[str, Any], obser
 
 @given(instances(), observations())
 def test_nothing_is_changed_in_place(instance: dict[str, Any], observed: Observed) -> None:
-    before = json.dumps([instance, observed.pods])
+    before = json.dumps(instance)
     planned(instance, observed)
     status(instance, observed)
-    assert json.dumps([instance, observed.pods]) == before
+    assert json.dumps(instance) == before

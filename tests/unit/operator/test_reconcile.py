@@ -281,7 +281,7 @@ def test_why_a_pod_waits_is_read_from_its_events(world: World) -> None:
         made,
         phase="Pending",
         conditions=[{"type": "PodScheduled", "status": "True"}],
-        containerStatuses=[{"state": {"waiting": {"reason": "ContainerCreating"}}}],
+        containerStatuses=[{"name": "kernel", "state": {"waiting": {"reason": "ContainerCreating"}}}],
     )
     world.cluster.put(
         "/api/v1/namespaces/ns/events/e1",

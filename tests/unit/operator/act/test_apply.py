@@ -10,7 +10,7 @@ from fixtures.operator_world import World
 from kubernel_api.conditions import Reason
 from kubernel_operator.act.apply import describe
 from kubernel_operator.build.pod import build_pod
-from kubernel_operator.decide.plan import (
+from kubernel_operator.decide.actions import (
     Action,
     Create,
     DeleteInstance,
@@ -22,6 +22,7 @@ from kubernel_operator.decide.plan import (
     Restart,
 )
 from kubernel_operator.observe.observed import Memory
+from kubernel_operator.observe.pod_facts import pod_facts
 from kubernel_wire.control import ControlError
 
 IP = "10.0.0.7"
@@ -36,7 +37,7 @@ def apply(world: World, memory: Memory, action: Action) -> Memory:
 
 
 def memory(**fields: Any) -> Memory:
-    return Memory(UID, NOW, pod_seen="k1-1", **fields)
+    return Memory(UID, NOW, incarnation_seen=1, **fields)
 
 
 def test_restart(world: World) -> None:
@@ -121,7 +122,7 @@ def test_a_probe_without_an_answer_is_not_repeated_at_once(world: World) -> None
 @pytest.mark.parametrize("listening", [True, False])
 def test_probe_of_a_replaced_pod(world: World, listening: bool) -> None:
     world.supervisors.listening = {IP} if listening else set()
-    remembered = apply(world, memory(), ProbeReplaced(pod(), "a newer pod is ready"))
+    remembered = apply(world, memory(), ProbeReplaced(pod_facts(pod()), "a newer pod is ready"))
     assert remembered.silent_pods == (set() if listening else {"k1-1"})
 
 
@@ -129,7 +130,7 @@ def test_a_pod_that_has_another_uid_by_now_is_not_deleted(world: World) -> None:
     newer = pod()
     newer["metadata"]["uid"] = "another"
     world.cluster.put("/api/v1/namespaces/ns/pods/k1-1", newer)
-    apply(world, memory(), DeletePod(pod(), "old"))
+    apply(world, memory(), DeletePod(pod_facts(pod()), "old"))
     assert world.pods() == [newer]
 
 
@@ -153,11 +154,11 @@ def test_an_orphan_gets_one_event(world: World) -> None:
             "create secret s: holds the key",
             id="create",
         ),
-        pytest.param(DeletePod(pod(), "old"), "delete pod k1-1: old", id="delete pod"),
+        pytest.param(DeletePod(pod_facts(pod()), "old"), "delete pod k1-1: old", id="delete pod"),
         pytest.param(DeleteInstance("over", Reason.ORPHANED), "delete the KernelInstance: over", id="delete"),
         pytest.param(Restart(IP, 1, "asked for"), "restart in place: asked for", id="restart"),
         pytest.param(PROBE, "probe the pod: silence", id="probe"),
-        pytest.param(Explain(pod(), "late"), "read the pod's Events: late", id="explain"),
+        pytest.param(Explain(pod_facts(pod()), "late"), "read the pod's Events: late", id="explain"),
         pytest.param(ReadLease("server-1", "late"), "read Lease server-1: late", id="read lease"),
     ],
 )
@@ -168,5 +169,5 @@ def test_describe(action: Action, text: str) -> None:
 def test_created_pod_is_known_before_any_watch_says_so(world: World) -> None:
     body = build_pod(cr(), SETTINGS, incarnation=1, callback_url=None)
     remembered = apply(world, Memory(UID, NOW, refused_times=3), Create("pod", body, "first start"))
-    assert (remembered.pod_seen, remembered.refused_times) == ("k1-1", 0)
+    assert (remembered.incarnation_seen, remembered.refused_times) == (1, 0)
     assert [p["metadata"]["name"] for p in world.reconciler.pods.owned_by(UID)] == ["k1-1"]

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from fixtures.objects import NOW, disrupted, pod, report, terminated
+from fixtures.objects import NOW, disrupted, pod, report, seen, terminated
 from kubernel_api.conditions import Reason
-from kubernel_operator.decide.endings import Ending, ending_of_lost_pod, ending_of_pod, ending_of_report
+from kubernel_operator.decide.endings import Ending, ending_of_lost_pod, ending_of_pod, ending_of_report, silent_node_at
+from kubernel_operator.observe.pod_facts import pod_facts
 from kubernel_operator.observe.report import Report
 
 CRASHED = "The kernel ended with exit code 42."
@@ -169,7 +170,9 @@ def test_ending_of_report(said: Report, ending: Ending) -> None:
     ],
 )
 def test_ending_of_pod(ended: dict[str, Any], ending: Ending | None) -> None:
-    assert ending_of_pod(ended, 7, NOW) == ending
+    observed = seen(ended)
+    (facts,) = observed.pods
+    assert ending_of_pod(facts, 7, NOW, silent_node_at(facts, observed)) == ending
 
 
 @pytest.mark.parametrize(
@@ -189,4 +192,4 @@ def test_ending_of_pod(ended: dict[str, Any], ending: Ending | None) -> None:
     ],
 )
 def test_ending_of_lost_pod(last_seen: dict[str, Any] | None, ending: Ending) -> None:
-    assert ending_of_lost_pod("k1-1", 2, NOW, last_seen) == ending
+    assert ending_of_lost_pod("k1-1", 2, NOW, pod_facts(last_seen) if last_seen else None) == ending

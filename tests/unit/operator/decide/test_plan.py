@@ -4,28 +4,28 @@ from typing import Any
 
 import pytest
 
+from fixtures import objects
 from fixtures.objects import NOW, SETTINGS, cr, finished_status, pod, ready_status, report, terminated
 from kubernel_api.conditions import Reason
 from kubernel_operator.build.pod import build_pod
 from kubernel_operator.build.secret import ConnectionKeys
 from kubernel_operator.build.service import build_service
-from kubernel_operator.decide.plan import (
+from kubernel_operator.decide.actions import (
     Action,
-    Context,
     Create,
     DeleteInstance,
     DeletePod,
     Explain,
-    Plan,
     Probe,
     ProbeReplaced,
     ReadLease,
     Restart,
-    is_worth_writing,
-    plan,
 )
-from kubernel_operator.decide.situation import Situation, Stage, situation
+from kubernel_operator.decide.plan import Context, Plan, plan
+from kubernel_operator.decide.situation import situation
+from kubernel_operator.observe.kernel_facts import kernel_facts
 from kubernel_operator.observe.observed import LeaseState, LeaseView, Observed
+from kubernel_operator.observe.pod_facts import pod_facts
 from kubernel_operator.observe.report import Report
 from kubernel_supervisor.bootstrap import BOOTSTRAP
 from kubernel_wire.callback import token
@@ -38,7 +38,7 @@ KNOWN = {"secret": True, "service": True, "service_ip": "10.96.0.9"}
 
 
 def seen(*pods: dict[str, Any], **fields: Any) -> Observed:
-    return Observed(pods=pods, **{**KNOWN, "first_seen": NOW - 0.2} | fields)
+    return objects.seen(*pods, **{**KNOWN, "first_seen": NOW - 0.2} | fields)
 
 
 def probed(time: float, **fields: Any) -> Report:
@@ -46,7 +46,8 @@ def probed(time: float, **fields: Any) -> Report:
 
 
 def planned(instance: dict[str, Any], observed: Observed) -> Plan:
-    return plan(instance, situation(instance, observed, NOW), observed, CONTEXT, NOW)
+    kernel = kernel_facts(instance)
+    return plan(kernel, situation(kernel, observed, NOW), observed, CONTEXT, NOW)
 
 
 def new_pod(instance: dict[str, Any], incarnation: int) -> dict[str, Any]:
@@ -61,7 +62,7 @@ def summary(actions: tuple[Action, ...]) -> list[str]:
             case Create(kind=kind, body=body):
                 words.append(f"create {kind} {body['metadata']['name']}")
             case DeletePod(pod=old):
-                words.append(f"delete {old['metadata']['name']}")
+                words.append(f"delete {old.name}")
             case _:
                 words.append(type(action).__name__)
     return words
@@ -225,7 +226,7 @@ def test_whole_actions() -> None:
         Restart("10.0.0.7", 1, "restartGeneration 1 was asked for"),
     )
     assert planned(RESTARTING, seen(pod(), report=report(), control_failed=1)).actions == (
-        DeletePod(pod(), "a restart was asked for and cannot be done in place"),
+        DeletePod(pod_facts(pod()), "a restart was asked for and cannot be done in place"),
         Create("pod", new_pod(RESTARTING, 2), "replaces pod 1"),
     )
     assert planned(cr(), seen(pod())).actions == (
@@ -238,9 +239,11 @@ def test_whole_actions() -> None:
         Probe("10.0.0.7", 1, True, "its container runs and nothing was reported"),
     )
     assert planned(cr(), seen(pod(2), OLD, report=report())) == Plan(
-        (ProbeReplaced(OLD, "open connections would stay with its kernel"),), NOW + 0.25
+        (ProbeReplaced(pod_facts(OLD), "open connections would stay with its kernel"),), NOW + 0.25
     )
-    assert planned(cr(), seen(PENDING, first_seen=NOW - 2)).actions == (Explain(PENDING, "it has not started yet"),)
+    assert planned(cr(), seen(PENDING, first_seen=NOW - 2)).actions == (
+        Explain(pod_facts(PENDING), "it has not started yet"),
+    )
     assert planned(cr(status=finished_status(ended=NOW - 300)), seen()).actions == (
         DeleteInstance("finished for ttlSecondsAfterFinished"),
     )
@@ -251,7 +254,7 @@ def test_whole_actions() -> None:
         DeleteInstance("Its server no longer renews its Lease.", Reason.ORPHANED),
     )
     assert planned(cr(status=finished_status()), seen(pod())).actions == (
-        DeletePod(pod(), "the KernelInstance is finished"),
+        DeletePod(pod_facts(pod()), "the KernelInstance is finished"),
     )
 
 
@@ -296,19 +299,3 @@ def test_whole_actions() -> None:
 )
 def test_again(instance: dict[str, Any], observed: Observed, again_at: float | None) -> None:
     assert planned(instance, observed).again_at == (None if again_at is None else pytest.approx(again_at))
-
-
-@pytest.mark.parametrize(
-    ("stage", "reason", "since", "worth"),
-    [
-        pytest.param(Stage.STARTING, Reason.CONTAINER_CREATING, 0.9, False, id="usual, in the first second"),
-        pytest.param(Stage.STARTING, Reason.CONTAINER_CREATING, 1.0, True, id="usual, later"),
-        pytest.param(Stage.STARTING, Reason.UNSCHEDULABLE, 0.0, True, id="unusual, at once"),
-        pytest.param(Stage.NEEDS_POD, Reason.QUOTA_EXCEEDED, 0.0, True, id="refused, at once"),
-        pytest.param(Stage.NEEDS_RESTART, Reason.RESTARTING, 0.5, False, id="restart, in the first second"),
-        pytest.param(Stage.RUNNING, Reason.RUNNING, 0.0, True, id="running, at once"),
-        pytest.param(Stage.EXITED, Reason.COMPLETED, 0.0, True, id="exited, at once"),
-    ],
-)
-def test_is_worth_writing(stage: Stage, reason: Reason, since: float, worth: bool) -> None:
-    assert is_worth_writing(Situation(stage, 0, start_seen=NOW - since), reason, NOW) is worth

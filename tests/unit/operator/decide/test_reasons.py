@@ -8,7 +8,9 @@ from fixtures.objects import cr, pod
 from kubernel_api.conditions import Reason
 from kubernel_cluster.errors import ApiError
 from kubernel_operator.decide.reasons import pending_reason, reason_from_events, refusal_of, refusal_of_taken_name
+from kubernel_operator.observe.facts import event_facts
 from kubernel_operator.observe.observed import Refusal
+from kubernel_operator.observe.pod_facts import pod_facts
 
 
 @pytest.mark.parametrize(
@@ -178,7 +180,7 @@ CREATING = "The container is being created."
     ],
 )
 def test_pending_reason(pending: dict[str, Any], reason: Reason, message: str) -> None:
-    assert pending_reason(pending) == (reason, message)
+    assert pending_reason(pod_facts(pending)) == (reason, message)
 
 
 def event(reason: str, message: str = "why", *, at: int = 0, field: str = "lastTimestamp") -> dict[str, Any]:
@@ -219,4 +221,4 @@ def event(reason: str, message: str = "why", *, at: int = 0, field: str = "lastT
     ],
 )
 def test_reason_from_events(events: list[dict[str, Any]], found: tuple[Reason, str] | None) -> None:
-    assert reason_from_events(events) == found
+    assert reason_from_events(map(event_facts, events)) == found

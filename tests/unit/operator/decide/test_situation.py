@@ -13,21 +13,19 @@ from fixtures.objects import (
     pod,
     ready_status,
     report,
+    seen,
     terminated,
 )
 from kubernel_api.conditions import Reason
 from kubernel_operator.decide.situation import Situation, Stage, current_pod, situation
+from kubernel_operator.observe.kernel_facts import kernel_facts
 from kubernel_operator.observe.observed import LeaseState, LeaseView, Observed, Refusal
+from kubernel_operator.observe.pod_facts import pod_facts
 
 RESTARTED = {"restartGeneration": 1}
 IN_PLACE = cr(status=ready_status(), restartGeneration=1)
 GRACE_OVER = NOW - 31
 OLD = pod(1, deleting=NOW + 3)
-
-
-def seen(*pods: dict[str, Any], **fields: Any) -> Observed:
-    """Observations of an instance whose Service has an address."""
-    return Observed(pods=pods, **{"service_ip": "10.96.0.9", "first_seen": NOW - 10} | fields)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +130,7 @@ def seen(*pods: dict[str, Any], **fields: Any) -> Observed:
             Stage.NEEDS_POD,
             id="the same, restart asked for",
         ),
-        pytest.param(cr(), seen(pod_seen="k1-1"), Stage.EXITED, id="pod gone before it was ready"),
+        pytest.param(cr(), seen(incarnation_seen=1), Stage.EXITED, id="pod gone before it was ready"),
         pytest.param(
             cr(status=exited_status(ended=GRACE_OVER)), seen(), Stage.FINISHED, id="pod gone, end known, grace over"
         ),
@@ -189,7 +187,7 @@ def seen(*pods: dict[str, Any], **fields: Any) -> Observed:
     ],
 )
 def test_stage(instance: dict[str, Any], observed: Observed, stage: Stage) -> None:
-    assert situation(instance, observed, NOW).stage is stage
+    assert situation(kernel_facts(instance), observed, NOW).stage is stage
 
 
 @pytest.mark.parametrize(
@@ -233,17 +231,17 @@ def test_stage(instance: dict[str, Any], observed: Observed, stage: Stage) -> No
     ],
 )
 def test_deadlines(instance: dict[str, Any], observed: Observed, reason: Reason, message: str) -> None:
-    at = situation(instance, observed, NOW)
-    assert at.stage is Stage.FINISHED
-    assert at.ending is not None
-    assert (at.ending.reason, at.ending.message, at.ending.exit_code) == (reason, message, None)
+    found = situation(kernel_facts(instance), observed, NOW)
+    assert found.stage is Stage.FINISHED
+    assert found.ending is not None
+    assert (found.ending.reason, found.ending.message, found.ending.exit_code) == (reason, message, None)
 
 
 @pytest.mark.parametrize("seconds", [pytest.param(299, id="creation"), pytest.param(0, id="restart")])
 def test_a_start_before_its_deadline_goes_on(seconds: int) -> None:
     since = {"restart_since": NOW - 299} if seconds == 0 else {}
-    at = situation(cr(created=NOW - (seconds or 9999)), seen(pod(phase="Pending"), **since), NOW)
-    assert at.stage is Stage.STARTING
+    found = situation(kernel_facts(cr(created=NOW - (seconds or 9999))), seen(pod(phase="Pending"), **since), NOW)
+    assert found.stage is Stage.STARTING
 
 
 @pytest.mark.parametrize(
@@ -273,19 +271,19 @@ def test_a_start_before_its_deadline_goes_on(seconds: int) -> None:
     ],
 )
 def test_ending(observed: Observed, reason: Reason, exit_code: int | None) -> None:
-    at = situation(cr(status=ready_status()), observed, NOW)
-    assert at.ending is not None
-    assert (at.ending.reason, at.ending.exit_code) == (reason, exit_code)
+    found = situation(kernel_facts(cr(status=ready_status())), observed, NOW)
+    assert found.ending is not None
+    assert (found.ending.reason, found.ending.exit_code) == (reason, exit_code)
 
 
 def test_everything_that_belongs_to_a_stage() -> None:
     newest = pod(3, generation=2, ip=None)
     instance = cr(created=NOW - 50, status=ready_status(generation=1, pod="k1-2"), restartGeneration=2)
     observed = seen(pod(2, deleting=NOW), newest, restart_since=NOW - 5)
-    assert situation(instance, observed, NOW) == Situation(
+    assert situation(kernel_facts(instance), observed, NOW) == Situation(
         Stage.STARTING,
         wanted=2,
-        pod=newest,
+        pod=pod_facts(newest),
         incarnation=3,
         start_began=NOW - 5,
         start_seen=NOW - 5,
@@ -300,12 +298,12 @@ def test_everything_that_belongs_to_a_stage() -> None:
         pytest.param(cr(), seen(), 0, id="none ever"),
         pytest.param(cr(), seen(pod(2), pod(10), pod(9)), 10, id="by number, not by text"),
         pytest.param(cr(status=ready_status(pod="k1-4")), seen(), 4, id="the status remembers"),
-        pytest.param(cr(), seen(pod_seen="k1-5"), 5, id="this process remembers"),
-        pytest.param(cr(status=ready_status(pod="k1-4")), seen(pod(2), pod_seen="k1-3"), 4, id="the highest"),
+        pytest.param(cr(), seen(incarnation_seen=5), 5, id="this process remembers"),
+        pytest.param(cr(status=ready_status(pod="k1-4")), seen(pod(2), incarnation_seen=3), 4, id="the highest"),
     ],
 )
 def test_incarnation(instance: dict[str, Any], observed: Observed, incarnation: int) -> None:
-    assert situation(instance, observed, NOW).incarnation == incarnation
+    assert situation(kernel_facts(instance), observed, NOW).incarnation == incarnation
 
 
 @pytest.mark.parametrize(
@@ -319,18 +317,18 @@ def test_incarnation(instance: dict[str, Any], observed: Observed, incarnation: 
     ],
 )
 def test_ip(instance: dict[str, Any], observed: Observed, ip: str | None) -> None:
-    assert situation(instance, observed, NOW).ip == ip
+    assert situation(kernel_facts(instance), observed, NOW).ip == ip
 
 
 @pytest.mark.parametrize(
     ("pods", "known", "current"),
     [
-        pytest.param((), [None], None, id="none"),
-        pytest.param((pod(1), pod(10), pod(2)), [None, "k1-9"], pod(10), id="the newest"),
-        pytest.param((pod(2),), ["k1-2", None], pod(2), id="the one that is known"),
-        pytest.param((pod(1),), ["k1-2", None], None, id="the status knows a newer one: it is gone"),
-        pytest.param((pod(1),), [None, "k1-2"], None, id="this process knows a newer one: it is gone"),
+        pytest.param((), 0, None, id="none"),
+        pytest.param((1, 10, 2), 9, 10, id="the newest"),
+        pytest.param((2,), 2, 2, id="the one that is known"),
+        pytest.param((1,), 2, None, id="there was a newer one: it is gone"),
     ],
 )
-def test_current_pod(pods: tuple[dict[str, Any], ...], known: list[str | None], current: dict[str, Any] | None) -> None:
-    assert current_pod(pods, *known) == current
+def test_current_pod(pods: tuple[int, ...], known: int, current: int | None) -> None:
+    found = current_pod(tuple(pod_facts(pod(number)) for number in pods), known)
+    assert (found.incarnation if found else None) == current

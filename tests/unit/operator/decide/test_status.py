@@ -13,13 +13,15 @@ from fixtures.objects import (
     pod,
     ready_status,
     report,
+    seen,
     terminated,
 )
 from kubernel_api.conditions import Reason
 from kubernel_api.constants import PORTS
 from kubernel_api.status import UNOBSERVED_STATUS
-from kubernel_operator.decide.situation import situation
-from kubernel_operator.decide.status import build_status, status_patch
+from kubernel_operator.decide.situation import Situation, Stage, situation
+from kubernel_operator.decide.status import build_status, should_write, status_patch
+from kubernel_operator.observe.kernel_facts import kernel_facts
 from kubernel_operator.observe.observed import LeaseState, LeaseView, Observed, Refusal
 
 PENDING = pod(phase="Pending", state={}, ip=None)
@@ -27,12 +29,9 @@ NOW_TEXT, BEFORE_TEXT = "2027-01-15T08:00:00Z", "2027-01-15T07:59:55Z"
 RESTARTED = {"restartGeneration": 1}
 
 
-def seen(*pods: dict[str, Any], **fields: Any) -> Observed:
-    return Observed(pods=pods, **{"service_ip": "10.96.0.9", "first_seen": NOW - 10} | fields)
-
-
 def status(instance: dict[str, Any], observed: Observed) -> dict[str, Any]:
-    return build_status(instance, situation(instance, observed, NOW), observed, SETTINGS, NOW)
+    kernel = kernel_facts(instance)
+    return build_status(kernel, situation(kernel, observed, NOW), observed, SETTINGS, NOW)
 
 
 def summary(built: dict[str, Any]) -> tuple[str, str, dict[str, str]]:
@@ -222,6 +221,7 @@ def test_whole_status_of_a_cold_start() -> None:
             "podIP": "10.0.0.7",
         },
         "podName": "k1-1",
+        "podIncarnation": 1,
         "nodeName": "node1",
         "restartGeneration": 0,
         "restartCount": 0,
@@ -375,3 +375,19 @@ def test_transition_times() -> None:
 )
 def test_status_patch(old: dict[str, Any], new: dict[str, Any], patch: dict[str, Any]) -> None:
     assert status_patch(old, new) == patch
+
+
+@pytest.mark.parametrize(
+    ("stage", "reason", "since", "worth"),
+    [
+        pytest.param(Stage.STARTING, Reason.CONTAINER_CREATING, 0.9, False, id="usual, in the first second"),
+        pytest.param(Stage.STARTING, Reason.CONTAINER_CREATING, 1.0, True, id="usual, later"),
+        pytest.param(Stage.STARTING, Reason.UNSCHEDULABLE, 0.0, True, id="unusual, at once"),
+        pytest.param(Stage.NEEDS_POD, Reason.QUOTA_EXCEEDED, 0.0, True, id="refused, at once"),
+        pytest.param(Stage.NEEDS_RESTART, Reason.RESTARTING, 0.5, False, id="restart, in the first second"),
+        pytest.param(Stage.RUNNING, Reason.RUNNING, 0.0, True, id="running, at once"),
+        pytest.param(Stage.EXITED, Reason.COMPLETED, 0.0, True, id="exited, at once"),
+    ],
+)
+def test_should_write(stage: Stage, reason: Reason, since: float, worth: bool) -> None:
+    assert should_write(Situation(stage, 0, start_seen=NOW - since), reason, NOW) is worth

@@ -1,0 +1,89 @@
+"""What can be done for a KernelInstance. ``plan`` chooses, ``act`` carries out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from kubernel_api.conditions import Reason
+from kubernel_operator.observe.pod_facts import PodFacts
+
+
+@dataclass(frozen=True)
+class Create:
+    """Create a child. ``kind``: "secret", "pod" or "service"."""
+
+    kind: Literal["secret", "pod", "service"]
+    body: dict[str, Any]
+    why: str
+
+
+@dataclass(frozen=True)
+class DeletePod:
+    """Delete a pod of ours."""
+
+    pod: PodFacts
+    why: str
+
+
+@dataclass(frozen=True)
+class DeleteInstance:
+    """Delete the KernelInstance; its children follow by owner reference.
+
+    Attributes:
+        reason: for an Event, where the status had no chance to say it.
+    """
+
+    why: str
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True)
+class Restart:
+    """Ask the supervisor for a new kernel process."""
+
+    ip: str
+    generation: int
+    why: str
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Ask a pod whose callbacks do not arrive.
+
+    Attributes:
+        generation: the one that runs when an image without a supervisor accepts connections.
+        ports_tell: whether open ports prove that this generation runs: not while an older process may hold them.
+    """
+
+    ip: str
+    generation: int
+    ports_tell: bool
+    why: str
+
+
+@dataclass(frozen=True)
+class ProbeReplaced:
+    """Ask whether a replaced pod still accepts connections."""
+
+    pod: PodFacts
+    why: str
+
+
+@dataclass(frozen=True)
+class Explain:
+    """Read a pod's Events."""
+
+    pod: PodFacts
+    why: str
+
+
+@dataclass(frozen=True)
+class ReadLease:
+    """Ask the API server for a Lease that looks expired in the cache."""
+
+    name: str
+    why: str
+
+
+Action = ReadLease | Create | DeletePod | DeleteInstance | Restart | Probe | ProbeReplaced | Explain

@@ -1,0 +1,196 @@
+"""A pod of ours as decisions read it.
+
+The kernel's container is known by its name. All others, init containers too, were put there by somebody else: a service
+mesh, a Vault agent, an admission webhook. What happens to them is never what happened to the kernel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kubernel_api.constants import (
+    ANNOTATION_INCARNATION,
+    ANNOTATION_RESTART_GENERATION,
+    KERNEL_CONTAINER,
+    LABEL_KUEUE_QUEUE,
+)
+
+from .facts import Condition, Json, conditions_of, controller_uid, number, part, seconds_of
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Why a container does not run yet, in the kubelet's words."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Terminated:
+    """How a container ended.
+
+    Attributes:
+        message: what it left for the kubelet; with us the last of its output.
+        finished: Unix seconds by the node's clock, for display only.
+    """
+
+    exit_code: int | None
+    reason: str = ""
+    message: str = ""
+    finished: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A container's state; none of the three: nothing is known yet.
+
+    Attributes:
+        sidecar: whether it is an init container that goes on running beside the others.
+    """
+
+    name: str
+    image: str = ""
+    running: bool = False
+    waiting: Waiting | None = None
+    terminated: Terminated | None = None
+    started: bool = False
+    sidecar: bool = False
+
+    @property
+    def is_done(self) -> bool:
+        """As an init container: whether the next one may start."""
+        if self.sidecar:
+            return self.started
+        return self.terminated is not None and self.terminated.exit_code == 0
+
+
+@dataclass(frozen=True, slots=True)
+class PodFacts:
+    """A pod of ours.
+
+    Attributes:
+        incarnation: its number among the pods of its KernelInstance; 0 when it is no pod that an operator made.
+        generation: the restartGeneration that it was created for.
+        deleting: whether it is being deleted.
+        grace_seconds: how long the kubelet may take for that.
+        gates: names of the scheduling gates that keep the scheduler from looking at it.
+        queue: Kueue's queue, by its label.
+        kernel: the container that the kernel runs in; None until the kubelet has said something of it.
+        inits: the init containers, in their order.
+        others: containers beside the kernel's.
+        reason: why the kubelet ended the pod or did not take it, e.g. Evicted.
+    """
+
+    namespace: str
+    name: str
+    uid: str
+    owner_uid: str
+    incarnation: int
+    generation: int
+    phase: str
+    deleting: bool = False
+    grace_seconds: float = 0.0
+    node: str | None = None
+    ips: tuple[str, ...] = ()
+    gates: tuple[str, ...] = ()
+    queue: str = ""
+    kernel: Container | None = None
+    inits: tuple[Container, ...] = ()
+    others: tuple[Container, ...] = ()
+    scheduled: Condition | None = None
+    ready: Condition | None = None
+    disruption: Condition | None = None
+    reason: str = ""
+    message: str = ""
+
+    @property
+    def ip(self) -> str | None:
+        """Its first address."""
+        return self.ips[0] if self.ips else None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether none of its containers will run any more."""
+        return self.phase in {"Failed", "Succeeded"}
+
+    @property
+    def may_run(self) -> bool:
+        """Whether its containers may be running: not ended and not being deleted."""
+        return not self.deleting and not self.has_ended
+
+    @property
+    def kernel_runs(self) -> bool:
+        """Whether the kernel's container runs, as far as the kubelet said."""
+        return self.kernel is not None and self.kernel.running
+
+
+def pod_facts(obj: Json) -> PodFacts:
+    """From a Pod."""
+    meta, spec, status = obj["metadata"], part(obj, "spec"), part(obj, "status")
+    annotations = part(meta, "annotations")
+    containers = _containers(status, "containerStatuses", frozenset())
+    conditions = {c.type: c for c in conditions_of(status)}
+    disruption = conditions.get("DisruptionTarget")
+    return PodFacts(
+        namespace=meta["namespace"],
+        name=meta["name"],
+        uid=meta.get("uid") or "",
+        owner_uid=controller_uid(obj) or "",
+        incarnation=number(annotations.get(ANNOTATION_INCARNATION)),
+        generation=number(annotations.get(ANNOTATION_RESTART_GENERATION)),
+        phase=str(status.get("phase") or ""),
+        deleting=bool(meta.get("deletionTimestamp")),
+        grace_seconds=float(number(meta.get("deletionGracePeriodSeconds"))),
+        node=spec.get("nodeName"),
+        ips=_ips(status),
+        gates=tuple(str(gate.get("name")) for gate in spec.get("schedulingGates") or []),
+        queue=str(part(meta, "labels").get(LABEL_KUEUE_QUEUE) or ""),
+        kernel=next((c for c in containers if c.name == KERNEL_CONTAINER), None),
+        inits=_containers(status, "initContainerStatuses", _sidecars(spec)),
+        others=tuple(c for c in containers if c.name != KERNEL_CONTAINER),
+        scheduled=conditions.get("PodScheduled"),
+        ready=conditions.get("Ready"),
+        disruption=disruption if disruption is not None and disruption.is_true else None,
+        reason=str(status.get("reason") or ""),
+        message=str(status.get("message") or ""),
+    )
+
+
+def _ips(status: Json) -> tuple[str, ...]:
+    ips = [str(each["ip"]) for each in status.get("podIPs") or [] if each.get("ip")]
+    if not ips and status.get("podIP"):
+        ips = [str(status["podIP"])]
+    return tuple(ips)
+
+
+def _sidecars(spec: Json) -> frozenset[str]:
+    return frozenset(c["name"] for c in spec.get("initContainers") or [] if c.get("restartPolicy") == "Always")
+
+
+def _containers(status: Json, field: str, sidecars: frozenset[str]) -> tuple[Container, ...]:
+    return tuple(_container(c, sidecars) for c in status.get(field) or [])
+
+
+def _container(obj: Json, sidecars: frozenset[str]) -> Container:
+    state = part(obj, "state")
+    waiting, terminated = state.get("waiting"), state.get("terminated")
+    name = str(obj.get("name") or "")
+    return Container(
+        name=name,
+        image=str(obj.get("image") or ""),
+        running="running" in state,
+        waiting=Waiting(str(waiting.get("reason") or ""), str(waiting.get("message") or "")) if waiting else None,
+        terminated=_terminated(terminated) if terminated else None,
+        started=bool(obj.get("started")),
+        sidecar=name in sidecars,
+    )
+
+
+def _terminated(obj: Json) -> Terminated:
+    return Terminated(
+        obj.get("exitCode"),
+        str(obj.get("reason") or ""),
+        str(obj.get("message") or ""),
+        seconds_of(obj.get("finishedAt")),
+    )
