@@ -21,6 +21,9 @@ START_SECONDS = Histogram(
     "Time from the start of the container to a kernel that answers.",
     buckets=START_BUCKETS,
 )
+SWEEP_FOUND = Counter(
+    "kubernel_sweep_found_total", "Objects that a comparison found changed: their watch events were lost.", ["kind"]
+)
 WATCH_RESTARTS = Counter("kubernel_watch_restarts_total", "How often the watches had to be built anew.")
 
 

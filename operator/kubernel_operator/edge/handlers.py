@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Literal
 
+import aiohttp
 import kopf
 
 from kubernel_api.constants import GROUP, PLURAL, VERSION
@@ -89,8 +90,7 @@ class Watches:
         self._end_run = lambda: loop.is_closed() or loop.call_soon_threadsafe(stop.set)
         if self._stop.is_set():
             return
-        # What nobody awaits any more has been logged by kopf before.
-        loop.set_exception_handler(lambda _, context: logger.debug("kopf: %s", context["message"]))
+        loop.set_exception_handler(lambda _, context: log_unhandled(context))
         tasks = await kopf.spawn_tasks(
             registry=registry(self._take),
             settings=kopf_settings(),
@@ -105,6 +105,16 @@ class Watches:
         await end_all_tasks()
         for task in ended:
             task.result()
+
+
+def log_unhandled(context: dict[str, Any]) -> None:
+    """Logs what kopf's loop tells of errors that nobody awaits.
+
+    A connection that broke while its task was being ended has been logged by kopf before; anything else is a fault.
+    """
+    error = context.get("exception")
+    known = isinstance(error, OSError | TimeoutError | aiohttp.ClientError | asyncio.CancelledError)
+    logger.log(logging.DEBUG if known else logging.WARNING, "kopf: %s", context["message"], exc_info=error)
 
 
 async def end_all_tasks() -> None:

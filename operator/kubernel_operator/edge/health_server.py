@@ -3,9 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from kubernel_operator.settings import SettingsError
+
+
+async def serve(stack: AsyncExitStack, app: web.Application, port: int) -> None:
+    """Serves ``app`` on ``port`` until ``stack`` is left.
+
+    Raises:
+        SettingsError: the port cannot be opened.
+    """
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    try:
+        await web.TCPSite(runner, port=port).start()
+    except OSError as error:
+        raise SettingsError(
+            f"port {port} cannot be opened ({error.strerror}); choose another one, see --help"
+        ) from error
 
 
 def health_app(is_ready: Callable[[], str]) -> web.Application:

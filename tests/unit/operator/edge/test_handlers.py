@@ -1,7 +1,9 @@
 """The edge to kopf, as far as it can be seen without an API server."""
 
 import asyncio
+import logging
 
+import aiohttp
 import pytest
 
 from kubernel_operator.edge import handlers
@@ -22,3 +24,20 @@ async def test_a_task_that_swallows_its_cancellation_is_ended_too(monkeypatch: p
     await asyncio.sleep(0)
     await handlers.end_all_tasks()
     assert (task.done(), len(cancelled)) == (True, 3)
+
+
+@pytest.mark.parametrize(
+    ("error", "level"),
+    [
+        pytest.param(aiohttp.ClientConnectionError("cut"), logging.DEBUG, id="a connection that broke"),
+        pytest.param(asyncio.CancelledError(), logging.DEBUG, id="cancelled"),
+        pytest.param(KeyError("bug"), logging.WARNING, id="a fault in a task"),
+        pytest.param(None, logging.WARNING, id="no exception"),
+    ],
+)
+def test_only_known_endings_are_told_quietly(
+    error: BaseException | None, level: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    handlers.log_unhandled({"message": "Task exception was never retrieved"} | ({"exception": error} if error else {}))
+    assert [(record.levelno, "never retrieved" in record.message) for record in caplog.records] == [(level, True)]

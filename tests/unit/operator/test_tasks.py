@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kubernel_operator.process import until_one_ends
+from kubernel_operator.tasks import until_one_ends
 
 
 async def fails() -> None:

@@ -1,0 +1,125 @@
+"""What runs beside the passes: comparing everything with the API server, and removing what servers left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from kubernel_cluster.cluster import Cluster
+from kubernel_cluster.errors import ClusterError
+
+from . import metrics
+from .act.lease_cleanup import delete_leases
+from .decide.leases import abandoned_leases
+from .observe.cache import Store, key_of
+from .observe.sweep import sweep
+from .patience import RETRY_SECONDS, until_it_works
+
+logger = logging.getLogger(__name__)
+
+# kopf lists again after a watch broke, and says nothing of what vanished meanwhile. One sweep for one such LIST.
+RELIST_SECONDS = 1.0
+
+Take = Callable[[str, dict[str, Any]], None]
+
+
+class Sweeps:
+    """Keeps the caches equal to the cluster, whatever the watches lost."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        namespaces: tuple[str, ...],
+        stores: tuple[Store, Store, Store],
+        take: Take,
+        interval_seconds: float,
+    ) -> None:
+        """All that a sweep needs.
+
+        Args:
+            cluster: the API server.
+            namespaces: those that are watched; () for all.
+            stores: of KernelInstances, Pods and Leases.
+            take: called with "instance" or "pod" and each object that is news or vanished.
+            interval_seconds: between two comparisons.
+        """
+        self._cluster = cluster
+        self._namespaces = namespaces or (None,)
+        self._stores = stores
+        self._take = take
+        self._interval_seconds = interval_seconds
+        self._wanted = asyncio.Event()
+        self.synced = False
+
+    def want(self) -> None:
+        """Compare soon: a watch was built anew."""
+        self._wanted.set()
+
+    async def first(self) -> None:
+        """The first one, until it works. Without it nothing is known, and nothing may be decided."""
+
+        async def once() -> None:
+            await sweep(self._cluster, self._namespaces, self._stores, self._take)
+
+        await until_it_works("Not ready yet", once)
+        self.synced = True
+
+    async def run(self) -> None:
+        """Compares again and again. Runs until cancelled."""
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wanted.wait(), self._interval_seconds)
+                await asyncio.sleep(RELIST_SECONDS)
+            self._wanted.clear()
+            try:
+                await sweep(self._cluster, self._namespaces, self._stores, self._found)
+            except ClusterError as error:
+                logger.info("A comparison with the API server failed and will be tried again: %s", error)
+                self._wanted.set()
+                await asyncio.sleep(RETRY_SECONDS)
+
+    def _found(self, kind: str, obj: dict[str, Any]) -> None:
+        metrics.SWEEP_FOUND.labels(kind).inc()
+        self._take(kind, obj)
+
+
+class LeaseHousekeeping:
+    """Deletes the Leases of servers that are gone and left no kernel."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        leases: Store,
+        instances: Store,
+        is_ignored: Callable[[str], bool],
+        interval_seconds: float,
+    ) -> None:
+        """All that it needs.
+
+        Args:
+            cluster: the API server.
+            leases: cache of the servers' Leases.
+            instances: cache of KernelInstances, which name Leases.
+            is_ignored: whether a namespace is to be left alone.
+            interval_seconds: between two looks.
+        """
+        self._cluster = cluster
+        self._leases = leases
+        self._instances = instances
+        self._is_ignored = is_ignored
+        self._interval_seconds = interval_seconds
+
+    async def run(self) -> None:
+        """Looks again and again. Runs until cancelled; no Lease that cannot be deleted ends it."""
+        while True:
+            await self.once()
+            await asyncio.sleep(self._interval_seconds)
+
+    async def once(self) -> None:
+        """One look."""
+        abandoned = abandoned_leases(self._leases.values(), self._instances.values(), time.time())
+        await delete_leases(self._cluster, [lease for lease in abandoned if not self._is_ignored(key_of(lease)[0])])

@@ -1,0 +1,128 @@
+"""The parts of the operator and how they are connected: from a watch's event to the queue of passes."""
+
+from __future__ import annotations
+
+import asyncio
+import fnmatch
+import logging
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import zmq
+
+from kubernel_cluster.cluster import Cluster
+from kubernel_supervisor.bootstrap import supervisor_source
+
+from .act.apply import Applier
+from .act.pod_network import PodNetwork
+from .build.secret import ConnectionKeys
+from .decide.plan import Context
+from .edge.callback_server import callback_app
+from .edge.callback_url import resolved
+from .edge.handlers import Kind, Watches
+from .edge.health_server import metrics_app, serve
+from .housekeeping import LeaseHousekeeping, Sweeps
+from .observe.cache import Store, key_of
+from .reconcile import Reconciler
+from .settings import Settings
+from .tasks import cancelled
+
+logger = logging.getLogger(__name__)
+
+# The callback Service's address can only change when it is deleted and made again.
+RESOLVE_SECONDS = 30.0
+
+
+class Operator:
+    """The parts and how they are connected."""
+
+    def __init__(self, cluster: Cluster, settings: Settings, key: bytes, callback_url: str) -> None:
+        self._settings = settings
+        self._key = key
+        self._url = self._resolved_url = callback_url
+        self._supervisor = supervisor_source()
+        pods, leases = Store(), Store()
+        self._reconciler = Reconciler(Applier(cluster, pods, leases, key, PodNetwork()), pods, leases, self._context)
+        self._stores = {"instance": self._reconciler.instances, "pod": pods, "lease": leases}
+        interval = settings.sweep_interval_seconds
+        stores = (self._reconciler.instances, pods, leases)
+        self._sweeps = Sweeps(cluster, settings.watch_namespaces, stores, self._add, interval)
+        self._lease_housekeeping = LeaseHousekeeping(
+            cluster, leases, self._reconciler.instances, self._is_ignored, interval
+        )
+        self._loop = asyncio.get_running_loop()
+        self._watches = Watches(settings.watch_namespaces, self._take_from_thread)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[list[asyncio.Task[None]]]:
+        """Everything runs inside. Gives the tasks that must go on for ever."""
+        settings = self._settings
+        async with AsyncExitStack() as stack:
+            await serve(stack, metrics_app(), settings.metrics_port)
+            self._resolved_url = await resolved(self._url)
+            await self._sweeps.first()
+            app = callback_app(self._key, self._reconciler.take_callback)
+            await serve(stack, app, settings.callback_port)
+            work = (
+                self._reconciler.queue.run(settings.workers),
+                self._sweeps.run(),
+                self._lease_housekeeping.run(),
+                self._resolves(),
+            )
+            tasks = [asyncio.create_task(each) for each in work]
+            for task in tasks:
+                stack.push_async_callback(cancelled, task)
+            self._watches.start()
+            stack.push_async_callback(asyncio.to_thread, self._watches.stop)
+            where = ", ".join(settings.watch_namespaces) or "all namespaces"
+            logger.info("Watching %s; kernel pods report to %s.", where, self._resolved_url)
+            yield tasks
+
+    def missing(self) -> str:
+        """What must happen before it is ready; "" when it is."""
+        if not self._sweeps.synced:
+            return "the first LIST of KernelInstances, Pods and Leases is not done"
+        return "" if self._watches.ready.is_set() else "the watches are not established"
+
+    def _context(self) -> Context:
+        return Context(self._settings, self._key, self._supervisor, self._resolved_url, new_keys)
+
+    async def _resolves(self) -> None:
+        while True:
+            await asyncio.sleep(RESOLVE_SECONDS)
+            self._resolved_url = await resolved(self._url)
+
+    def _take_from_thread(self, kind: Kind, type_: str | None, obj: dict[str, Any]) -> None:
+        self._loop.call_soon_threadsafe(self._take, kind, type_, obj)
+
+    def _take(self, kind: Kind, type_: str | None, obj: dict[str, Any]) -> None:
+        if type_ is None:
+            self._sweeps.want()
+        store = self._stores[kind]
+        if type_ == "DELETED":
+            store.remove(obj)
+        elif not store.put(obj):
+            return
+        if kind != "lease":
+            self._add(kind, obj)
+
+    def _add(self, kind: str, obj: dict[str, Any]) -> None:
+        namespace, name = key_of(obj)
+        if self._is_ignored(namespace):
+            return
+        if kind == "instance":
+            self._reconciler.queue.add((namespace, name))
+            return
+        for owner in obj["metadata"].get("ownerReferences") or []:
+            self._reconciler.queue.add((namespace, owner["name"]))
+
+    def _is_ignored(self, namespace: str) -> bool:
+        return any(fnmatch.fnmatch(namespace, pattern) for pattern in self._settings.ignore_namespaces)
+
+
+def new_keys(encrypted: bool) -> ConnectionKeys:
+    """Fresh keys; with a CurveZMQ pair when the connection is encrypted."""
+    curve = zmq.curve_keypair() if encrypted else None
+    return ConnectionKeys(secrets.token_hex(32), (curve[0].decode(), curve[1].decode()) if curve else None)
