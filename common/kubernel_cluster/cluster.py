@@ -7,13 +7,14 @@ compared, not edited.
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 from kubernetes.aio import client, config
 
-from kubernel_cluster.errors import ApiError, ApiUnavailableError, NoLoginError
+from kubernel_cluster.errors import ApiError, ApiUnavailableError, ConflictError, NoLoginError
 
 REQUEST_TIMEOUT_SECONDS = 30.0
 # A LIST in pages keeps the answer of a large cluster from being held in memory twice.
@@ -23,7 +24,7 @@ MERGE_PATCH = "application/merge-patch+json"
 
 @dataclass(frozen=True)
 class Listing:
-    """A full LIST and the resourceVersion of the collection that it shows."""
+    """A LIST, or a page of one, and the resourceVersion of the collection that it shows."""
 
     items: list[dict[str, Any]]
     version: int
@@ -78,8 +79,9 @@ class Cluster:
             response = await self._api.call_api(*serialized, _request_timeout=REQUEST_TIMEOUT_SECONDS)
             text = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise ApiUnavailableError(f"{method} {path}: {error or type(error).__name__}") from error
-        return _decoded(method, path, response.status, text)
+            message = str(error) or type(error).__name__
+            raise ApiUnavailableError(f"{method} {path}: {message}", message=message) from error
+        return decoded(method, path, response.status, text, response.headers)
 
     async def create(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """POST to a collection."""
@@ -104,17 +106,27 @@ class Cluster:
         """PATCH with a JSON merge patch."""
         return await self.request("PATCH", path, body=body, content_type=MERGE_PATCH)
 
-    async def list(self, path: str, **selectors: str) -> Listing:
-        """LIST of a collection, page by page."""
-        items: list[dict[str, Any]] = []
-        query: dict[str, Any] = {"limit": PAGE_SIZE, **selectors}
+    async def pages(
+        self, path: str, selectors: Mapping[str, str] | None = None, *, page_size: int = PAGE_SIZE
+    ) -> AsyncIterator[Listing]:
+        """LIST of a collection, page by page, for callers that keep little of each object."""
+        query: dict[str, Any] = {"limit": page_size, **(selectors or {})}
         while True:
             page = await self.request("GET", path, query=query)
-            items += page.get("items") or []
             metadata = page.get("metadata") or {}
+            yield Listing(page.get("items") or [], int(metadata.get("resourceVersion") or 0))
             if not metadata.get("continue"):
-                return Listing(items, int(metadata.get("resourceVersion") or 0))
+                return
             query["continue"] = metadata["continue"]
+
+    async def list(self, path: str, **selectors: str) -> Listing:
+        """LIST of a collection, all at once."""
+        items: list[dict[str, Any]] = []
+        version = 0
+        async for page in self.pages(path, selectors):
+            items += page.items
+            version = page.version
+        return Listing(items, version)
 
 
 async def _load_kubeconfig(configuration: Any, path: str | None) -> None:
@@ -126,13 +138,37 @@ async def _load_kubeconfig(configuration: Any, path: str | None) -> None:
         ) from error
 
 
-def _decoded(method: str, path: str, status: int, text: bytes) -> dict[str, Any]:
+def decoded(method: str, path: str, status: int, text: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
+    """An answer as a dict.
+
+    Raises:
+        ApiError: it is a refusal.
+        ApiUnavailableError: it says nothing about what was asked: 429 and 5xx.
+    """
     try:
-        answer: dict[str, Any] = json.loads(text) if text else {}
+        answer = json.loads(text) if text else {}
     except ValueError:
+        answer = None
+    if not isinstance(answer, dict):  # whatever stands between us and the API server speaks
         answer = {"message": text[:200].decode(errors="replace")}
     if status < 400:
         return answer
+    reason, message = answer.get("reason") or "Unknown", answer.get("message") or ""
+    details = answer.get("details")
     if status == 429 or status >= 500:
-        raise ApiUnavailableError(f"{method} {path}: {status} {answer.get('message')}")
-    raise ApiError(status, answer.get("reason") or "Unknown", answer.get("message") or "")
+        raise ApiUnavailableError(
+            f"{method} {path}: {status} {message}",
+            status=status,
+            reason=reason,
+            message=message,
+            details=details,
+            retry_after=_seconds(headers.get("Retry-After")),
+        )
+    if status == 409 and reason == "Conflict":
+        raise ConflictError(status, reason, message, details)
+    raise ApiError(status, reason, message, details)
+
+
+def _seconds(text: str | None) -> float | None:
+    """The API server gives Retry-After in whole seconds; a date, which HTTP allows too, is nothing it sends."""
+    return float(text) if text and text.isdecimal() else None

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from kubernel_cluster.errors import ApiError
+from kubernel_cluster.errors import ApiError, ConflictError
 from kubernel_wire.callback import Callback
 
 from . import metrics
@@ -49,7 +49,7 @@ class Reconciler:
         self.instances = Store()
         self.pods = pods
         self.leases = leases
-        self.queue: WorkQueue[Key] = WorkQueue(self.reconcile, _log_failure)
+        self.queue: WorkQueue[Key] = WorkQueue(self.reconcile, log_failure)
         self._applier = applier
         self._context = context
         self._clock = clock
@@ -198,6 +198,10 @@ class Reconciler:
         return None
 
 
-def _log_failure(key: Key, error: Exception) -> None:
+def log_failure(key: Key, error: Exception) -> None:
+    """Tells of a pass that failed; the work queue comes back to it."""
+    if isinstance(error, ConflictError):
+        logger.debug("%s/%s: it has changed meanwhile, and is looked at again: %s", *key, error)
+        return
     metrics.RECONCILE_ERRORS.inc()
     logger.warning("%s/%s: will be tried again: %s", *key, error or type(error).__name__)

@@ -9,7 +9,7 @@ from aiohttp.test_utils import TestServer
 from kubernetes.aio import client
 
 from kubernel_cluster.cluster import Cluster, Listing
-from kubernel_cluster.errors import ApiError, ApiUnavailableError
+from kubernel_cluster.errors import ApiError, ApiUnavailableError, ConflictError
 
 
 class Server:
@@ -17,6 +17,7 @@ class Server:
 
     def __init__(self) -> None:
         self.answers: list[tuple[int, Any]] = []
+        self.headers: dict[str, str] = {}
         self.asked: list[tuple[str, str, Any, str]] = []
 
     async def handle(self, request: web.Request) -> web.Response:
@@ -24,8 +25,8 @@ class Server:
         self.asked.append((request.method, request.path_qs, body, request.headers.get("Content-Type", "")))
         status, answer = self.answers.pop(0)
         if isinstance(answer, str):
-            return web.Response(status=status, text=answer)
-        return web.json_response(answer, status=status)
+            return web.Response(status=status, text=answer, headers=self.headers)
+        return web.json_response(answer, status=status, headers=self.headers)
 
 
 @pytest.fixture
@@ -48,8 +49,8 @@ async def cluster(server: Server) -> AsyncIterator[Cluster]:
     await cluster.close()
 
 
-def failure(status: int, reason: str) -> tuple[int, dict[str, str]]:
-    return status, {"kind": "Status", "reason": reason, "message": f"it is {reason}"}
+def failure(status: int, reason: str, **details: str) -> tuple[int, dict[str, Any]]:
+    return status, {"kind": "Status", "reason": reason, "message": f"it is {reason}", "details": details}
 
 
 async def test_verbs(server: Server, cluster: Cluster) -> None:
@@ -78,6 +79,7 @@ async def test_verbs(server: Server, cluster: Cluster) -> None:
         pytest.param(failure(409, "AlreadyExists"), "AlreadyExists", id="exists"),
         pytest.param(failure(422, "Invalid"), "Invalid", id="invalid"),
         pytest.param((404, "page not found"), "Unknown", id="no Status"),
+        pytest.param((404, []), "Unknown", id="no object"),
     ],
 )
 async def test_a_final_answer(server: Server, cluster: Cluster, answer: tuple[int, Any], reason: str) -> None:
@@ -85,6 +87,22 @@ async def test_a_final_answer(server: Server, cluster: Cluster, answer: tuple[in
     with pytest.raises(ApiError) as caught:
         await cluster.get("/pods/k1")
     assert (caught.value.status, caught.value.reason) == (answer[0], reason)
+
+
+async def test_a_refusal_says_what_it_is_about(server: Server, cluster: Cluster) -> None:
+    server.answers = [failure(404, "NotFound", kind="namespaces", name="jhub")]
+    with pytest.raises(ApiError, match=r"^404 NotFound: it is NotFound$") as caught:
+        await cluster.get("/pods/k1")
+    assert (caught.value.message, caught.value.details) == ("it is NotFound", {"kind": "namespaces", "name": "jhub"})
+
+
+async def test_an_object_that_has_changed_is_an_error_of_its_own(server: Server, cluster: Cluster) -> None:
+    server.answers = [failure(409, "Conflict"), failure(409, "AlreadyExists")]
+    with pytest.raises(ConflictError):
+        await cluster.merge_patch("/pods/k1", {})
+    with pytest.raises(ApiError) as caught:
+        await cluster.create("/pods", {})
+    assert not isinstance(caught.value, ConflictError)
 
 
 @pytest.mark.parametrize(
@@ -102,10 +120,28 @@ async def test_no_answer_that_counts(server: Server, cluster: Cluster, answer: t
     assert len(server.asked) == 1, "it is the work queue that tries again"
 
 
+@pytest.mark.parametrize(
+    ("retry_after", "seconds"), [("7", 7.0), ("0", 0.0), (None, None), ("Wed, 21 Oct 2026 07:28:00 GMT", None)]
+)
+async def test_the_servers_words_are_kept(
+    server: Server, cluster: Cluster, retry_after: str | None, seconds: float | None
+) -> None:
+    """Who asked can be told why: a webhook that is down speaks in a 500."""
+    server.answers = [failure(500, "InternalError", causes="a webhook")]
+    server.headers = {"Retry-After": retry_after} if retry_after else {}
+    with pytest.raises(ApiUnavailableError) as caught:
+        await cluster.create("/pods", {})
+    error = caught.value
+    assert (error.status, error.reason, error.message) == (500, "InternalError", "it is InternalError")
+    assert (error.details, error.retry_after) == ({"causes": "a webhook"}, seconds)
+
+
 async def test_nobody_answers() -> None:
     cluster = Cluster(client.ApiClient(client.Configuration(host="http://127.0.0.1:1")))
-    with pytest.raises(ApiUnavailableError, match=r"^GET /pods/k1: "):
+    with pytest.raises(ApiUnavailableError, match=r"^GET /pods/k1: ") as caught:
         await cluster.get("/pods/k1")
+    assert (caught.value.status, caught.value.retry_after) == (None, None)
+    assert caught.value.message, "why there was no answer"
     await cluster.close()
 
 
@@ -131,3 +167,15 @@ async def test_list_in_pages(server: Server, cluster: Cluster) -> None:
         "/pods?limit=500&labelSelector=a%3Db",
         "/pods?limit=500&labelSelector=a%3Db&continue=next",
     ]
+
+
+async def test_pages(server: Server, cluster: Cluster) -> None:
+    server.answers = [
+        (200, {"metadata": {"resourceVersion": "7", "continue": "next"}, "items": [{"a": 1}]}),
+        (200, {"metadata": {"resourceVersion": "7"}, "items": None}),
+    ]
+    pages = cluster.pages("/pods", {"labelSelector": "a=b"}, page_size=1)
+    assert await anext(pages) == Listing([{"a": 1}], 7)
+    assert len(server.asked) == 1, "the next page is asked for when it is wanted"
+    assert [page async for page in pages] == [Listing([], 7)]
+    assert server.asked[1][1] == "/pods?limit=1&labelSelector=a%3Db&continue=next"

@@ -1,12 +1,15 @@
 """A pass: observe, decide, report, apply. The cluster is one in memory."""
 
+import logging
 from typing import Any
 
 import pytest
 
 from fixtures.objects import NOW, UID, cr, pod, ready_status
 from fixtures.operator_world import World
-from kubernel_cluster.errors import ApiError, ApiUnavailableError
+from kubernel_cluster.errors import ApiError, ApiUnavailableError, ConflictError
+from kubernel_operator import metrics
+from kubernel_operator.reconcile import log_failure
 from kubernel_wire.callback import Callback
 
 CALLBACK = {
@@ -219,12 +222,31 @@ def test_a_status_that_somebody_else_wrote_meanwhile_is_computed_anew(world: Wor
     world.cluster.requests.clear()
     world.apply({**world.instance(), "metadata": {**world.instance()["metadata"], "labels": {"new": "label"}}})
     assert world.reconciler.take_callback(callback(sequence=3, event="exited", state="exited", exit_code=1))
-    with pytest.raises(ApiError, match="Conflict"):
+    with pytest.raises(ConflictError):
         world.reconcile()
     world.watch()
     world.reconcile()
     assert world.instance()["status"]["phase"] == "Exited"
     assert world.instance()["metadata"]["labels"] == {"new": "label"}
+
+
+@pytest.mark.parametrize(
+    ("error", "level", "errors"),
+    [
+        pytest.param(ConflictError(409, "Conflict", "modified"), logging.DEBUG, 0, id="changed meanwhile"),
+        pytest.param(ApiError(409, "AlreadyExists", "there"), logging.WARNING, 1, id="refused"),
+        pytest.param(ApiUnavailableError("PATCH /k1: 503"), logging.WARNING, 1, id="unavailable"),
+        pytest.param(KeyError("spec"), logging.WARNING, 1, id="a bug"),
+    ],
+)
+def test_a_change_by_somebody_else_is_no_error(
+    error: Exception, level: int, errors: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = metrics.RECONCILE_ERRORS._value.get()
+    with caplog.at_level(logging.DEBUG):
+        log_failure(("ns", "k1"), error)
+    assert [record.levelno for record in caplog.records] == [level]
+    assert metrics.RECONCILE_ERRORS._value.get() - before == errors
 
 
 def test_a_pod_that_another_operator_created_is_asked_for(world: World) -> None:
