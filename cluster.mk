@@ -17,7 +17,7 @@ kubeconfig: ## Print the path of the cluster's kubeconfig
 	@$(CLUSTER) kubeconfig
 
 .PHONY: tools
-tools: ## Build the programs that the native cluster and the chart tests need
+tools: ## Build the programs that the cluster and the chart tests need and that are not here
 	@$(CLUSTER) tools
 
 .PHONY: images

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,9 @@ from cluster import tools  # noqa: E402
 from cluster.choice import ClusterKind, detect  # noqa: E402
 from cluster.clusters import Cluster, open_cluster  # noqa: E402
 from cluster.errors import ClusterError  # noqa: E402
-from cluster.layout import Layout, find_layout, search_path  # noqa: E402
+from cluster.layout import Layout, find_layout  # noqa: E402
+
+NATIVE_TOOLS = ("kubernetes", "etcd", "coredns", "helm")
 
 
 def main() -> int:
@@ -22,9 +23,9 @@ def main() -> int:
     arguments = parser().parse_args()
     layout = find_layout(os.environ)
     try:
-        kind = detect()
+        kind = detect(layout)
         if arguments.command == "tools":
-            tools.ensure(layout.bin, arguments.name or default_tools(kind, layout))
+            ensure_tools(kind, layout, arguments.name)
         else:
             run_command(open_cluster(kind, layout), arguments)
     except ClusterError as error:
@@ -62,11 +63,15 @@ def run_command(cluster: Cluster, arguments: argparse.Namespace) -> None:
             cluster.start("apiserver")
 
 
-def default_tools(kind: ClusterKind, layout: Layout) -> Sequence[str]:
-    """Returns what `tools` builds when not told: everything for the native cluster, otherwise helm if there is none."""
-    if kind is ClusterKind.NATIVE:
-        return [build.name for build in tools.builds()]
-    return [] if shutil.which("helm", path=search_path(layout)) else ["helm"]
+def ensure_tools(kind: ClusterKind, layout: Layout, names: Sequence[str]) -> None:
+    """Builds the named programs; without names what this kind of cluster and its tests need and is not here."""
+    if names:
+        tools.ensure(layout.bin, names)
+    elif kind is ClusterKind.NATIVE:
+        tools.ensure(layout.bin, NATIVE_TOOLS)
+    else:
+        for name in ("kubectl", "helm"):
+            tools.require(layout, name)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -80,7 +85,7 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("status", help="show what runs")
     commands.add_parser("restart-apiserver", help="stop and start the API server")
     tool_names = [build.name for build in tools.builds()]
-    tools_command = commands.add_parser("tools", help="build the programs of the native cluster, and helm")
+    tools_command = commands.add_parser("tools", help="build the programs that are missing")
     tools_command.add_argument("name", nargs="*", metavar="NAME", help=", ".join(tool_names))
     images_command = commands.add_parser("images", help="build the project's images and load them")
     images_command.add_argument("name", nargs="*", metavar="NAME")

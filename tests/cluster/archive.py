@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import platform
 import tarfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,11 +37,16 @@ def pack(root: Path, image: str, target: Path, *, entrypoint: Sequence[str] = ()
 
 def image_config(layer_digest: str, entrypoint: Sequence[str]) -> bytes:
     """Returns the image's configuration, as the OCI image specification has it."""
-    machine = {"architecture": "amd64", "os": "linux"}
+    machine = {"architecture": architecture(platform.machine()), "os": "linux"}
     process = {"Env": [f"PATH={PATH}"], "Entrypoint": list(entrypoint) or None, "WorkingDir": "/"}
     layers = {"type": "layers", "diff_ids": [f"sha256:{layer_digest}"]}
     history = [{"created_by": "kubernel"}]
     return json.dumps({**machine, "config": process, "rootfs": layers, "history": history}).encode()
+
+
+def architecture(machine: str) -> str:
+    """Returns a machine's architecture as images call it; macOS says arm64 where Linux says aarch64."""
+    return {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:

@@ -6,9 +6,9 @@ from typing import Protocol
 
 from cluster.choice import ClusterKind
 from cluster.current import CurrentCluster
-from cluster.kind import KindCluster
+from cluster.kind.cluster import KindCluster
 from cluster.layout import Layout
-from cluster.native import NativeCluster
+from cluster.native.cluster import NativeCluster
 
 
 class Cluster(Protocol):

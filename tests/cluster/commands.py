@@ -3,6 +3,7 @@
 import os
 import shlex
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -48,6 +49,18 @@ def run(
         said = tail(done.stderr or done.stdout)
         raise ClusterError(f"{shlex.join(words)}\nended with code {done.returncode}:\n{said}")
     return done.stdout
+
+
+def run_visibly(argv: Sequence[str | Path]) -> None:
+    """Runs a program that shows its own progress, on standard error, where the rest of ours is.
+
+    Raises:
+        ClusterError: the program failed; it has said why.
+    """
+    words = [str(word) for word in argv]
+    done = subprocess.run(words, check=False, stdin=subprocess.DEVNULL, stdout=sys.stderr.fileno(), env=environment())
+    if done.returncode != 0:
+        raise ClusterError(f"{shlex.join(words)}: ended with code {done.returncode}, see above")
 
 
 def succeeds(argv: Sequence[str | Path]) -> bool:

@@ -1,16 +1,16 @@
 """Somebody else's cluster: the one of the kubeconfig in use. Nothing is created in it here."""
 
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from cluster import tools
 from cluster.commands import run
 from cluster.errors import ClusterError
 from cluster.images import select
-from cluster.layout import Layout, search_path
+from cluster.layout import Layout
 from cluster.progress import say
 
 
@@ -60,8 +60,7 @@ class CurrentCluster:
         return self._kubectl("get", "nodes", "--output=wide")
 
     def _kubectl(self, *arguments: str) -> str:
-        kubectl = shutil.which("kubectl", path=search_path(self.layout)) or "kubectl"
-        return run([kubectl, *arguments])
+        return run([tools.require(self.layout, "kubectl"), *arguments])
 
 
 def find_kubeconfig(environ: Mapping[str, str]) -> Path:

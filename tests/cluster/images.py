@@ -1,6 +1,7 @@
 """The project's images: what they are called, what they are made from, and when they are out of date."""
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,6 +96,12 @@ def key(image: Image, contents: Mapping[str, bytes], base: str = "") -> str:
     for path in sorted(contents):
         digest.update(f"\0{path}\0".encode() + hashlib.sha256(contents[path]).digest())
     return digest.hexdigest()[:32]
+
+
+def base_image(dockerfile: str) -> str:
+    """Returns the image that a Dockerfile is based on when nobody names another one."""
+    (name,) = re.findall(r"^ARG BASE_IMAGE=(\S+)$", dockerfile, re.MULTILINE)
+    return str(name)
 
 
 def read_contents(image: Image, repo: Path) -> dict[str, bytes]:

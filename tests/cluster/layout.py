@@ -9,6 +9,9 @@ BRIDGE = "kubernel0"
 GATEWAY = "10.244.0.1"  # the bridge's own address: node, DNS server and API server as pods see them
 POD_CIDR = "10.244.0.0/16"
 SERVICE_CIDR = "10.96.0.0/16"
+# Others than the native cluster's, so that both can run on one machine and routes to each mean one thing.
+KIND_POD_CIDR = "10.245.0.0/16"
+KIND_SERVICE_CIDR = "10.97.0.0/16"
 API_SERVICE = "10.96.0.1"  # Kubernetes gives the first address of the range to the Service "kubernetes"
 API_PORT = 6443
 ETCD_PORT = 12379  # not 2379: an etcd of the machine's own may live there
@@ -54,6 +57,11 @@ class Layout:
     def audit_log(self) -> Path:
         """The API server's audit log, one JSON object a line."""
         return self.logs / "audit.log"
+
+    @property
+    def kind(self) -> Path:
+        """Folder of all that the kind cluster writes; the native one's files are beside it."""
+        return self.state / "kind"
 
     @property
     def containerd_socket(self) -> Path:

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cluster.commands import SYSTEM_PATH
-from cluster.components import Component
 from cluster.errors import ClusterError
 
 PROC = Path("/proc")
@@ -23,6 +22,33 @@ FINGERPRINT = "KUBERNEL_CLUSTER_FINGERPRINT"
 # The API server waits for its watchers; nobody else needs a second.
 STOP_SECONDS = 10.0
 POLL_SECONDS = 0.02
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An address and TCP port that a component listens on."""
+
+    address: str
+    port: int
+
+
+@dataclass(frozen=True)
+class Component:
+    """One process.
+
+    Args:
+        name: what `stop` and `start` call it; also the name of its log.
+        argv: its command line; every one names the state folder, which is how we know our own processes.
+        listens: what must be free before it can start.
+        files: files whose change asks for a restart.
+        user: the certificate it identifies itself with to the API server, if it is a client.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    listens: tuple[Endpoint, ...] = ()
+    files: tuple[Path, ...] = ()
+    user: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
-"""Builds the programs of the cluster from Go modules, once per version.
+"""Finds the programs of the clusters, or builds them from Go modules, once per version.
 
 A stamp file per build says what the programs beside it were made from, so that a second run only reads a few bytes.
 With an empty Go cache on 2 cores: Kubernetes 7 minutes, the others half a minute to two minutes each.
 """
 
+import functools
 import json
 import re
 import shutil
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from cluster.commands import run
 from cluster.errors import ClusterError
+from cluster.layout import Layout, search_path
 from cluster.progress import step
 from cluster.versions import GO_TOOLS, KUBERNETES, KUBERNETES_PROGRAMS, GoTool
 
@@ -33,21 +35,46 @@ class Build:
 
 def builds() -> tuple[Build, ...]:
     """Returns every build this project knows, in the order of need."""
-    kubernetes = Build("kubernetes", f"k8s.io/kubernetes@{KUBERNETES}", KUBERNETES_PROGRAMS, build_kubernetes)
-    return (kubernetes, *(_tool_build(tool) for tool in GO_TOOLS))
+    return (
+        _kubernetes_build("kubernetes", KUBERNETES_PROGRAMS),
+        _kubernetes_build("kubectl", ("kubectl",)),
+        *(_tool_build(tool) for tool in GO_TOOLS),
+    )
 
 
-def ensure(folder: Path, names: Sequence[str] = ()) -> None:
+def ensure(folder: Path, names: Sequence[str]) -> None:
     """Builds what the stamps do not vouch for.
 
     Args:
         folder: where the programs go.
-        names: names of builds; empty means all.
+        names: names of builds.
     """
     for build in builds():
-        if (not names or build.name in names) and not is_built(folder, build):
+        if build.name in names and not is_built(folder, build):
             with step(f"building {build.name} {build.source.rpartition('@')[2]}"):
                 _build(folder, build)
+
+
+def find(layout: Layout, name: str) -> Path | None:
+    """Returns the program of that name: one of ours, else the first on the PATH."""
+    found = shutil.which(name, path=search_path(layout))
+    return Path(found) if found else None
+
+
+def require(layout: Layout, name: str) -> Path:
+    """Returns the program of that name, after building it when this machine has none.
+
+    Args:
+        layout: where things are.
+        name: of a build and of its only program.
+
+    Raises:
+        ClusterError: there is none, and no Go to build it.
+    """
+    found = find(layout, name)
+    if found is None:
+        ensure(layout.bin, [name])
+    return found or layout.bin / name
 
 
 def is_built(folder: Path, build: Build) -> bool:
@@ -64,7 +91,8 @@ def _build(folder: Path, build: Build) -> None:
     """Builds in a scratch folder, so that a broken build never leaves a half-written program."""
     if shutil.which("go") is None:
         raise ClusterError(
-            "The native cluster is built from source and needs Go 1.25 or newer: https://go.dev/doc/install"
+            f"{', '.join(build.programs)}: not installed. Install it, or Go 1.25 or newer to have it built:\n"
+            "https://go.dev/doc/install"
         )
     (folder / STAMPS).mkdir(parents=True, exist_ok=True)
     # Inside the target folder: the final rename must not cross file systems.
@@ -73,6 +101,11 @@ def _build(folder: Path, build: Build) -> None:
         for program in build.programs:
             (Path(scratch) / "out" / program).replace(folder / program)
     (folder / STAMPS / build.name).write_text(build.source)
+
+
+def _kubernetes_build(name: str, programs: tuple[str, ...]) -> Build:
+    make = functools.partial(build_kubernetes, programs=programs)
+    return Build(name, f"k8s.io/kubernetes@{KUBERNETES}", programs, make)
 
 
 def _tool_build(tool: GoTool) -> Build:
@@ -87,16 +120,16 @@ def build_tool(tool: GoTool, scratch: Path) -> None:
     _go(scratch, "build", "-ldflags", "-s -w", "-o", f"out/{tool.name}", tool.package)
 
 
-def build_kubernetes(scratch: Path) -> None:
-    """Builds all Kubernetes programs together, because they share nearly all their packages."""
+def build_kubernetes(scratch: Path, programs: Sequence[str]) -> None:
+    """Builds Kubernetes programs together, because they share nearly all their packages."""
     download = json.loads(_go(scratch, "mod", "download", "-json", f"k8s.io/kubernetes@{KUBERNETES}"))
-    (scratch / "go.mod").write_text(kubernetes_module(Path(download["GoMod"]).read_text()))
+    (scratch / "go.mod").write_text(kubernetes_module(Path(download["GoMod"]).read_text(), programs))
     _go(scratch, "mod", "tidy")
     (scratch / "out").mkdir()
     _go(scratch, "build", "-ldflags", kubernetes_linker_flags(KUBERNETES), "-o", "out/", "tool")
 
 
-def kubernetes_module(upstream: str, version: str = KUBERNETES) -> str:
+def kubernetes_module(upstream: str, programs: Sequence[str], version: str = KUBERNETES) -> str:
     """Returns a go.mod that builds Kubernetes from outside its repository.
 
     Kubernetes requires its staging modules at v0.0.0 and replaces them by folders of its own repository. From outside
@@ -104,6 +137,7 @@ def kubernetes_module(upstream: str, version: str = KUBERNETES) -> str:
 
     Args:
         upstream: the text of k8s.io/kubernetes' own go.mod.
+        programs: what to build, such as "kubelet".
         version: as in "v1.35.4".
     """
     staging = sorted(set(re.findall(r"^\t(k8s\.io/[a-z-]+) v0\.0\.0$", upstream, re.MULTILINE)))
@@ -118,7 +152,7 @@ def kubernetes_module(upstream: str, version: str = KUBERNETES) -> str:
             *(f"\t{module} => {module} {published}" for module in staging),
             ")",
             "tool (",
-            *(f"\tk8s.io/kubernetes/cmd/{program}" for program in KUBERNETES_PROGRAMS),
+            *(f"\tk8s.io/kubernetes/cmd/{program}" for program in programs),
             ")",
             "",
         ]

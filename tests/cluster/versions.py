@@ -4,8 +4,12 @@ from dataclasses import dataclass
 
 # The newest Kubernetes that still runs on a cgroup v1 node with the containerd 1.6 of Debian 12.
 KUBERNETES = "v1.35.4"
-# The same minor as KUBERNETES, as far as kind publishes it.
-KIND_NODE_IMAGE = "docker.io/kindest/node:v1.35.0"
+# A node image belongs to the release of kind that it was made for, hence the digest: release notes of kind v0.33.0.
+# Of its images the one with the minor of KUBERNETES.
+KIND = "v0.33.0"
+KIND_NODE_IMAGE = (
+    "docker.io/kindest/node:v1.35.8@sha256:07b2536e30b803ed61d1677a79df6115f798ce64c80f9e22f6ed45afd09323c0"
+)
 
 # Debian packages: what the node itself needs (busybox for tests: its shell is one of those that images bring), and what
 # only image building needs.
@@ -37,6 +41,7 @@ GO_TOOLS = (
     GoTool("etcd", "go.etcd.io/etcd/server/v3", "v3.6.5"),
     GoTool("coredns", "github.com/coredns/coredns", "v1.12.4"),
     GoTool("helm", "helm.sh/helm/v4/cmd/helm", "v4.3.1"),
+    GoTool("kind", "sigs.k8s.io/kind", KIND),
 )
 KUBERNETES_PROGRAMS = (
     "kube-apiserver",

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from cluster.archive import architecture
 from fixtures.cluster import cluster_command
-
-ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +48,7 @@ def docker_archive(reference: str, user: str) -> bytes:
     """An image as ``docker save`` writes it, with one layer that is empty."""
     layer = tar_file({})
     config = {
-        "architecture": ARCHITECTURES[platform.machine()],
+        "architecture": architecture(platform.machine()),
         "os": "linux",
         "config": {"User": user},
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},

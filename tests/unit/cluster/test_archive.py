@@ -3,7 +3,9 @@ import json
 import tarfile
 from pathlib import Path
 
-from cluster.archive import pack
+import pytest
+
+from cluster.archive import architecture, pack
 
 
 def test_an_archive_holds_what_its_manifest_names(tmp_path: Path) -> None:
@@ -21,3 +23,8 @@ def test_an_archive_holds_what_its_manifest_names(tmp_path: Path) -> None:
     (layer,) = manifest["Layers"]
     assert config["rootfs"]["diff_ids"] == [f"sha256:{hashlib.sha256(contents[layer]).hexdigest()}"]
     assert list(tmp_path.glob("*.layer")) == []
+
+
+@pytest.mark.parametrize(("machine", "expected"), [("x86_64", "amd64"), ("aarch64", "arm64"), ("arm64", "arm64")])
+def test_an_architecture_is_called_as_images_call_it(machine: str, expected: str) -> None:
+    assert architecture(machine) == expected

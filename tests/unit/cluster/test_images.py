@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from cluster.errors import ClusterError
-from cluster.images import BUILD_REQUIREMENTS, IMAGES, Image, key, read_contents, select
+from cluster.images import BUILD_REQUIREMENTS, IMAGES, Image, base_image, key, read_contents, select
 
 REPO = Path(__file__).resolve().parents[3]
 IMAGE = Image("one", "one/Dockerfile", inputs=("sources",), requirements="requirements/one.txt")
@@ -83,3 +83,9 @@ def test_build_requirements_are_those_that_developers_use() -> None:
     developers = (REPO / "requirements" / "dev.txt").read_text()
     for requirement in BUILD_REQUIREMENTS:
         assert f"\n{requirement} \\\n" in developers
+
+
+@pytest.mark.parametrize("image", IMAGES, ids=lambda image: image.name)
+def test_every_image_says_what_it_is_based_on(image: Image) -> None:
+    repo = Path(__file__).parents[3]
+    assert image.base in base_image((repo / image.dockerfile).read_text())

@@ -3,8 +3,16 @@ from pathlib import Path
 import pytest
 
 from cluster import processes
-from cluster.components import Component
-from cluster.processes import FINGERPRINT, Process, descendants, find, fingerprint, has_fingerprint, list_processes
+from cluster.processes import (
+    FINGERPRINT,
+    Component,
+    Process,
+    descendants,
+    find,
+    fingerprint,
+    has_fingerprint,
+    list_processes,
+)
 
 STATE = Path("/state")
 ETCD = Component("etcd", ("/cache/bin/etcd", "--data-dir=/state/etcd"))

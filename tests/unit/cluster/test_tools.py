@@ -2,7 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from cluster.tools import STAMPS, Build, builds, is_built, kubernetes_linker_flags, kubernetes_module
+from cluster.errors import ClusterError
+from cluster.layout import Layout
+from cluster.tools import STAMPS, Build, builds, is_built, kubernetes_linker_flags, kubernetes_module, require
 
 UPSTREAM = """\
 module k8s.io/kubernetes
@@ -19,7 +21,7 @@ require (
 
 
 def test_staging_modules_are_replaced_by_published_ones() -> None:
-    assert kubernetes_module(UPSTREAM, "v1.35.4").splitlines() == [
+    assert kubernetes_module(UPSTREAM, ("kubelet", "kubectl"), "v1.35.4").splitlines() == [
         "module kubernel.dev/tools/kubernetes",
         "go 1.25.0",
         "require k8s.io/kubernetes v1.35.4",
@@ -28,11 +30,7 @@ def test_staging_modules_are_replaced_by_published_ones() -> None:
         "\tk8s.io/client-go => k8s.io/client-go v0.35.4",
         ")",
         "tool (",
-        "\tk8s.io/kubernetes/cmd/kube-apiserver",
-        "\tk8s.io/kubernetes/cmd/kube-controller-manager",
-        "\tk8s.io/kubernetes/cmd/kube-scheduler",
         "\tk8s.io/kubernetes/cmd/kubelet",
-        "\tk8s.io/kubernetes/cmd/kube-proxy",
         "\tk8s.io/kubernetes/cmd/kubectl",
         ")",
     ]
@@ -54,7 +52,24 @@ def test_programs_are_told_their_version() -> None:
 
 def test_every_build_has_a_name_of_its_own() -> None:
     names = [build.name for build in builds()]
-    assert names == ["kubernetes", "etcd", "coredns", "helm"]
+    assert len(set(names)) == len(names)
+
+
+def test_a_program_that_is_here_is_not_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    layout = Layout(repo=tmp_path, cache=tmp_path, state=tmp_path)
+    layout.bin.mkdir()
+    (layout.bin / "kubectl").touch(mode=0o755)
+    assert require(layout, "kubectl") == layout.bin / "kubectl"
+
+
+def test_a_program_that_can_be_neither_found_nor_built_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    layout = Layout(repo=tmp_path, cache=tmp_path, state=tmp_path)
+    with pytest.raises(ClusterError, match=r"kubectl: not installed\. Install it, or Go 1\.25"):
+        require(layout, "kubectl")
 
 
 @pytest.mark.parametrize(

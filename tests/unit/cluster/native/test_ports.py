@@ -1,8 +1,7 @@
 import pytest
 
-from cluster.components import Endpoint
-from cluster.ports import Listener, parse_listeners, taken, taken_message
-from cluster.processes import Process
+from cluster.native.ports import Listener, parse_listeners, taken, taken_message
+from cluster.processes import Endpoint, Process
 
 # As /proc/net/tcp has them: a listener on 127.0.0.1:6443, one on any address, and a connection, which is no listener.
 TCP = """\

@@ -4,19 +4,10 @@ from pathlib import Path
 
 import yaml
 
-from cluster import configuration
 from cluster.layout import Layout
+from cluster.native import configuration
 
 LAYOUT = Layout(repo=Path("/repo"), cache=Path("/cache"), state=Path("/state"))
-
-
-def test_audit_log_has_one_line_per_request() -> None:
-    assert json.loads(configuration.audit_policy()) == {
-        "apiVersion": "audit.k8s.io/v1",
-        "kind": "Policy",
-        "omitStages": ["RequestReceived"],
-        "rules": [{"level": "Metadata"}],
-    }
 
 
 def test_containerd_keeps_everything_in_the_state_folder() -> None:

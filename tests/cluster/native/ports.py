@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster.components import ANY, Component, Endpoint
 from cluster.errors import ClusterError
-from cluster.processes import PROC, Process, read_process
+from cluster.native.components import ANY
+from cluster.processes import PROC, Component, Endpoint, Process, read_process
 
 LISTEN = "0A"  # TCP_LISTEN in /proc/net/tcp
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.store import KEY_LABEL, absent_blobs, parse_label
+from cluster.native.store import KEY_LABEL, absent_blobs, parse_label
 
 HEADER = "REF  TYPE  DIGEST  SIZE  PLATFORMS  LABELS"
 ROW = "localhost/kubernel/operator:dev application/x sha256:00 1.0 MiB linux/amd64"

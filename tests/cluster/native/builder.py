@@ -3,9 +3,9 @@
 import tempfile
 from pathlib import Path
 
-from cluster import bases, buildah, debian, store, wheels
 from cluster.images import Image, key, read_contents
 from cluster.layout import Layout
+from cluster.native import bases, buildah, debian, store, wheels
 from cluster.progress import say, step
 from cluster.versions import IMAGE_PACKAGES
 

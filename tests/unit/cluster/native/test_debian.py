@@ -1,6 +1,6 @@
 import pytest
 
-from cluster.debian import missing
+from cluster.native.debian import missing
 
 
 @pytest.mark.parametrize(

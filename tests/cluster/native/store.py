@@ -8,8 +8,8 @@ from pathlib import Path
 
 from cluster import archive
 from cluster.commands import run
-from cluster.configuration import PAUSE_IMAGE
 from cluster.layout import Layout
+from cluster.native.configuration import PAUSE_IMAGE
 
 KEY_LABEL = "kubernel.dev/made-from"
 

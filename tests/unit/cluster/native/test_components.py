@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from cluster.components import Component, components
-from cluster.configuration import files
 from cluster.layout import Layout
+from cluster.native.components import components
+from cluster.native.configuration import files
+from cluster.processes import Component
 
 LAYOUT = Layout(repo=Path("/repo"), cache=Path("/cache"), state=Path("/state"))
 COMPONENTS = {component.name: component for component in components(LAYOUT)}

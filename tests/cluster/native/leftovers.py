@@ -5,11 +5,11 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from cluster import network
 from cluster.commands import run
-from cluster.configuration import CNI_NETWORK
 from cluster.errors import ClusterError
 from cluster.layout import Layout
+from cluster.native import network
+from cluster.native.configuration import CNI_NETWORK
 from cluster.processes import Process, descendants, kill, list_processes
 
 CGROUPS = Path("/sys/fs/cgroup")

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from cluster.layout import Layout
-from cluster.leftovers import container_processes, mounts_below
+from cluster.native.leftovers import container_processes, mounts_below
 from cluster.processes import Process
 
 LAYOUT = Layout(repo=Path("/repo"), cache=Path("/cache"), state=Path("/state"))

@@ -1,4 +1,4 @@
-from cluster.network import Link, ours
+from cluster.native.network import Link, ours
 
 
 def test_what_is_plugged_into_our_bridge_goes_before_it() -> None:

@@ -18,7 +18,6 @@ def files(layout: Layout) -> Mapping[Path, str]:
     return {
         layout.state / "containerd.toml": containerd(layout),
         layout.state / "cni" / "10-kubernel.conflist": cni(layout),
-        layout.state / "audit-policy.json": audit_policy(),
         layout.state / "kubelet.json": kubelet(layout),
         layout.state / "proxy.json": proxy(layout),
         layout.state / "Corefile": corefile(layout),
@@ -71,18 +70,6 @@ def cni(layout: Layout) -> str:
         },
     }
     return _json({"cniVersion": "0.4.0", "name": CNI_NETWORK, "plugins": [bridge]})
-
-
-def audit_policy() -> str:
-    """Returns the audit policy: every request once, when it is answered, without bodies. Tests count writes by it."""
-    return _json(
-        {
-            "apiVersion": "audit.k8s.io/v1",
-            "kind": "Policy",
-            "omitStages": ["RequestReceived"],
-            "rules": [{"level": "Metadata"}],
-        }
-    )
 
 
 def kubelet(layout: Layout) -> str:

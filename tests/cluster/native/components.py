@@ -1,8 +1,8 @@
 """The processes of the native cluster: their command lines, ports and configuration files. Nothing here does I/O."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
+from cluster import audit
 from cluster.layout import (
     API_PORT,
     ETCD_PEER_PORT,
@@ -12,36 +12,10 @@ from cluster.layout import (
     SERVICE_CIDR,
     Layout,
 )
+from cluster.processes import Component, Endpoint
 
 LOOPBACK = "127.0.0.1"
 ANY = "0.0.0.0"
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """An address and TCP port that a component listens on."""
-
-    address: str
-    port: int
-
-
-@dataclass(frozen=True)
-class Component:
-    """One process.
-
-    Args:
-        name: what `stop` and `start` call it; also the name of its log.
-        argv: its command line; every one names the state folder, which is how we know our own processes.
-        listens: what must be free before it can start.
-        files: files whose change asks for a restart.
-        user: the certificate it identifies itself with to the API server, if it is a client.
-    """
-
-    name: str
-    argv: tuple[str, ...]
-    listens: tuple[Endpoint, ...] = ()
-    files: tuple[Path, ...] = ()
-    user: str | None = None
 
 
 def components(layout: Layout) -> tuple[Component, ...]:
@@ -96,7 +70,7 @@ def apiserver(layout: Layout) -> Component:
     A maximum size of 0 means 100 MB to the library behind it, hence the terabyte.
     """
     pki = layout.pki
-    policy = layout.state / "audit-policy.json"
+    policy = layout.state / audit.FILE
     argv = (
         f"{layout.bin}/kube-apiserver",
         f"--etcd-servers=http://{LOOPBACK}:{ETCD_PORT}",

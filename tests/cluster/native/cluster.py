@@ -1,21 +1,32 @@
 """A one-node Kubernetes out of plain processes, for a machine without a Docker engine."""
 
-import fcntl
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster import api, builder, configuration, debian, leftovers, network, pki, ports, store, tools
+from cluster import audit, tools
 from cluster.commands import succeeds, tail
-from cluster.components import Component, components, kubeconfig_of
 from cluster.errors import ClusterError
 from cluster.images import select
 from cluster.layout import Layout
-from cluster.processes import Process, find, fingerprint, has_fingerprint, is_alive, kill, list_processes, start, stop
+from cluster.locking import locked
+from cluster.native import api, builder, configuration, debian, leftovers, network, pki, ports, store
+from cluster.native.components import components, kubeconfig_of
+from cluster.processes import (
+    Component,
+    Process,
+    find,
+    fingerprint,
+    has_fingerprint,
+    is_alive,
+    kill,
+    list_processes,
+    start,
+    stop,
+)
 from cluster.progress import say, step
 from cluster.versions import NODE_PACKAGES
 from cluster.waiting import wait_until
@@ -42,8 +53,7 @@ class NativeCluster:
     def up(self) -> None:
         """Starts whatever does not run yet, or runs with other flags than it should."""
         require_linux_root()
-        self.layout.state.mkdir(parents=True, exist_ok=True)
-        with locked(self.layout):
+        with locked(self.layout.state):
             _prepare(self.layout)
             _start_all(self.layout)
         say(f"The cluster is up: export KUBECONFIG={self.kubeconfig}")
@@ -53,7 +63,7 @@ class NativeCluster:
         require_linux_root()
         if not self.layout.state.exists():
             return
-        with locked(self.layout):
+        with locked(self.layout.state):
             for component in reversed(components(self.layout)):
                 _stop(self.layout, component)
             with step("removing containers, links and mounts"):
@@ -61,13 +71,13 @@ class NativeCluster:
 
     def stop(self, name: str) -> None:
         """Kills one component, as a fault would; asked nicely, an API server with watchers takes 10 s to end."""
-        with locked(self.layout):
+        with locked(self.layout.state):
             if process := running(self.layout, self._component(name)):
                 kill([process])
 
     def start(self, name: str) -> None:
         """Starts one component again, and waits until it works."""
-        with locked(self.layout):
+        with locked(self.layout.state):
             component = self._component(name)
             if running(self.layout, component) is None:
                 _start(self.layout, [component])
@@ -85,7 +95,7 @@ class NativeCluster:
         require_linux_root()
         require_up(self.layout)
         # A lock of its own: builds take minutes, in which others may want to stop or start components.
-        with locked(self.layout, "images.lock"):
+        with locked(self.layout.state, "images.lock"):
             builder.ensure(self.layout, chosen)
 
     def load(self, images: Sequence[str]) -> None:
@@ -106,18 +116,6 @@ def require_linux_root() -> None:
     """Raises ClusterError when this cannot be the host of a native cluster."""
     if sys.platform != "linux" or os.geteuid() != 0:
         raise ClusterError("The native cluster runs only on Linux as root; use KUBERNEL_CLUSTER=kind or =current.")
-
-
-@contextmanager
-def locked(layout: Layout, name: str = "lock") -> Iterator[None]:
-    """Lets one command at a time change the cluster; the others wait, and say so."""
-    with (layout.state / name).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say("Another `python3 tests/cluster` is at work; waiting for it.")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def running(layout: Layout, component: Component) -> Process | None:
@@ -153,7 +151,7 @@ def _write_configuration(layout: Layout) -> None:
     pki.ensure(layout)
     users = ["admin", *(component.user for component in components(layout) if component.user)]
     texts = {kubeconfig_of(layout, user): configuration.kubeconfig(layout.pki, user) for user in users}
-    for path, text in {**texts, **configuration.files(layout)}.items():
+    for path, text in {**texts, **configuration.files(layout), layout.state / audit.FILE: audit.policy()}.items():
         write_if_changed(path, text)
 
 

@@ -7,10 +7,11 @@ import tempfile
 from pathlib import Path
 from typing import Literal
 
-from cluster import archive, buildah
+from cluster import archive
 from cluster.commands import run
 from cluster.images import PREFIX
 from cluster.layout import Layout
+from cluster.native import buildah
 from cluster.progress import step
 
 PACKAGES = "ca-certificates"
@@ -68,4 +69,4 @@ def _bootstrap(layout: Layout, name: str) -> None:
 
 
 def _dockerfile(layout: Layout) -> Path:
-    return layout.repo / "tests" / "cluster" / "python.Dockerfile"
+    return layout.repo / "tests" / "cluster" / "native" / "python.Dockerfile"
