@@ -16,6 +16,7 @@ from fixtures.cluster import KERNEL_IMAGE, cluster_command, program
 from fixtures.kubectl import Kubectl
 from fixtures.namespaces import find_leftovers, restricted_namespace
 from fixtures.operator_release import NAMESPACE, install, is_installed, made_from
+from fixtures.reach import choose_access
 from fixtures.waiting import wait_until
 
 from . import endings, from_host, from_server_pod, screen, with_kubectl
@@ -29,6 +30,7 @@ def main() -> int:
     """The demo; 0 when nothing is left over."""
     kubectl = Kubectl(program("kubectl"), Path(cluster_command("kubeconfig")))
     os.environ["KUBECONFIG"] = str(kubectl.kubeconfig)
+    choose_access(kubectl.kubeconfig)
     with tempfile.TemporaryDirectory(prefix="kubernel-demo-") as folder, a_namespace(kubectl) as namespace:
         prepare(kubectl, namespace, Path(folder))
         play(kubectl, namespace, Path(folder))

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from jupyter_client.blocking.client import BlockingKernelClient
 
+from fixtures.connecting import connected
 from fixtures.kubectl import Kubectl
 
 from . import screen
-from .programs import run_kernel_command
 
 MANIFEST = """\
 apiVersion: kubernel.dev/v1beta1
@@ -36,7 +36,14 @@ def run(kubectl: Kubectl, namespace: str, folder: Path) -> None:
 
 def connect(namespace: str, file: Path) -> None:
     """Writes a connection file with ``kubernel connect`` and asks the kernel for something."""
-    run_kernel_command("connect", "by-hand", hidden=(f"--namespace={namespace}", f"--file={file}"))
+    screen.command("kubernel connect by-hand")
+    with connected("by-hand", f"--namespace={namespace}", file=file) as said:
+        screen.show(said)
+        ask(file)
+
+
+def ask(file: Path) -> None:
+    """A client with the connection file."""
     client = BlockingKernelClient()
     client.load_connection_file(str(file))
     client.start_channels()

@@ -1,14 +1,13 @@
 """A KernelInstance applied by hand, and what kubectl shows of it."""
 
-import signal
-import subprocess
-import sys
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
 
+from fixtures.connecting import connected
 from fixtures.kubectl import Kubectl, Object
 from fixtures.operator_release import OperatorRelease
 from fixtures.waiting import wait_until
@@ -22,22 +21,20 @@ def here(operator: OperatorRelease, namespace: str, kubectl: Kubectl) -> Kubectl
 @pytest.fixture
 def connect(here: Kubectl, tmp_path: Path) -> Iterator[Callable[[str], BlockingKernelClient]]:
     """``kubernel connect`` and a client with the file that it writes."""
-    clients: list[BlockingKernelClient] = []
+    with contextlib.ExitStack() as stack:
 
-    def connect_(name: str) -> BlockingKernelClient:
-        file = tmp_path / f"{name}.json"
-        command = [str(Path(sys.executable).with_name("kubernel")), "connect", name, f"--namespace={here.namespace}"]
-        subprocess.run([*command, f"--kubeconfig={here.kubeconfig}", f"--file={file}"], check=True, capture_output=True)
-        client = BlockingKernelClient()
-        client.load_connection_file(str(file))
-        client.start_channels()
-        clients.append(client)
-        client.wait_for_ready(timeout=30)
-        return client
+        def connect_(name: str) -> BlockingKernelClient:
+            file = tmp_path / f"{name}.json"
+            options = [f"--namespace={here.namespace}", f"--kubeconfig={here.kubeconfig}"]
+            stack.enter_context(connected(name, *options, file=file))
+            client = BlockingKernelClient()
+            client.load_connection_file(str(file))
+            client.start_channels()
+            stack.callback(client.stop_channels)
+            client.wait_for_ready(timeout=30)
+            return client
 
-    yield connect_
-    for client in clients:
-        client.stop_channels()
+        yield connect_
 
 
 def test_apply_wait_connect_delete(
@@ -57,12 +54,9 @@ def test_connect_through_the_api_server(here: Kubectl, tmp_path: Path) -> None:
     here.apply(kernel_instance("afar"))
     here("wait", "--for=condition=Ready", "kernel/afar", "--timeout=60s")
     file = tmp_path / "afar.json"
-    command = [str(Path(sys.executable).with_name("kubernel")), "connect", "afar", f"--namespace={here.namespace}"]
-    options = [f"--kubeconfig={here.kubeconfig}", f"--file={file}", "--access=port-forward"]
-    with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        assert process.stdout is not None
-        said = [process.stdout.readline() for _ in range(3)]
-        assert said[-1] == "It leads through the API server, and ends with this command (Ctrl-C).\n"
+    options = [f"--namespace={here.namespace}", f"--kubeconfig={here.kubeconfig}", "--access=port-forward"]
+    with connected("afar", *options, file=file) as said:
+        assert said.splitlines()[-1] == "It leads through the API server, and ends with this command (Ctrl-C)."
         client = BlockingKernelClient()
         client.load_connection_file(str(file))
         assert client.ip == "127.0.0.1"
@@ -70,8 +64,6 @@ def test_connect_through_the_api_server(here: Kubectl, tmp_path: Path) -> None:
         client.wait_for_ready(timeout=30)
         assert client.execute("1", reply=True, timeout=30)["content"]["status"] == "ok"
         client.stop_channels()
-        process.send_signal(signal.SIGINT)
-        assert (process.stdout.read(), process.wait(30)) == ("", 0)
 
 
 def test_exit_code(here: Kubectl, connect: Callable[[str], BlockingKernelClient]) -> None:

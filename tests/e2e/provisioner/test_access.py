@@ -15,7 +15,7 @@ Make = Callable[..., AsyncKernelManager]
 
 
 async def test_the_pods_own_address(
-    make_manager: Make, monkeypatch: pytest.MonkeyPatch, kubectl: Kubectl, namespace: str
+    pod_network: None, make_manager: Make, monkeypatch: pytest.MonkeyPatch, kubectl: Kubectl, namespace: str
 ) -> None:
     """It survives a restart in place; with another pod it is another one, and the manager learns it."""
     monkeypatch.setenv("KUBERNEL_SERVICE", "None")
@@ -80,7 +80,7 @@ async def test_a_replaced_pod_is_found_through_the_same_ports(
     [pytest.param(30.0, False, id="the address answers"), pytest.param(0.0, True, id="no time for it to answer")],
 )
 async def test_auto_takes_what_answers(
-    make_manager: Make, monkeypatch: pytest.MonkeyPatch, seconds: float, is_forwarded: bool
+    pod_network: None, make_manager: Make, monkeypatch: pytest.MonkeyPatch, seconds: float, is_forwarded: bool
 ) -> None:
     monkeypatch.setattr(route, "TRIAL_SECONDS", seconds)
     one, other = make_manager(), make_manager()

@@ -14,6 +14,7 @@ from jupyter_client.manager import AsyncKernelManager, KernelManager
 from jupyter_client.multikernelmanager import AsyncMultiKernelManager
 from jupyter_client.threaded import ThreadedKernelClient
 
+from fixtures.kubectl import Kubectl
 from kubernel_provisioner import KubernetesProvisioner
 
 from .conftest import connected, run
@@ -181,10 +182,12 @@ async def test_encryption(make_manager: Make, policy: str) -> None:
     assert (manager.curve_publickey, manager.curve_secretkey) == keys
 
 
-async def test_the_connection_file_has_the_clusters_address(manager: AsyncKernelManager) -> None:
+async def test_the_connection_file_has_the_clusters_address(
+    pod_network: None, manager: AsyncKernelManager, kubectl: Kubectl, namespace: str
+) -> None:
     written = json.loads(Path(manager.connection_file).read_text())  # noqa: ASYNC240
-    assert written["ip"] == manager.ip
-    assert manager.ip.startswith("10.96.")
+    (service,) = kubectl.within(namespace).items("services")
+    assert written["ip"] == manager.ip == service["spec"]["clusterIP"]
 
 
 HANG = """

@@ -66,7 +66,7 @@ def become(
     return apply
 
 
-async def test_these_rights_are_enough(become: Callable[[Rules], None], make_manager: Make) -> None:
+async def test_these_rights_are_enough(pod_network: None, become: Callable[[Rules], None], make_manager: Make) -> None:
     become(ALL)
     manager = make_manager()
     await manager.start_kernel()
@@ -126,7 +126,9 @@ def test_check_starts_a_kernel(capsys: pytest.CaptureFixture[str]) -> None:
     assert "ok   a kernel answered after " in capsys.readouterr().out
 
 
-async def test_connect(manager: AsyncKernelManager, tmp_path: Path, kubectl: Kubectl, namespace: str) -> None:
+async def test_connect(
+    pod_network: None, manager: AsyncKernelManager, tmp_path: Path, kubectl: Kubectl, namespace: str
+) -> None:
     """In a process of its own, as a person calls it."""
     (name,) = kubectl.within(namespace).text("get", "kernels", "--output=jsonpath={.items[*].metadata.name}").split()
     path = tmp_path / "connection.json"

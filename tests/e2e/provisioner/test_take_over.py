@@ -51,7 +51,11 @@ def ask(info: dict[str, object], code: str) -> str:
 
 
 @pytest.mark.parametrize("access", ["direct", "port-forward"])
-async def test_take_over(monkeypatch: pytest.MonkeyPatch, kubectl: Kubectl, namespace: str, access: str) -> None:
+async def test_take_over(
+    monkeypatch: pytest.MonkeyPatch, kubectl: Kubectl, namespace: str, access: str, request: pytest.FixtureRequest
+) -> None:
+    if access == "direct":
+        request.getfixturevalue("pod_network")
     monkeypatch.setenv("KUBERNEL_ACCESS", access)
     info = start_and_die()
     provisioner = KubernetesProvisioner()

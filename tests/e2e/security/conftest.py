@@ -15,7 +15,7 @@ from kubernel_api.connection import connection_info
 
 
 @pytest.fixture
-def here(operator: object, namespace: str, kubectl: Kubectl) -> Kubectl:
+def here(operator: object, pod_network: None, namespace: str, kubectl: Kubectl) -> Kubectl:
     return kubectl.within(namespace)
 
 

@@ -91,8 +91,8 @@ class Place:
 
 
 @pytest.fixture(scope="session")
-def installed(kubectl: Kubectl, kernel_image: str) -> None:
-    """CRD and image are there."""
+def installed(kubectl: Kubectl, kernel_image: str, pod_network: None) -> None:
+    """CRD and image are there, and the operator, a process of this machine, can dial its kernels."""
     kubectl("apply", "-f", str(CRD))
     kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRD))
 
