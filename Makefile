@@ -59,6 +59,10 @@ test: venv tools cluster images ## Run all tests: unit, charts, integration, end
 test-oldest: venv tools cluster images ## Run the provisioner's tests with the oldest jupyter_client that is supported
 	@PYTHONPATH=.venv/oldest $(PYTEST_SHARED) -q -W "ignore:Passing unrecognized:DeprecationWarning" tests/unit/provisioner tests/e2e/provisioner/test_lifecycle.py $(PYTEST_ARGS)
 
+.PHONY: test-supervisor-pythons
+test-supervisor-pythons: venv ## Run the supervisor in each Python from 3.6 on that is here (pyenv); says which are not
+	@$(PYTEST) -q tests/integration/supervisor/test_pythons.py $(PYTEST_ARGS)
+
 .PHONY: demo
 demo: venv tools cluster images ## Watch notebooks run in pods, from four sides (2 minutes)
 	@PYTHONPATH=tests $(VENV_BIN)/python -m demo

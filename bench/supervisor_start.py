@@ -11,7 +11,6 @@ cold start: with the supervisor, against the bare Python.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import statistics
@@ -21,7 +20,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from kubernel_supervisor.bootstrap import BOOTSTRAP, bootstrap_args, supervisor_source
+from kubernel_supervisor.bootstrap import bootstrap_args, bootstrap_script
+from kubernel_supervisor.bundle import supervisor_source
 
 #: Not its output: that passes through the supervisor, which takes it up only when the kernel runs.
 KERNEL = ["sh", "-c", "echo started > $FIFO"]
@@ -44,13 +44,13 @@ def environment(folder: str, python: str) -> dict[str, str]:
     config = {
         "secret": "ns/secret",
         "pod": "pod",
-        "callbackURL": None,
-        "kernelName": None,
-        "ports": {"shell": 18881, "iopub": 18882, "stdin": 18883, "control": 18884, "hb": 18885},
+        "callbackURL": "",
+        "kernelName": "",
+        "ports": "18881 18882 18883 18884 18885",
         "controlPort": 0,
         "connectionFile": f"{folder}/kubernel/connection.json",
         "restartGraceSeconds": 0,
-        "idleTimeoutSeconds": None,
+        "idleTimeoutSeconds": "",
         "restartGeneration": 0,
     }
     Path(folder, "python3").symlink_to(python)
@@ -61,9 +61,9 @@ def environment(folder: str, python: str) -> dict[str, str]:
         "FIFO": f"{folder}/fifo",
         "KUBERNEL_KEY": "0" * 64,
         "KUBERNEL_TOKEN": "0" * 64,
-        "KUBERNEL_BOOTSTRAP": BOOTSTRAP,
+        "KUBERNEL_BOOTSTRAP": bootstrap_script(),
         "KUBERNEL_SUPERVISOR": supervisor_source(),
-        "KUBERNEL_CONFIG": json.dumps(config),
+        "KUBERNEL_CONFIG": "".join(f"{name}={value}\n" for name, value in config.items()),
     }
 
 

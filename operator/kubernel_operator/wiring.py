@@ -13,7 +13,7 @@ from typing import Any
 import zmq
 
 from kubernel_cluster.cluster import Cluster
-from kubernel_supervisor.bootstrap import supervisor_source
+from kubernel_supervisor.bundle import supervisor_source
 
 from .act.apply import Applier
 from .act.pod_network import PodNetwork

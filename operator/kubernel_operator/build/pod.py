@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from kubernel_api.constants import (
@@ -118,13 +117,13 @@ def _own_env(cr: dict[str, Any], pod: str, callback_url: str | None) -> list[dic
     config = {
         "secret": f"{metadata['namespace']}/{secret}",
         "pod": pod,
-        "callbackURL": callback_url,
-        "kernelName": (spec.get("kernel") or {}).get("name"),
-        "ports": PORTS,
+        "callbackURL": callback_url or "",
+        "kernelName": (spec.get("kernel") or {}).get("name") or "",
+        "ports": " ".join(map(str, PORTS.values())),
         "controlPort": CONTROL_PORT,
         "connectionFile": CONNECTION_FILE,
         "restartGraceSeconds": RESTART_GRACE_SECONDS,
-        "idleTimeoutSeconds": (spec.get("lifecycle") or {}).get("idleTimeoutSeconds"),
+        "idleTimeoutSeconds": (spec.get("lifecycle") or {}).get("idleTimeoutSeconds") or "",
         "restartGeneration": int(spec.get("restartGeneration") or 0),
     }
     from_secret = {
@@ -139,7 +138,7 @@ def _own_env(cr: dict[str, Any], pod: str, callback_url: str | None) -> list[dic
             "KUBERNEL_CURVE_SECRETKEY": SECRET_CURVE_SECRETKEY,
         }
     return [
-        {"name": "KUBERNEL_CONFIG", "value": json.dumps(config, separators=(",", ":"))},
+        {"name": "KUBERNEL_CONFIG", "value": "".join(f"{name}={value}\n" for name, value in config.items())},
         *(
             {"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
             for name, key in from_secret.items()

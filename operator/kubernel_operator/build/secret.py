@@ -15,7 +15,7 @@ from kubernel_api.constants import (
     SECRET_TYPE,
 )
 from kubernel_api.names import secret_name
-from kubernel_supervisor.bootstrap import BOOTSTRAP
+from kubernel_supervisor.bootstrap import bootstrap_script
 
 from .metadata import child_metadata
 
@@ -48,7 +48,12 @@ def build_secret(cr: dict[str, Any], keys: ConnectionKeys, *, token: str, superv
         token: of the pod's callbacks.
         supervisor: source of the supervisor; a kernel keeps the version it started with.
     """
-    data = {SECRET_KEY: keys.key, SECRET_TOKEN: token, SECRET_BOOTSTRAP: BOOTSTRAP, SECRET_SUPERVISOR: supervisor}
+    data = {
+        SECRET_KEY: keys.key,
+        SECRET_TOKEN: token,
+        SECRET_BOOTSTRAP: bootstrap_script(),
+        SECRET_SUPERVISOR: supervisor,
+    }
     if keys.curve:
         data |= {SECRET_CURVE_PUBLICKEY: keys.curve[0], SECRET_CURVE_SECRETKEY: keys.curve[1]}
     metadata = child_metadata(cr, secret_name(cr["metadata"]["name"], cr["metadata"]["uid"]))

@@ -53,10 +53,10 @@ CLUSTER = Settings(
 )
 
 
-def config(built: dict[str, Any]) -> dict[str, Any]:
+def config(built: dict[str, Any]) -> dict[str, str]:
     """What the supervisor is told."""
-    found: dict[str, Any] = json.loads(built["spec"]["containers"][0]["env"][0]["value"])
-    return found
+    lines = built["spec"]["containers"][0]["env"][0]["value"].splitlines()
+    return dict(line.split("=", 1) for line in lines)
 
 
 def env_from_secret(name: str, key: str) -> dict[str, Any]:
@@ -124,13 +124,13 @@ def test_plain() -> None:
         "secret": "ns/k1-0123abcd45",
         "pod": "k1-1",
         "callbackURL": URL,
-        "kernelName": None,
-        "ports": {"shell": 18881, "iopub": 18882, "stdin": 18883, "control": 18884, "hb": 18885},
-        "controlPort": 18886,
+        "kernelName": "",
+        "ports": "18881 18882 18883 18884 18885",
+        "controlPort": "18886",
         "connectionFile": "/tmp/kubernel/connection.json",
-        "restartGraceSeconds": 30,
-        "idleTimeoutSeconds": None,
-        "restartGeneration": 0,
+        "restartGraceSeconds": "30",
+        "idleTimeoutSeconds": "",
+        "restartGeneration": "0",
     }
 
 
@@ -181,7 +181,7 @@ def test_rich() -> None:
         "resources": {"limits": {"memory": "1Gi", "nvidia.com/gpu": 1}},
     }
     told = config(built)
-    assert (told["callbackURL"], told["idleTimeoutSeconds"], told["restartGeneration"]) == (None, 600, 2)
+    assert (told["callbackURL"], told["idleTimeoutSeconds"], told["restartGeneration"]) == ("", "600", "2")
 
 
 def test_defaults_of_the_operator() -> None:
@@ -223,7 +223,7 @@ def test_argv(kernel: dict[str, Any] | None, argv: list[str], name: str | None) 
     instance = cr(kernel=kernel) if kernel else cr()
     built = build_pod(instance, SETTINGS, incarnation=1, callback_url=None)
     assert built["spec"]["containers"][0]["args"] == bootstrap_args(argv)
-    assert config(built)["kernelName"] == name
+    assert config(built)["kernelName"] == (name or "")
 
 
 def test_nothing_depends_on_what_was_built_before() -> None:

@@ -2,7 +2,7 @@
 
 from fixtures.objects import UID, cr
 from kubernel_operator.build.secret import ConnectionKeys, build_secret, qualified_secret_name
-from kubernel_supervisor.bootstrap import BOOTSTRAP
+from kubernel_supervisor.bootstrap import bootstrap_script
 
 
 def test_build_secret() -> None:
@@ -34,7 +34,7 @@ def test_build_secret() -> None:
         "stringData": {
             "key": "k" * 64,
             "token": "t",
-            "bootstrap.sh": BOOTSTRAP,
+            "bootstrap.sh": bootstrap_script(),
             "supervisor.py": "print()",
             "curve_publickey": "public",
             "curve_secretkey": "secret",
@@ -44,7 +44,7 @@ def test_build_secret() -> None:
 
 def test_without_encryption() -> None:
     data = build_secret(cr(), ConnectionKeys("k"), token="t", supervisor="s")["stringData"]
-    assert data == {"key": "k", "token": "t", "bootstrap.sh": BOOTSTRAP, "supervisor.py": "s"}
+    assert data == {"key": "k", "token": "t", "bootstrap.sh": bootstrap_script(), "supervisor.py": "s"}
 
 
 def test_qualified_secret_name() -> None:

@@ -27,7 +27,7 @@ from kubernel_operator.observe.kernel_facts import kernel_facts
 from kubernel_operator.observe.observed import LeaseState, LeaseView, Observed
 from kubernel_operator.observe.pod_facts import pod_facts
 from kubernel_operator.observe.report import Report
-from kubernel_supervisor.bootstrap import BOOTSTRAP
+from kubernel_supervisor.bootstrap import bootstrap_script
 from kubernel_wire.callback import token
 
 URL = "http://10.96.1.1:8443/v1/callback"
@@ -77,7 +77,7 @@ def test_first_start() -> None:
     assert secret.body["stringData"] == {
         "key": "k" * 64,
         "token": token(b"operator key", "ns/k1-0123abcd45"),
-        "bootstrap.sh": BOOTSTRAP,
+        "bootstrap.sh": bootstrap_script(),
         "supervisor.py": "print()",
     }
     assert service == Create("service", build_service(instance), "keeps the kernel's address")

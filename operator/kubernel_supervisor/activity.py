@@ -1,0 +1,35 @@
+"""Whether somebody uses the kernel."""
+
+import time
+
+from .sockets import has_client
+from .usage import cpu_seconds
+
+IDLE_CPU_SHARE = 0.01  # of one core; an idle ipykernel uses less than 10 ms in 30 s
+
+
+class Activity:
+    """Last time that a client was connected or CPU was used, from samples of /proc.
+
+    Whoever may run something is connected to the shell port. A server that only manages the kernel and listens to its
+    activity is not: jupyter_client's KernelManager keeps the control port, jupyter_server iopub, for ever.
+    """
+
+    def __init__(self, shell_port: int) -> None:
+        self._shell_port = shell_port
+        self.restart()
+
+    def restart(self) -> None:
+        """A kernel has just become ready."""
+        self.last = time.time()
+        self._sampled, self._cpu = time.monotonic(), cpu_seconds()
+
+    def sample(self) -> float:
+        """Looks again; returns for how many seconds nothing has happened."""
+        now, cpu = time.monotonic(), cpu_seconds()
+        # One tick (10 ms) more than the share: that is what the clock can tell.
+        used = cpu - self._cpu > (now - self._sampled) * IDLE_CPU_SHARE + 0.01
+        self._sampled, self._cpu = now, cpu
+        if used or has_client(self._shell_port):
+            self.last = time.time()
+        return time.time() - self.last

@@ -1,0 +1,94 @@
+#!/bin/sh
+# The first thing that a kernel's container runs: it becomes the supervisor, or without Python starts the kernel itself.
+#
+# POSIX sh; dash, bash and busybox ash run it. It travels without its comments as the value of KUBERNEL_BOOTSTRAP:
+#
+#     args: ["sh", "-c", "eval \"$KUBERNEL_BOOTSTRAP\"", "kubernel", ARGV...]
+
+# ---- First pass: secrets are in the environment.
+
+if [ -z "$KUBERNEL_FILE" ]; then
+  start='import os; exec(os.environ.pop("KUBERNEL_SUPERVISOR"))'
+  command -v python3 >/dev/null 2>&1 && exec python3 -I -S -c "$start" "$@"
+  python -c 'import sys; sys.exit(sys.version_info < (3, 6))' >/dev/null 2>&1 && exec python -I -S -c "$start" "$@"
+
+  if [ $# = 0 ]; then
+    echo "kubernel: no Python in this image, so no kernelspec is looked up: set spec.kernel.argv" >&2
+    exit 127
+  fi
+  echo "kubernel: no Python in this image: no callbacks, signals, restarts in place or idle timeout" >&2
+
+  # KUBERNEL_CONFIG has lines of NAME=VALUE.
+  newline='
+'
+  setting() {
+    value=${KUBERNEL_CONFIG#*"$newline$1="}
+    printf %s "${value%%"$newline"*}"
+  }
+  file=$(setting connectionFile)
+  # printf is a builtin of all three shells, so the key is in no argument list.
+  connection() {
+    printf '{"transport": "tcp", "ip": "0.0.0.0", '
+    printf '"shell_port": %d, "iopub_port": %d, "stdin_port": %d, "control_port": %d, "hb_port": %d, ' "$@"
+    [ -z "$KUBERNEL_CURVE_PUBLICKEY" ] || printf '"curve_publickey": "%s", "curve_secretkey": "%s", ' \
+      "$KUBERNEL_CURVE_PUBLICKEY" "$KUBERNEL_CURVE_SECRETKEY"
+    printf '"signature_scheme": "hmac-sha256", "key": "%s"}\n' "$KUBERNEL_KEY"
+  }
+  # shellcheck disable=SC2046 # five words are wanted
+  ( umask 077; mkdir -p "${file%/*}"; connection $(setting ports) > "$file" ) || exit 1
+  unset KUBERNEL_CONFIG KUBERNEL_KEY KUBERNEL_TOKEN KUBERNEL_SUPERVISOR \
+    KUBERNEL_CURVE_PUBLICKEY KUBERNEL_CURVE_SECRETKEY JPY_PARENT_PID
+  export KUBERNEL_FILE="$file"
+  # Once more: /proc/1/environ shows what was there at exec.
+  # shellcheck disable=SC2016 # that shell expands it
+  exec sh -c 'eval "$KUBERNEL_BOOTSTRAP"' kubernel "$@"
+fi
+
+# ---- Second pass: without Python and without secrets.
+
+file=$KUBERNEL_FILE
+unset KUBERNEL_FILE KUBERNEL_BOOTSTRAP
+
+# Puts the file's path in the place of {connection_file}, in each of the arguments.
+count=$#
+while [ $count -gt 0 ]; do
+  word=$1; shift; count=$((count-1))
+  while :; do
+    case $word in
+      *"{connection_file}"*) word=${word%%"{connection_file}"*}$file${word#*"{connection_file}"} ;;
+      *) break ;;
+    esac
+  done
+  set -- "$@" "$word"
+done
+
+# setsid keeps the kernel out of PID 1's process group, where an interrupt would reach nobody.
+# Without job control a shell ignores SIGINT in its background children, for ever: env --default-signal (coreutils 8.31)
+# undoes that. Where there is none (busybox), a kernel is interruptible if it sets its own handler, as R does.
+runner=
+command -v setsid >/dev/null 2>&1 && runner=setsid
+env --default-signal true 2>/dev/null && runner="env --default-signal $runner"
+
+# Passes a signal on, to the kernel's process group if there is one. Why the container stays for a moment after SIGTERM:
+# supervisor.py, LINGER_SECONDS.
+# shellcheck disable=SC2329 # the traps call it
+pass() {
+  again=1
+  [ "$1" = INT ] || linger="sleep 2"
+  [ "$!" ] || exit 143
+  kill "-$1" "-$!" 2>/dev/null || kill "-$1" $!
+}
+trap 'pass TERM' TERM
+trap 'pass INT' INT
+# shellcheck disable=SC2086 # several words, or none
+$runner "$@" &
+
+# A trap ends wait early, so the shell waits again after one; 127 then means that the first wait had the exit code.
+code=""; linger=""; again=1
+while [ "$again" ]; do
+  again=
+  wait $!; now=$?
+  [ $now = 127 ] && [ "$code" ] || code=$now
+done
+$linger
+exit "$code"

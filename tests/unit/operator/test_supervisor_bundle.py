@@ -1,0 +1,123 @@
+"""The text that travels in a kernel's Secret: small, complete, and with true line numbers."""
+
+from __future__ import annotations
+
+import ast
+import base64
+import importlib
+import zlib
+from pathlib import Path
+
+import pytest
+
+from kubernel_supervisor import bundle
+from kubernel_supervisor.bootstrap import bootstrap_args, bootstrap_script
+from kubernel_supervisor.bundle import FIRST_STAGE, SECOND_STAGE, shipped, supervisor_source
+
+MODULES = (*FIRST_STAGE, *SECOND_STAGE)
+FOLDER = Path(bundle.__file__).parent
+
+
+def source(module: str) -> str:
+    """A module as it stands in the repository."""
+    return (FOLDER / f"{module}.py").read_text()
+
+
+def definitions(module: str) -> set[str]:
+    """Names that a module defines for others: not those that it imports."""
+    found = set()
+    for node in ast.parse(source(module)).body:
+        match node:
+            case ast.ClassDef() | ast.FunctionDef():
+                found.add(node.name)
+            case ast.Assign():
+                found |= {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    return found - {"TYPE_CHECKING"}
+
+
+def imports(module: str) -> set[str]:
+    """Names of the standard library's modules that a module imports."""
+    nodes = [node for node in ast.walk(ast.parse(source(module))) if isinstance(node, ast.Import)]
+    return {name.asname or name.name for node in nodes for name in node.names}
+
+
+def test_every_module_is_in_it() -> None:
+    operators_own = {"__init__", "bootstrap", "bundle"}
+    assert {path.stem for path in FOLDER.glob("*.py")} - operators_own == set(MODULES)
+
+
+def test_no_name_means_two_things() -> None:
+    """All modules share one namespace."""
+    defined = [name for module in MODULES for name in definitions(module)]
+    assert sorted(defined) == sorted(set(defined))
+    assert set(defined).isdisjoint(set.union(*map(imports, MODULES)))
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_what_a_module_imports_is_in_it_before(module: str) -> None:
+    before = set(MODULES[: MODULES.index(module)])
+    nodes = [node for node in ast.walk(ast.parse(source(module))) if isinstance(node, ast.ImportFrom)]
+    assert {node.module for node in nodes if node.level} <= before
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_shipped_module_says_the_same_on_the_same_lines(module: str) -> None:
+    def shape(text: str) -> list[tuple[str, int]]:
+        """Every statement but imports of ours and docstrings, with its line."""
+        left_out = (ast.Expr, ast.ImportFrom, ast.Import, ast.If)
+        nodes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.stmt)]
+        return [(type(node).__name__, node.lineno) for node in nodes if not isinstance(node, left_out)]
+
+    assert shape(shipped(module)) == shape(source(module))
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_shipped_module_is_python_3_6_without_comments(module: str) -> None:
+    ast.parse(shipped(module), feature_version=(3, 6))
+    ast.parse(source(module), feature_version=(3, 6))
+    assert " # " not in shipped(module)
+    arguments = [node for node in ast.walk(ast.parse(shipped(module))) if isinstance(node, ast.arg)]
+    assert [argument.arg for argument in arguments if argument.annotation] == []
+
+
+def test_the_source_holds_each_module_with_its_name() -> None:
+    packed = ast.parse(supervisor_source())
+    data = next(n.value for n in ast.walk(packed) if isinstance(n, ast.Constant) and len(str(n.value)) > 1000)
+    parts = zlib.decompress(base64.b64decode(data)).decode().split("\0")
+    assert [part for part in parts if part.startswith("kubernel_supervisor/") and "bundle" not in part] == [
+        f"kubernel_supervisor/{module}.py" for module in MODULES
+    ]
+    assert parts[parts.index("kubernel_supervisor/loop.py") + 1] == shipped("loop")
+
+
+def test_an_import_that_one_namespace_cannot_replace_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(bundle, "__file__", str(tmp_path / "bundle.py"))
+    for text in ("from . import loop\n", "from .loop import Loop as L\n", "from ..x import y\n"):
+        (tmp_path / "wrong.py").write_text(text)
+        with pytest.raises(ValueError, match=r"line 1: only `from \.module import name`"):
+            shipped("wrong")
+
+
+def test_modules_can_be_imported_as_they_are() -> None:
+    for module in MODULES:
+        importlib.import_module(f"kubernel_supervisor.{module}")
+
+
+def test_it_fits_into_what_a_kernel_may_cost_etcd() -> None:
+    size = len(supervisor_source()) + len(bootstrap_script())
+    print(f"supervisor and bootstrap: {size} bytes")
+    assert size < 17_000
+
+
+def test_args_are_short_and_end_in_the_kernels_own() -> None:
+    shell = ["sh", "-c", 'eval "$KUBERNEL_BOOTSTRAP"', "kubernel"]
+    assert bootstrap_args(["a b", "{connection_file}"]) == [*shell, "a b", "{connection_file}"]
+    assert bootstrap_args([]) == shell
+
+
+def test_the_script_is_shipped_without_comments() -> None:
+    lines = bootstrap_script().splitlines()
+    assert [line for line in lines if line.startswith(("#", " ")) or not line] == []
+    assert 'exec sh -c \'eval "$KUBERNEL_BOOTSTRAP"\' kubernel "$@"' in lines
