@@ -93,9 +93,10 @@ class Reconciler:
         found = situation(kernel, observed, now)
         logger.debug("%s/%s: %s", *key, found.stage)
         context = self._context()
-        steps = plan(kernel, found, observed, context, now)
         status = build_status(kernel, found, observed, context.settings, now)
         cr = await self._report(cr, memory, found, status, now)
+        # With the status as it is now: deadlines count from the times that it says, and an own write wakes nobody.
+        steps = plan(kernel_facts(cr), found, observed, context, now)
         refused = memory.refused_times
         await self._apply_all(cr, memory, steps.actions)
         if memory.refused_times > refused:

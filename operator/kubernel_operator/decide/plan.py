@@ -12,6 +12,7 @@ from kubernel_operator.build.secret import ConnectionKeys, build_secret, qualifi
 from kubernel_operator.build.service import build_service
 from kubernel_operator.observe.kernel_facts import KernelFacts
 from kubernel_operator.observe.observed import Observed
+from kubernel_operator.observe.pod_facts import PodFacts
 from kubernel_operator.settings import Settings
 from kubernel_wire.callback import token
 
@@ -27,18 +28,16 @@ from .actions import (
     Restart,
 )
 from .endings import silent_node_at
+from .reasons import pending_reason
 from .situation import Situation, Stage, active_deadline
 from .status import SLOW_START_SECONDS
 
-# A pod that has not started by then is asked why; before, the answer would be "it is starting".
-EXPLAIN_AFTER_SECONDS = 2.0
-EXPLAIN_INTERVAL_SECONDS = 10.0
-# While a start lasts longer than usual, its status is looked at this often.
-PENDING_INTERVAL_SECONDS = 1.0
+# Seconds after the start at which a pod's Events are read, where the pod itself does not say what it waits for. The API
+# server finds them by reading all Events of the namespace, so they are read seldom. Later: every five minutes.
+EXPLAIN_AT_SECONDS = (2.0, 12.0, 60.0, 300.0)
+_EXPLAINED_BY_EVENTS = {Reason.SCHEDULED, Reason.CONTAINER_CREATING, Reason.IMAGE_PULL_FAILED}
 # A callback that never comes: how soon and how often a running pod is asked instead.
 PROBE_INTERVAL_SECONDS = 0.25
-# How often a running kernel is asked that has never called back; its pod would tell of its end 30 s later.
-PROBE_RUNNING_SECONDS = 5.0
 # A supervisor whose callbacks arrived before, and which has been silent for so long of a start, is asked too.
 CALLBACK_SILENCE_SECONDS = 2.0
 
@@ -89,10 +88,11 @@ def _steps(kernel: KernelFacts, situation: Situation, observed: Observed, contex
             return Plan((DeleteInstance("Its server no longer renews its Lease.", Reason.ORPHANED),))
         case Stage.NEEDS_POD:
             return Plan(
-                tuple(_create(kernel, situation, observed, context)), _again_while_starting(kernel, situation, now)
+                tuple(_create(kernel, situation, observed, context)),
+                _again_while_starting(kernel, situation, observed, now),
             )
         case Stage.NEEDS_RESTART:
-            return Plan(tuple(_restart(situation)), _again_while_starting(kernel, situation, now))
+            return Plan(tuple(_restart(situation)), _again_while_starting(kernel, situation, observed, now))
         case Stage.STARTING:
             return Plan(
                 (
@@ -100,16 +100,12 @@ def _steps(kernel: KernelFacts, situation: Situation, observed: Observed, contex
                     *_missing_children(kernel, observed, context),
                     *_starting(situation, observed, now),
                 ),
-                _again_while_starting(kernel, situation, now),
+                _again_while_starting(kernel, situation, observed, now),
             )
         case Stage.RUNNING:
             return Plan(
-                (
-                    *_surplus_pods(situation, observed),
-                    *_missing_children(kernel, observed, context),
-                    *_running(situation, observed, now),
-                ),
-                _earliest(_again_while_running(kernel, situation, observed), _probe_due(observed)),
+                (*_surplus_pods(situation, observed), *_missing_children(kernel, observed, context)),
+                _again_while_running(kernel, situation, observed),
             )
         case Stage.EXITED:
             return Plan((), situation.ending.time + RESTART_GRACE_SECONDS if situation.ending else now)
@@ -171,24 +167,20 @@ def _starting(situation: Situation, observed: Observed, now: float) -> list[Acti
     if situation.ip and situation.pod.kernel_runs and _is_silent(situation, observed, now):
         ports_tell = situation.pod.generation >= situation.wanted or not situation.supervised
         return [Probe(situation.ip, situation.wanted, ports_tell, "its container runs and nothing was reported")]
-    explain_at = max(situation.start_seen + EXPLAIN_AFTER_SECONDS, observed.explained_at + EXPLAIN_INTERVAL_SECONDS)
-    if not situation.pod.kernel_runs and now >= explain_at:
-        return [Explain(situation.pod, "it has not started yet")]
+    if _needs_events(situation.pod) and now >= _explain_due(situation, observed):
+        return [Explain(situation.pod, "it does not say itself what it waits for")]
     return []
 
 
-def _running(situation: Situation, observed: Observed, now: float) -> list[Action]:
-    due = _probe_due(observed)
-    if due is None or now < due or situation.ip is None:
-        return []
-    return [Probe(situation.ip, situation.wanted, ports_tell=False, why="it has never called back")]
+def _needs_events(pod: PodFacts) -> bool:
+    """Whether only Events can tell why a pod does not run yet. An unschedulable one says so itself."""
+    return not pod.kernel_runs and pending_reason(pod)[0] in _EXPLAINED_BY_EVENTS
 
 
-def _probe_due(observed: Observed) -> float | None:
-    known = observed.report
-    if known is None or not known.is_probed or not known.supervised:
-        return None
-    return known.time + PROBE_RUNNING_SECONDS
+def _explain_due(situation: Situation, observed: Observed) -> float:
+    """Unix seconds when the Events are to be read next."""
+    last = observed.explained_at - situation.start_seen
+    return situation.start_seen + next((s for s in EXPLAIN_AT_SECONDS if s > last), last + EXPLAIN_AT_SECONDS[-1])
 
 
 def _is_silent(situation: Situation, observed: Observed, now: float) -> bool:
@@ -196,13 +188,19 @@ def _is_silent(situation: Situation, observed: Observed, now: float) -> bool:
     return known is None or known.is_probed or now >= situation.start_seen + CALLBACK_SILENCE_SECONDS
 
 
-def _again_while_starting(kernel: KernelFacts, situation: Situation, now: float) -> float:
-    deadline = situation.start_began + kernel.lifecycle.start_deadline
-    starts = situation.stage is Stage.STARTING and situation.ip is not None
-    if situation.answering or (starts and situation.pod is not None and situation.pod.kernel_runs):
-        return min(deadline, now + PROBE_INTERVAL_SECONDS)
-    slow = situation.start_seen + SLOW_START_SECONDS
-    return min(deadline, slow if now < slow else now + PENDING_INTERVAL_SECONDS)
+def _again_while_starting(kernel: KernelFacts, situation: Situation, observed: Observed, now: float) -> float:
+    """The next deadline: whatever else may happen to a start arrives by watch or callback."""
+    pod = situation.pod
+    times = [situation.start_began + kernel.lifecycle.start_deadline, situation.start_seen + SLOW_START_SECONDS]
+    if situation.answering:
+        times.append(now + PROBE_INTERVAL_SECONDS)
+    elif pod is not None and situation.stage is Stage.STARTING:
+        if _needs_events(pod):
+            times.append(_explain_due(situation, observed))
+        if situation.ip and pod.kernel_runs:
+            silent = _is_silent(situation, observed, now)
+            times.append(now + PROBE_INTERVAL_SECONDS if silent else situation.start_seen + CALLBACK_SILENCE_SECONDS)
+    return min((t for t in times if t > now), default=now)
 
 
 def _again_while_running(kernel: KernelFacts, situation: Situation, observed: Observed) -> float | None:

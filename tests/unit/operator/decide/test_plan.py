@@ -24,7 +24,7 @@ from kubernel_operator.decide.actions import (
 from kubernel_operator.decide.plan import Context, Plan, plan
 from kubernel_operator.decide.situation import situation
 from kubernel_operator.observe.kernel_facts import kernel_facts
-from kubernel_operator.observe.observed import LeaseState, LeaseView, Observed
+from kubernel_operator.observe.observed import LeaseState, LeaseView, Observed, Refusal
 from kubernel_operator.observe.pod_facts import pod_facts
 from kubernel_operator.observe.report import Report
 from kubernel_supervisor.bootstrap import bootstrap_script
@@ -34,6 +34,14 @@ URL = "http://10.96.1.1:8443/v1/callback"
 CONTEXT = Context(SETTINGS, b"operator key", "print()", URL, lambda curve: ConnectionKeys("k" * 64, curve=None))
 OLD = pod(1, deleting=NOW + 3)
 PENDING = pod(phase="Pending", state={}, ip=None)
+UNSCHEDULABLE = pod(
+    phase="Pending",
+    state={},
+    ip=None,
+    scheduled={"status": "False", "reason": "Unschedulable", "message": "0/1 nodes are available"},
+)
+NOT_PULLED = pod(phase="Pending", state={"waiting": {"reason": "ImagePullBackOff"}}, ip=None)
+REFUSED = Refusal(Reason.QUOTA_EXCEEDED, "exceeded quota: pods=0")
 KNOWN = {"secret": True, "service": True, "service_ip": "10.96.0.9"}
 
 
@@ -111,14 +119,16 @@ RESTARTING = cr(status=ready_status(), restartGeneration=1)
         pytest.param(cr(), seen(PENDING), [], id="pod pending, a moment"),
         pytest.param(cr(), seen(PENDING, first_seen=NOW - 2), ["Explain"], id="pod pending, 2 s"),
         pytest.param(
-            cr(), seen(PENDING, first_seen=NOW - 9, explained_at=NOW - 9), [], id="pod pending, explained lately"
+            cr(), seen(PENDING, first_seen=NOW - 9, explained_at=NOW - 7), [], id="pod pending, explained lately"
         ),
         pytest.param(
             cr(),
-            seen(PENDING, first_seen=NOW - 20, explained_at=NOW - 10),
+            seen(PENDING, first_seen=NOW - 12, explained_at=NOW - 10),
             ["Explain"],
             id="pod pending, explained long ago",
         ),
+        pytest.param(cr(), seen(UNSCHEDULABLE, first_seen=NOW - 9), [], id="pod unschedulable: it says so itself"),
+        pytest.param(cr(), seen(NOT_PULLED, first_seen=NOW - 9), ["Explain"], id="image not pulled: Events say more"),
         pytest.param(cr(), seen(pod()), ["Probe"], id="container runs, no callback"),
         pytest.param(cr(), seen(pod(ip=None)), [], id="container runs, no address"),
         pytest.param(cr(), seen(pod(), report=report("starting")), [], id="callback came"),
@@ -147,13 +157,8 @@ RESTARTING = cr(status=ready_status(), restartGeneration=1)
             id="restart was sent, callbacks come no more",
         ),
         pytest.param(cr(), seen(pod(), report=report()), [], id="running"),
-        pytest.param(cr(), seen(pod(), report=probed(NOW - 4)), [], id="running, never called back, asked lately"),
-        pytest.param(cr(), seen(pod(), report=probed(NOW - 5)), ["Probe"], id="running, never called back"),
         pytest.param(
-            cr(),
-            seen(pod(), report=probed(NOW - 5, supervised=False)),
-            [],
-            id="running, no supervisor to ask",
+            cr(), seen(pod(), report=probed(NOW - 99)), [], id="running, never called back: its pod tells of its end"
         ),
         pytest.param(
             cr(), seen(pod(), report=report(), secret=False), ["create secret k1-0123abcd45"], id="running, no Secret"
@@ -242,7 +247,7 @@ def test_whole_actions() -> None:
         (ProbeReplaced(pod_facts(OLD), "open connections would stay with its kernel"),), NOW + 0.25
     )
     assert planned(cr(), seen(PENDING, first_seen=NOW - 2)).actions == (
-        Explain(pod_facts(PENDING), "it has not started yet"),
+        Explain(pod_facts(PENDING), "it does not say itself what it waits for"),
     )
     assert planned(cr(status=finished_status(ended=NOW - 300)), seen()).actions == (
         DeleteInstance("finished for ttlSecondsAfterFinished"),
@@ -263,7 +268,20 @@ def test_whole_actions() -> None:
     [
         pytest.param(cr(deleting=NOW), seen(), None, id="being deleted"),
         pytest.param(cr(), seen(PENDING), NOW + 0.8, id="fast start: when it is no longer fast"),
-        pytest.param(cr(), seen(PENDING, first_seen=NOW - 5), NOW + 1, id="slow start: every second"),
+        pytest.param(
+            cr(), seen(PENDING, first_seen=NOW - 5, explained_at=NOW - 3), NOW + 7, id="slow start: its Events"
+        ),
+        pytest.param(cr(), seen(UNSCHEDULABLE, first_seen=NOW - 5), NOW + 290, id="unschedulable: the deadline"),
+        pytest.param(cr(), seen(first_seen=NOW - 5, refusal=REFUSED), NOW + 290, id="refused: the deadline"),
+        pytest.param(
+            cr(), seen(pod(), report=report("starting")), NOW + 0.8, id="callback came: when it is no longer fast"
+        ),
+        pytest.param(
+            cr(),
+            seen(pod(), report=report("starting"), first_seen=NOW - 1),
+            NOW + 1,
+            id="callback came: when it is silent",
+        ),
         pytest.param(cr(), seen(pod()), NOW + 0.25, id="container runs, no callback: probe"),
         pytest.param(
             cr(created=NOW - 9, lifecycle={"startDeadlineSeconds": 10}),
@@ -272,7 +290,7 @@ def test_whole_actions() -> None:
             id="start deadline",
         ),
         pytest.param(cr(), seen(pod(), report=report()), None, id="running: never again"),
-        pytest.param(cr(), seen(pod(), report=probed(NOW - 1)), NOW + 4, id="running, never called back"),
+        pytest.param(cr(), seen(pod(), report=probed(NOW - 1)), None, id="running, never called back: never again"),
         pytest.param(
             cr(status=ready_status(ready=NOW - 5), lifecycle={"activeDeadlineSeconds": 60}),
             seen(pod()),
@@ -299,3 +317,30 @@ def test_whole_actions() -> None:
 )
 def test_again(instance: dict[str, Any], observed: Observed, again_at: float | None) -> None:
     assert planned(instance, observed).again_at == (None if again_at is None else pytest.approx(again_at))
+
+
+@pytest.mark.parametrize(
+    ("there", "lists"),
+    [
+        pytest.param(PENDING, 4, id="scheduled"),
+        pytest.param(NOT_PULLED, 4, id="its image cannot be pulled"),
+        pytest.param(UNSCHEDULABLE, 0, id="unschedulable"),
+    ],
+)
+def test_what_five_minutes_of_waiting_cost(there: dict[str, Any], lists: int) -> None:
+    """A pod that nothing happens to: LISTs of Events, and passes that find nothing new."""
+    instance = cr(created=NOW, lifecycle={"startDeadlineSeconds": 86400})
+    now, explained_at, explained, passes = NOW, 0.0, 0, 0
+    while now <= NOW + 301:
+        observed = seen(there, first_seen=NOW, explained_at=explained_at)
+        kernel = kernel_facts(instance)
+        steps = plan(kernel, situation(kernel, observed, now), observed, CONTEXT, now)
+        passes += 1
+        if any(isinstance(action, Explain) for action in steps.actions):
+            explained, explained_at = explained + 1, now
+            now += 0.1
+        else:
+            assert steps.again_at is not None
+            now = steps.again_at
+    assert explained == lists
+    assert passes <= 2 + 2 * lists
