@@ -83,9 +83,8 @@ class Toleration(Model):
     model_config = ConfigDict(
         json_schema_extra=rules(
             rule(
-                "self.operator == 'Exists' || (has(self.key) && self.key != '')",
-                "a toleration without key needs operator Exists, which matches every taint",
-                field="operator",
+                "has(self.key) && self.key != ''",
+                "a toleration needs a key: without one it matches every taint, also of nodes that are not for kernels",
             ),
             rule(
                 "self.operator != 'Exists' || !has(self.value) || self.value == ''",
@@ -105,7 +104,7 @@ class Toleration(Model):
             default=None,
             max_length=317,  # 253 of a domain, a slash, 63 of a name
             pattern=r"^(([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[a-zA-Z0-9]([-a-zA-Z0-9_.]*[a-zA-Z0-9])?)?$",
-            description="Taint key; empty with Exists matches all.",
+            description="Taint key. One is needed: matching every taint is for administrators.",
         ),
     ]
     operator: Annotated[

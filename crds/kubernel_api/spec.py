@@ -204,7 +204,19 @@ class KernelInstanceSpec(Model):
     runtime_class_name: Annotated[
         ObjectName | None, Field(default=None, description="RuntimeClass of the pod, e.g. gvisor.")
     ]
-    priority_class_name: Annotated[ObjectName | None, Field(default=None, description="PriorityClass of the pod.")]
+    priority_class_name: Annotated[
+        ObjectName | None,
+        Field(
+            default=None,
+            description="PriorityClass of the pod; not one of Kubernetes' own.",
+            json_schema_extra=rules(
+                rule(
+                    "!self.startsWith('system-')",
+                    "system-* is for the cluster's own components: such a pod pushes any other from its node",
+                )
+            ),
+        ),
+    ]
     volumes: Annotated[
         list[Volume] | None,
         Field(

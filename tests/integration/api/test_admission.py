@@ -26,7 +26,10 @@ TWO_VALUES: dict[str, tuple[Any, Any]] = {
     "workingDir": ("/work", "/home"),
     "resources": ({"limits": {"memory": "1Gi"}}, {"limits": {"memory": "2Gi"}}),
     "nodeSelector": ({"pool": "one"}, {"pool": "two"}),
-    "tolerations": ([{"operator": "Exists"}], [{"operator": "Exists", "effect": "NoSchedule"}]),
+    "tolerations": (
+        [{"key": "gpu", "operator": "Exists"}],
+        [{"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}],
+    ),
     "runtimeClassName": ("gvisor", "kata"),
     "priorityClassName": ("low", "high"),
     "volumes": (

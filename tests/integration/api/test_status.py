@@ -45,6 +45,7 @@ FULL_STATUS: dict[str, Any] = {
         "restartGeneration": 1,
     },
     "podName": "demo-1",
+    "podIncarnation": 1,
     "nodeName": "node1",
     "image": "example.com/kernel:1",
     "restartGeneration": 2,
