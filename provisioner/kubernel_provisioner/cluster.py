@@ -14,9 +14,10 @@ from .api import Api
 from .api_errors import ApiStatusError
 from .background import Background
 from .errors import KubernelError
-from .lease import create_lease, lease_name, renew_for_ever
+from .lease import SHORTEST_SECONDS, Lease
 from .login import ClusterKey
 from .view import View
+from .wake_up import on_wake_up
 from .watch import Follower
 
 # A server without kernels in a namespace leaves it alone after so long.
@@ -28,29 +29,35 @@ class Cluster:
 
     Attributes:
         server: this process, in labels.
-        lease: name of the Lease; it exists before any KernelInstance does.
+        lease: the Lease; it exists before any KernelInstance does.
         direct: whether the cluster's own addresses were seen to answer; None while that is not known.
         given_out: uids of KernelInstances that another process may take over.
     """
 
-    def __init__(self, api: Api, server: str) -> None:
+    def __init__(self, api: Api, server: str, orphan_after: int = SHORTEST_SECONDS) -> None:
         self.api = api
         self.server = server
-        self.lease = lease_name(server)
+        self.lease = Lease(api, server, orphan_after)
         self.view = View()
         self.direct: bool | None = None
         self.given_out: set[str] = set()
         self.last_used = time.monotonic()
-        self._tasks: list[asyncio.Task[Any]] = []
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._following: asyncio.Task[Any] | None = None
 
     @classmethod
-    async def open(cls, key: ClusterKey, server: str) -> Cluster:
+    async def open(cls, key: ClusterKey, server: str, orphan_after: int = SHORTEST_SECONDS) -> Cluster:
         """Logs in, creates the Lease, takes the first list and starts to watch and renew.
+
+        Args:
+            key: which cluster.
+            server: random name of this process.
+            orphan_after: seconds that the Lease lasts.
 
         Raises:
             KubernelError: the cluster cannot be used; nothing is left running.
         """
-        cluster = cls(await Api.open(key), server)
+        cluster = cls(await Api.open(key), server, orphan_after)
         try:
             await cluster._start()
         except BaseException:
@@ -59,21 +66,35 @@ class Cluster:
         return cluster
 
     async def _start(self) -> None:
-        follower = Follower(self.api, f"{LABEL_SERVER}={self.server}", self.view)
+        follower = self._new_follower()
         try:
-            await create_lease(self.api, self.server)
+            await self.lease.create()
         except ApiStatusError as error:
             raise self.api.explain(error, "create a Lease for this server") from error
         try:
             await follower.relist()
         except ApiStatusError as error:
             raise self.api.explain(error, "list KernelInstances") from error
-        self.run(follower.follow_for_ever())
-        self.run(renew_for_ever(self.api, self.server))
+        self._following = self.run(follower.follow_for_ever())
+        self.run(self.lease.renew_for_ever())
+        self.run(on_wake_up(self._look_anew))
 
-    def run(self, work: Coroutine[Any, Any, None]) -> None:
+    def _new_follower(self) -> Follower:
+        return Follower(self.api, f"{LABEL_SERVER}={self.server}", self.view)
+
+    def _look_anew(self) -> None:
+        """After a sleep: the watch's connection may be long dead, and the operator doubts this process."""
+        self.lease.renew_soon()
+        if self._following is not None:
+            self._following.cancel()
+        self._following = self.run(self._new_follower().follow_for_ever())  # begins with a list
+
+    def run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Runs something until the Cluster is closed."""
-        self._tasks.append(asyncio.create_task(work))
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     @property
     def is_idle(self) -> bool:
@@ -85,7 +106,7 @@ class Cluster:
 
         A local kernel would end with its process, too. Only those that were given out live on, until the Lease ends.
         """
-        for task in self._tasks:
+        for task in list(self._tasks):
             if task is not asyncio.current_task():
                 task.cancel()
         living = self.view.living()
@@ -93,13 +114,18 @@ class Cluster:
         try:
             await asyncio.gather(*(self.api.delete_instance(seen.name, seen.uid) for seen in left))
             if left == living:
-                await self.api.delete_lease(self.lease)
+                await self.api.delete_lease(self.lease.name)
         finally:
             await self.api.close()
 
 
-async def shared_cluster(key: ClusterKey, background: Background) -> Cluster:
+async def shared_cluster(key: ClusterKey, background: Background, orphan_after: int = SHORTEST_SECONDS) -> Cluster:
     """The process's Cluster for that key, opened by whoever asks first. Only in the background loop.
+
+    Args:
+        key: which cluster.
+        background: the thread.
+        orphan_after: seconds that its Lease shall last at least.
 
     Raises:
         KubernelError: as ``Cluster.open``; the next caller tries again.
@@ -107,11 +133,15 @@ async def shared_cluster(key: ClusterKey, background: Background) -> Cluster:
     lock = background.shared.setdefault((key, "lock"), asyncio.Lock())
     async with lock:
         if key not in background.shared:
-            opened = await Cluster.open(key, background.server)
+            opened = await Cluster.open(key, background.server, orphan_after)
             opened.run(_retire_when_idle(key, opened, background))
             background.shared[key] = opened
         cluster: Cluster = background.shared[key]
         cluster.last_used = time.monotonic()
+        try:
+            await cluster.lease.last(orphan_after)
+        except ApiStatusError as error:
+            raise cluster.api.explain(error, "patch the Lease of this server") from error
         return cluster
 
 

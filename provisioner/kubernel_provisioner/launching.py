@@ -33,6 +33,7 @@ class LaunchRequest:
     """What a launch needs to know; see ``kernel_resource.build_kernel_instance``.
 
     Args:
+        orphan_after: seconds for which this process may be away before its kernels are deleted.
         may_move: whether a kernel that is over for good may come back at another address.
     """
 
@@ -44,6 +45,7 @@ class LaunchRequest:
     curve: bool
     access: str
     patience: Patience
+    orphan_after: int
     may_move: bool = True
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,11 +15,16 @@ from .api import Api
 from .api_errors import ApiStatusError
 from .errors import KubernelError
 
-# A server that was killed is noticed after a minute; four renewals may be lost before that.
-DURATION_SECONDS = 60
+# A server in a pod is away for as long as its node is lost or its network is mended; a laptop, over night.
+IN_A_POD_SECONDS = 600
+OUTSIDE_SECONDS = 86_400
+# A Lease that no kernel has asked for yet, for instance of a process that only deletes.
+SHORTEST_SECONDS = 60
+# Four renewals may be lost before a Lease of a minute ends. A longer one is renewed as often: who looks at it with
+# kubectl sees from it that the server is there.
 RENEW_SECONDS = 15.0
 RETRY_SECONDS = 3.0
-# Worth a line in the log: half of its time is over.
+# Worth a line in the log.
 WARN_AFTER_FAILURES = 4
 
 log = logging.getLogger(__name__)
@@ -29,8 +35,8 @@ def lease_name(server: str) -> str:
     return f"kubernel-server-{server}"
 
 
-def build_lease(server: str, now: datetime) -> dict[str, Any]:
-    """A Lease of that process, valid from ``now`` (UTC)."""
+def build_lease(server: str, seconds: int, now: datetime) -> dict[str, Any]:
+    """A Lease of that process, valid for so long from ``now`` (UTC)."""
     return {
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",
@@ -40,7 +46,7 @@ def build_lease(server: str, now: datetime) -> dict[str, Any]:
         },
         "spec": {
             "holderIdentity": server,
-            "leaseDurationSeconds": DURATION_SECONDS,
+            "leaseDurationSeconds": seconds,
             "acquireTime": _micro_time(now),
             "renewTime": _micro_time(now),
         },
@@ -51,35 +57,75 @@ def _micro_time(now: datetime) -> str:
     return now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-async def create_lease(api: Api, server: str) -> None:
-    """Creates the Lease; one that exists already is this process's own, from a moment ago."""
-    try:
-        await api.create_lease(build_lease(server, datetime.now(UTC)))
-    except ApiStatusError as error:
-        if error.status != 409:
-            raise
+class Lease:
+    """One for all kernels of this process in a namespace, as long as the most patient of them asks for.
 
+    Attributes:
+        name: its name.
+        seconds: how long after its last renewal the kernels are orphans.
+    """
 
-async def renew_for_ever(api: Api, server: str) -> None:
-    """Renews the Lease every 15 s, and sooner after a failure; until its namespace is gone, and all kernels with it."""
-    delay, failures = RENEW_SECONDS, 0
-    while True:
-        await asyncio.sleep(delay * random.uniform(0.9, 1.1))  # noqa: S311 - jitter
+    def __init__(self, api: Api, server: str, seconds: int) -> None:
+        self._api, self._server = api, server
+        self.name = lease_name(server)
+        self.seconds = max(seconds, 1)
+        self._is_due = asyncio.Event()
+
+    async def create(self) -> None:
+        """Creates the Lease; one that exists already is this process's own, from a moment ago."""
         try:
-            await _renew(api, server)
-            delay, failures = RENEW_SECONDS, 0
-        except (KubernelError, ApiStatusError) as error:
-            if isinstance(error, ApiStatusError) and error.details.get("kind") == "namespaces":
-                return
-            delay, failures = RETRY_SECONDS, failures + 1
-            level = logging.WARNING if failures == WARN_AFTER_FAILURES else logging.DEBUG
-            log.log(level, "Lease %s in %s was not renewed: %s", lease_name(server), api.namespace, error)
+            await self._api.create_lease(build_lease(self._server, self.seconds, datetime.now(UTC)))
+        except ApiStatusError as error:
+            if error.status != 409:
+                raise
 
+    async def last(self, seconds: int) -> None:
+        """Makes it last so long at least, from now on.
 
-async def _renew(api: Api, server: str) -> None:
-    try:
-        await api.patch_lease(lease_name(server), {"spec": {"renewTime": _micro_time(datetime.now(UTC))}})
-    except ApiStatusError as error:
-        if error.status != 404:
-            raise
-        await create_lease(api, server)
+        Raises:
+            ApiStatusError: the API server does not allow it.
+            KubernelError: it does not answer.
+        """
+        if seconds > self.seconds:
+            before, self.seconds = self.seconds, seconds
+            try:
+                await self._renew()
+            except BaseException:
+                self.seconds = before
+                raise
+
+    def renew_soon(self) -> None:
+        """Renews it at once: nobody knows for how long this process was away."""
+        self._is_due.set()
+
+    async def renew_for_ever(self) -> None:
+        """Renews it every 15 s, and sooner after a failure; until its namespace is gone, and all kernels with it."""
+        failures = 0
+        while True:
+            await self._until_due(failures)
+            try:
+                await self._renew()
+                failures = 0
+            except (KubernelError, ApiStatusError) as error:
+                if isinstance(error, ApiStatusError) and error.details.get("kind") == "namespaces":
+                    return
+                failures += 1
+                level = logging.WARNING if failures == WARN_AFTER_FAILURES else logging.DEBUG
+                log.log(level, "Lease %s in %s was not renewed: %s", self.name, self._api.namespace, error)
+
+    async def _until_due(self, failures: int) -> None:
+        delay = RETRY_SECONDS if failures else RENEW_SECONDS
+        delay = min(delay, self.seconds / 4) * random.uniform(0.9, 1.1)  # noqa: S311 - jitter
+        with suppress(TimeoutError):
+            async with asyncio.timeout(delay):
+                await self._is_due.wait()
+        self._is_due.clear()
+
+    async def _renew(self) -> None:
+        spec = {"renewTime": _micro_time(datetime.now(UTC)), "leaseDurationSeconds": self.seconds}
+        try:
+            await self._api.patch_lease(self.name, {"spec": spec})
+        except ApiStatusError as error:
+            if error.status != 404:
+                raise
+            await self.create()

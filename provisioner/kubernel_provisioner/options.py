@@ -158,6 +158,13 @@ class ProvisionerOptions(KernelProvisionerBase):
     ttl_seconds_after_finished = Seconds(
         None, allow_none=True, min=0, help="How long a finished KernelInstance is kept. Default: 300."
     ).tag(config=True)
+    orphan_after_seconds = Seconds(
+        None,
+        allow_none=True,
+        min=5,
+        help="Delete the kernel when this process has not been heard of for so long: it was killed, sleeps, or has no "
+        "network. The operator may allow less. Default: 600 in a pod, 86400 (a day) elsewhere.",
+    ).tag(config=True)
 
     # How it is reached.
     service = Choice(

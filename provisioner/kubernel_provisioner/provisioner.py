@@ -18,7 +18,8 @@ from jupyter_client.connect import KernelConnectionInfo
 from .background import background
 from .kernel_resource import PodOptions, SpecFacts, pod_argv, pod_env, wants_curve
 from .launching import Held, LaunchRequest
-from .login import ClusterKey
+from .lease import IN_A_POD_SECONDS, OUTSIDE_SECONDS
+from .login import ClusterKey, in_cluster
 from .options import ProvisionerOptions
 from .remote_kernel import RemoteKernel
 from .socket_options import set_defaults
@@ -129,9 +130,15 @@ class KubernetesProvisioner(ProvisionerOptions):
             curve=wants_curve(policy, metadata),
             access=self.access,
             patience=Patience(operator=self.operator_timeout, start=self.start_deadline_seconds),
+            orphan_after=self._orphan_after,
             # A server cannot follow; and a kernel that was ended for being idle must not come back by itself.
             may_move=self._restarter is None,
         )
+
+    @property
+    def _orphan_after(self) -> int:
+        default = IN_A_POD_SECONDS if in_cluster() else OUTSIDE_SECONDS
+        return self.orphan_after_seconds or default
 
     def _spec_facts(self) -> SpecFacts:
         spec = self.kernel_spec
@@ -244,5 +251,7 @@ class KubernetesProvisioner(ProvisionerOptions):
         self._remote = None
         if provisioner_info["instance"] is not None:
             held = Held(**{**provisioner_info["instance"], "info": connection})
-            self.connection_info = cast("KernelConnectionInfo", await self._do(self._kernel.adopt(held)))
+            self.connection_info = cast(
+                "KernelConnectionInfo", await self._do(self._kernel.adopt(held, self._orphan_after))
+            )
             self._has_process = True

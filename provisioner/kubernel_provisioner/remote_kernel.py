@@ -160,7 +160,7 @@ class RemoteKernel:
 
     async def _launch(self, request: LaunchRequest) -> dict[str, Any]:
         deletions = self._deletions
-        cluster = self._cluster = await shared_cluster(self._key, self.background)
+        cluster = self._cluster = await shared_cluster(self._key, self.background, request.orphan_after)
         async with self._lock:
             if deletions != self._deletions:
                 raise KernelDeletedError(f"Kernel {request.kernel_id} was shut down while it started.")
@@ -177,7 +177,7 @@ class RemoteKernel:
 
     async def _create(self, cluster: Cluster, request: LaunchRequest) -> Held:
         def build(name: str) -> dict[str, Any]:
-            identity = Identity(request.kernel_id, cluster.server, cluster.lease)
+            identity = Identity(request.kernel_id, cluster.server, cluster.lease.name)
             return build_kernel_instance(
                 name, identity, request.spec, request.options, cmd=request.cmd, env=request.env, curve=request.curve
             )
@@ -233,11 +233,12 @@ class RemoteKernel:
             )
         self._log.warning("KernelInstance %s was %s: starting another one, at another address", held.name, end)
 
-    async def adopt(self, held: Held) -> dict[str, Any]:
+    async def adopt(self, held: Held, orphan_after: int) -> dict[str, Any]:
         """Takes over a living kernel of another process: from now on this process's watch and Lease are its own.
 
         Args:
             held: with the connection info that the other process gave to its clients.
+            orphan_after: seconds for which this process may be away.
 
         Returns:
             Connection info for this process's clients.
@@ -245,10 +246,10 @@ class RemoteKernel:
         Raises:
             KubernelError: the API server does not allow it.
         """
-        cluster = self._cluster = await shared_cluster(self._key, self.background)
+        cluster = self._cluster = await shared_cluster(self._key, self.background, orphan_after)
         patch = {
             "metadata": {"uid": held.uid, "labels": {LABEL_SERVER: cluster.server}},
-            "spec": {"lifecycle": {"leaseName": cluster.lease}},
+            "spec": {"lifecycle": {"leaseName": cluster.lease.name}},
         }
         try:
             instance = await cluster.api.patch_instance(held.name, patch)

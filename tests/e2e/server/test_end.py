@@ -10,7 +10,7 @@ from fixtures.waiting import wait_until
 
 from .conftest import HostServer, StartServer
 
-# The Lease lasts 60 s, and the operator asks twice, 20 s apart, before it believes in its end.
+# The Lease lasts 60 s in tests, and the operator asks twice, 20 s apart, before it believes in its end.
 ORPHAN_SECONDS = 120.0
 
 

@@ -50,6 +50,48 @@ async def test_what_was_given_out_lives_on_and_so_does_the_lease(server: FakeApi
 
 
 @pytest.mark.usefixtures("usual")
+async def test_the_lease_lasts_as_long_as_the_most_patient_kernel_asks_for(
+    server: FakeApiServer, key: ClusterKey
+) -> None:
+    server.answers["PATCH", LEASE] = [(200, {})]
+    background = HereAndNow()
+    for seconds in (600, 86_400, 600):
+        cluster = await shared_cluster(key, background, seconds)
+    asked = [
+        (method, body["spec"]["leaseDurationSeconds"]) for method, path, body in server.requests if "lease" in path
+    ]
+    assert asked == [("POST", 600), ("PATCH", 86_400)]
+    await end_watch(server)
+    await cluster.close()
+
+
+@pytest.mark.usefixtures("usual")
+async def test_after_a_sleep_the_lease_is_renewed_and_kernels_are_looked_at_anew(
+    server: FakeApiServer, key: ClusterKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The watch is still open as far as this machine knows; nothing comes over it any more."""
+    woken: list[Callable[[], None]] = []
+
+    async def sleep(act: Callable[[], None]) -> None:
+        woken.append(act)
+
+    monkeypatch.setattr(cluster_module, "on_wake_up", sleep)
+    server.answers["PATCH", LEASE] = [(200, {})]
+    cluster = await Cluster.open(key, "s")
+    silent = await server.watches.get()
+    cluster.view.offer(instance(version=5))
+    server.requests.clear()
+    server.answers["GET", INSTANCES] = [listing(9)]
+    woken[0]()
+    await server.watches.get()
+    await server.asked("PATCH", LEASE)
+    assert sorted(server.calls()) == [("GET", INSTANCES), ("PATCH", LEASE)]
+    assert cluster.view.living() == []
+    silent.end()
+    await cluster.close()
+
+
+@pytest.mark.usefixtures("usual")
 async def test_it_is_opened_once(server: FakeApiServer, key: ClusterKey) -> None:
     background = HereAndNow()
     one, other = await asyncio.gather(shared_cluster(key, background), shared_cluster(key, background))

@@ -7,6 +7,7 @@ from traitlets import TraitError
 from traitlets.config import Config
 
 from kubernel_provisioner import KubernetesProvisioner
+from kubernel_provisioner import provisioner as provisioner_module
 from kubernel_provisioner.errors import ConfigurationError
 from kubernel_provisioner.options import parse_pairs
 
@@ -97,3 +98,20 @@ def test_every_option_has_a_sentence() -> None:
 def test_parse_pairs_refuses(pair: str) -> None:
     with pytest.raises(ValueError, match="NAME=VALUE"):
         parse_pairs([pair])
+
+
+@pytest.mark.parametrize(
+    ("in_a_pod", "option", "expected"),
+    [
+        pytest.param(True, None, 600, id="a pod"),
+        pytest.param(False, None, 86_400, id="a laptop"),
+        pytest.param(True, 20, 20, id="as asked for"),
+        pytest.param(False, 20, 20, id="as asked for on a laptop"),
+    ],
+)
+def test_how_long_a_process_may_be_away(
+    monkeypatch: pytest.MonkeyPatch, in_a_pod: bool, option: int | None, expected: int
+) -> None:
+    monkeypatch.setattr(provisioner_module, "in_cluster", lambda: in_a_pod)
+    provisioner = KubernetesProvisioner(orphan_after_seconds=option)
+    assert provisioner._launch_request([], {}).orphan_after == expected
