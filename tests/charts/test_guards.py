@@ -19,6 +19,19 @@ GUARDS = {
         ["clientRole.subjects[0].kind=User", "clientRole.subjects[0].name=jane"],
         "clientRole.subjects needs clientRole.namespaces: the namespaces where their kernels run",
     ),
+    "client role beside the operator's key": (
+        ["clientRole.namespaces={default}"],
+        "clientRole.namespaces has the release's own namespace default: whoever may read Secrets there reads the "
+        "operator's key, which speaks for every kernel of the cluster",
+    ),
+    "client role where nobody watches": (
+        ["clientRole.namespaces={a}", "watchNamespaces={b}"],
+        "clientRole.namespaces has a, which is not in watchNamespaces: no operator would look after kernels there",
+    ),
+    "metrics on a port of the operator": (
+        ["metrics.port=8443"],
+        "metrics.port 8443 is taken by the operator itself: choose another one than 8081 and 8443",
+    ),
     "peers without namespaces": (
         ["networkPolicy.enabled=true", "networkPolicy.kernels.allowFrom[0].podSelector.matchLabels.a=b"],
         "networkPolicy.kernels.allowFrom needs networkPolicy.kernels.namespaces: the namespaces where the kernels run",

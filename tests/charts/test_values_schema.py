@@ -46,6 +46,11 @@ BAD_VALUES = {
         "at '/clientRole/subjects/0': missing property 'namespace'",
     ),
     "empty peer": ("networkPolicy.kernels.allowFrom[0]=", "at '/networkPolicy/kernels/allowFrom/0': got string"),
+    "callback by https, which no supervisor speaks": (
+        "callback.url=https://operator:8443/v1/callback",
+        "at '/callback/url': 'https://operator:8443/v1/callback' does not match",
+    ),
+    "tag with a space": ("image.tag=a b", "at '/image/tag': 'a b' does not match pattern"),
     "callback without scheme": ("callback.url=operator:8443", "at '/callback/url': 'operator:8443' does not match"),
 }
 

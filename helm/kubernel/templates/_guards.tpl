@@ -9,6 +9,17 @@
 {{- if and .Values.clientRole.subjects (not .Values.clientRole.namespaces) -}}
 {{- fail "clientRole.subjects needs clientRole.namespaces: the namespaces where their kernels run" -}}
 {{- end -}}
+{{- if has .Release.Namespace .Values.clientRole.namespaces -}}
+{{- fail (printf "clientRole.namespaces has the release's own namespace %s: whoever may read Secrets there reads the operator's key, which speaks for every kernel of the cluster" .Release.Namespace) -}}
+{{- end -}}
+{{- range .Values.clientRole.namespaces -}}
+{{- if and $.Values.watchNamespaces (not (has . $.Values.watchNamespaces)) -}}
+{{- fail (printf "clientRole.namespaces has %s, which is not in watchNamespaces: no operator would look after kernels there" .) -}}
+{{- end -}}
+{{- end -}}
+{{- if has (int .Values.metrics.port) (list 8081 8443) -}}
+{{- fail (printf "metrics.port %d is taken by the operator itself: choose another one than 8081 and 8443" (int .Values.metrics.port)) -}}
+{{- end -}}
 {{- if and .Values.networkPolicy.enabled .Values.networkPolicy.kernels.allowFrom (not .Values.networkPolicy.kernels.namespaces) -}}
 {{- fail "networkPolicy.kernels.allowFrom needs networkPolicy.kernels.namespaces: the namespaces where the kernels run" -}}
 {{- end -}}

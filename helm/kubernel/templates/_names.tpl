@@ -36,7 +36,7 @@
 {{- default (printf "http://%s-callback.%s.svc:%v/v1/callback" (include "kubernel.fullname" .) .Release.Namespace .Values.callback.port) .Values.callback.url -}}
 {{- end -}}
 
-{{/* Where NOTES.txt and helm test start their kernel. */}}
+{{/* Where NOTES.txt and helm test start their kernel: never beside the operator's own Secret if that can be avoided. */}}
 {{- define "kubernel.exampleNamespace" -}}
-{{- if .Values.watchNamespaces -}}{{ first .Values.watchNamespaces }}{{- else -}}{{ .Release.Namespace }}{{- end -}}
+{{- first (concat .Values.clientRole.namespaces .Values.watchNamespaces (list "default")) -}}
 {{- end -}}
