@@ -17,8 +17,8 @@ from kubernetes.aio import client, config
 from kubernel_cluster.errors import ApiError, ApiUnavailableError, ConflictError, NoLoginError
 
 REQUEST_TIMEOUT_SECONDS = 30.0
-# A LIST in pages keeps the answer of a large cluster from being held in memory twice.
-PAGE_SIZE = 500
+# An object may have 1.5 MB: a page of hostile ones is 150 MB at most, and one of ordinary ones 1 MB.
+PAGE_SIZE = 100
 MERGE_PATCH = "application/merge-patch+json"
 
 

@@ -7,7 +7,6 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
 from kubernel_cluster.cluster import Cluster
 from kubernel_cluster.errors import ClusterError
@@ -15,7 +14,7 @@ from kubernel_cluster.errors import ClusterError
 from . import metrics
 from .act.lease_cleanup import delete_leases
 from .decide.leases import abandoned_leases
-from .observe.cache import Store, key_of
+from .observe.cache import Cache, Key, key_of
 from .observe.sweep import sweep
 from .patience import RETRY_SECONDS, until_it_works
 
@@ -24,7 +23,7 @@ logger = logging.getLogger(__name__)
 # kopf lists again after a watch broke, and says nothing of what vanished meanwhile. One sweep for one such LIST.
 RELIST_SECONDS = 1.0
 
-Take = Callable[[str, dict[str, Any]], None]
+Take = Callable[[str, Key], None]
 
 
 class Sweeps:
@@ -34,7 +33,7 @@ class Sweeps:
         self,
         cluster: Cluster,
         namespaces: tuple[str, ...],
-        stores: tuple[Store, Store, Store],
+        cache: Cache,
         take: Take,
         interval_seconds: float,
     ) -> None:
@@ -43,13 +42,14 @@ class Sweeps:
         Args:
             cluster: the API server.
             namespaces: those that are watched; () for all.
-            stores: of KernelInstances, Pods and Leases.
-            take: called with "instance" or "pod" and each object that is news or vanished.
+            cache: what is known.
+            take: called for each object that is news or vanished, with "instance" or "pod" and the key of its
+                KernelInstance.
             interval_seconds: between two comparisons.
         """
         self._cluster = cluster
         self._namespaces = namespaces or (None,)
-        self._stores = stores
+        self._cache = cache
         self._take = take
         self._interval_seconds = interval_seconds
         self._wanted = asyncio.Event()
@@ -63,7 +63,7 @@ class Sweeps:
         """The first one, until it works. Without it nothing is known, and nothing may be decided."""
 
         async def once() -> None:
-            await sweep(self._cluster, self._namespaces, self._stores, self._take)
+            await sweep(self._cluster, self._namespaces, self._cache, self._take)
 
         await until_it_works("Not ready yet", once)
         self.synced = True
@@ -76,15 +76,15 @@ class Sweeps:
                 await asyncio.sleep(RELIST_SECONDS)
             self._wanted.clear()
             try:
-                await sweep(self._cluster, self._namespaces, self._stores, self._found)
+                await sweep(self._cluster, self._namespaces, self._cache, self._found)
             except ClusterError as error:
                 logger.info("A comparison with the API server failed and will be tried again: %s", error)
                 self._wanted.set()
                 await asyncio.sleep(RETRY_SECONDS)
 
-    def _found(self, kind: str, obj: dict[str, Any]) -> None:
+    def _found(self, kind: str, key: Key) -> None:
         metrics.SWEEP_FOUND.labels(kind).inc()
-        self._take(kind, obj)
+        self._take(kind, key)
 
 
 class LeaseHousekeeping:
@@ -93,8 +93,7 @@ class LeaseHousekeeping:
     def __init__(
         self,
         cluster: Cluster,
-        leases: Store,
-        instances: Store,
+        cache: Cache,
         is_ignored: Callable[[str], bool],
         interval_seconds: float,
     ) -> None:
@@ -102,14 +101,12 @@ class LeaseHousekeeping:
 
         Args:
             cluster: the API server.
-            leases: cache of the servers' Leases.
-            instances: cache of KernelInstances, which name Leases.
+            cache: what is known.
             is_ignored: whether a namespace is to be left alone.
             interval_seconds: between two looks.
         """
         self._cluster = cluster
-        self._leases = leases
-        self._instances = instances
+        self._cache = cache
         self._is_ignored = is_ignored
         self._interval_seconds = interval_seconds
 
@@ -121,5 +118,5 @@ class LeaseHousekeeping:
 
     async def once(self) -> None:
         """One look."""
-        abandoned = abandoned_leases(self._leases.values(), self._instances.values(), time.time())
+        abandoned = abandoned_leases(self._cache.leases.values(), self._cache.instances.values(), time.time())
         await delete_leases(self._cluster, [lease for lease in abandoned if not self._is_ignored(key_of(lease)[0])])

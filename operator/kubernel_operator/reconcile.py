@@ -18,10 +18,11 @@ from .build.secret import qualified_secret_name
 from .decide.actions import Explain, Probe, ProbeReplaced, ReadLease, Restart
 from .decide.leases import lease_view
 from .decide.plan import Context, plan
-from .decide.situation import Situation, current_pod, situation
+from .decide.situation import Situation, Stage, current_pod, situation
 from .decide.status import build_status, should_write, status_patch
-from .observe.cache import Key, Store
+from .observe.cache import Cache, Key
 from .observe.kernel_facts import KernelFacts, kernel_facts
+from .observe.kinds import is_partial
 from .observe.observed import Memory, Observed
 from .observe.pod_facts import pod_facts
 from .observe.report import merged
@@ -41,14 +42,11 @@ class Reconciler:
     def __init__(
         self,
         applier: Applier,
-        pods: Store,
-        leases: Store,
+        cache: Cache,
         context: Callable[[], Context],
         clock: Callable[[], float] = time.time,
     ):
-        self.instances = Store()
-        self.pods = pods
-        self.leases = leases
+        self.cache = cache
         self.queue: WorkQueue[Key] = WorkQueue(self.reconcile, log_failure)
         self._applier = applier
         self._context = context
@@ -58,7 +56,7 @@ class Reconciler:
     async def reconcile(self, key: Key) -> None:
         """One pass."""
         with metrics.RECONCILE_SECONDS.time():
-            cr = self.instances.get(key)
+            cr = self.cache.instances.get(key)
             if cr is None:
                 self._memory.pop(key, None)
                 self.queue.forget(key)
@@ -68,7 +66,7 @@ class Reconciler:
     def take_callback(self, callback: Callback) -> bool:
         """A supervisor's report; False when the pod is not known here."""
         namespace, _ = callback.secret.split("/")
-        pod = self.pods.get((namespace, callback.pod))
+        pod = self.cache.pods.get((namespace, callback.pod))
         cr = self._owner_of(pod) if pod else None
         if pod is None or cr is None:
             return False
@@ -95,6 +93,8 @@ class Reconciler:
         context = self._context()
         status = build_status(kernel, found, observed, context.settings, now)
         cr = await self._report(cr, memory, found, status, now)
+        if found.stage is Stage.NEEDS_POD and is_partial(cr):
+            cr = await self._applier.read_instance(cr)
         # With the status as it is now: deadlines count from the times that it says, and an own write wakes nobody.
         steps = plan(kernel_facts(cr), found, observed, context, now)
         refused = memory.refused_times
@@ -136,7 +136,7 @@ class Reconciler:
             if error.status == 404:
                 return cr  # deleted; the watch will say so
             raise
-        self.instances.put(written)
+        self.cache.instances.put(written)
         metrics.observe_status(old, status)
         reason = status.get("reason", "")
         if is_news(reason, memory.event_reason):
@@ -150,7 +150,7 @@ class Reconciler:
         Two operators at once (an update of the Deployment) hear of each other's pods later than of their statuses.
         """
         name, incarnation = kernel.status.pod_name, kernel.status.incarnation
-        if not name or kernel.status.is_finished or self.pods.get((kernel.namespace, name)):
+        if not name or kernel.status.is_finished or self.cache.pods.get((kernel.namespace, name)):
             return
         if incarnation > memory.incarnation_seen:
             await self._applier.find_pod(kernel.raw, memory, name, incarnation)
@@ -159,12 +159,13 @@ class Reconciler:
         address = kernel.status.address
         if kernel.wanted > max(memory.restart_wanted, kernel.status.generation or 0):
             memory.restart_wanted, memory.restart_since = kernel.wanted, now
-        pods = tuple(pod_facts(pod) for pod in self.pods.owned_by(kernel.uid))
+        linked = map(pod_facts, self.cache.pods.linked(kernel.namespace, kernel.name))
+        pods = tuple(pod for pod in linked if pod.owner_uid == kernel.uid)
         current = current_pod(pods, max(kernel.status.incarnation, memory.incarnation_seen))
         if current is not None:
             memory.incarnation_seen = current.incarnation
         memory.deleting_since = {p.name: memory.deleting_since.get(p.name, now) for p in pods if p.deleting}
-        lease = self.leases.get((kernel.namespace, kernel.lifecycle.lease_name or ""))
+        lease = self.cache.leases.get((kernel.namespace, kernel.lifecycle.lease_name or ""))
         return Observed(
             pods=pods,
             report=memory.reports.get(current.name) if current else None,
@@ -193,7 +194,7 @@ class Reconciler:
 
     def _owner_of(self, pod: dict[str, Any]) -> dict[str, Any] | None:
         for owner in pod["metadata"].get("ownerReferences") or []:
-            cr = self.instances.get((pod["metadata"]["namespace"], owner["name"]))
+            cr = self.cache.instances.get((pod["metadata"]["namespace"], owner["name"]))
             if cr is not None and cr["metadata"]["uid"] == owner["uid"]:
                 return cr
         return None

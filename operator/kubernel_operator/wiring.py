@@ -24,7 +24,8 @@ from .edge.callback_url import resolved
 from .edge.handlers import Kind, Watches
 from .edge.health_server import metrics_app, serve
 from .housekeeping import LeaseHousekeeping, Sweeps
-from .observe.cache import Store, key_of
+from .observe.cache import Cache, Key, key_of
+from .observe.kinds import PODS
 from .reconcile import Reconciler
 from .settings import Settings
 from .tasks import cancelled
@@ -43,15 +44,12 @@ class Operator:
         self._key = key
         self._url = self._resolved_url = callback_url
         self._supervisor = supervisor_source()
-        pods, leases = Store(), Store()
-        self._reconciler = Reconciler(Applier(cluster, pods, leases, key, PodNetwork()), pods, leases, self._context)
-        self._stores = {"instance": self._reconciler.instances, "pod": pods, "lease": leases}
+        cache = Cache()
+        self._reconciler = Reconciler(Applier(cluster, cache, key, PodNetwork()), cache, self._context)
+        self._stores = {"instance": cache.instances, "pod": cache.pods, "lease": cache.leases}
         interval = settings.sweep_interval_seconds
-        stores = (self._reconciler.instances, pods, leases)
-        self._sweeps = Sweeps(cluster, settings.watch_namespaces, stores, self._add, interval)
-        self._lease_housekeeping = LeaseHousekeeping(
-            cluster, leases, self._reconciler.instances, self._is_ignored, interval
-        )
+        self._sweeps = Sweeps(cluster, settings.watch_namespaces, cache, self._add, interval)
+        self._lease_housekeeping = LeaseHousekeeping(cluster, cache, self._is_ignored, interval)
         self._loop = asyncio.get_running_loop()
         self._watches = Watches(settings.watch_namespaces, self._take_from_thread)
 
@@ -105,18 +103,14 @@ class Operator:
             store.remove(obj)
         elif not store.put(obj):
             return
-        if kind != "lease":
-            self._add(kind, obj)
-
-    def _add(self, kind: str, obj: dict[str, Any]) -> None:
         namespace, name = key_of(obj)
-        if self._is_ignored(namespace):
-            return
-        if kind == "instance":
-            self._reconciler.queue.add((namespace, name))
-            return
-        for owner in obj["metadata"].get("ownerReferences") or []:
-            self._reconciler.queue.add((namespace, owner["name"]))
+        owner = PODS.link(obj) if kind == "pod" else name
+        if kind != "lease" and owner is not None:
+            self._add(kind, (namespace, owner))
+
+    def _add(self, kind: str, key: Key) -> None:  # noqa: ARG002 - others want to know
+        if not self._is_ignored(key[0]):
+            self._reconciler.queue.add(key)
 
     def _is_ignored(self, namespace: str) -> bool:
         return any(fnmatch.fnmatch(namespace, pattern) for pattern in self._settings.ignore_namespaces)

@@ -28,7 +28,7 @@ from kubernel_operator.decide.actions import (
 )
 from kubernel_operator.decide.leases import lease_end
 from kubernel_operator.decide.reasons import reason_from_events, refusal_of, refusal_of_taken_name
-from kubernel_operator.observe.cache import Store
+from kubernel_operator.observe.cache import Cache
 from kubernel_operator.observe.facts import controller_uid, event_facts
 from kubernel_operator.observe.observed import Memory, Refusal
 from kubernel_operator.observe.pod_facts import PodFacts, pod_facts
@@ -50,15 +50,13 @@ class Applier:
     def __init__(
         self,
         cluster: Cluster,
-        pods: Store,
-        leases: Store,
+        cache: Cache,
         operator_key: bytes,
         network: PodNetwork,
         clock: Callable[[], float] = time.time,
     ):
         self._cluster = cluster
-        self._pods = pods
-        self._leases = leases
+        self._cache = cache
         self._operator_key = operator_key
         self._network = network
         self._clock = clock
@@ -99,6 +97,20 @@ class Applier:
         body = {"metadata": {"resourceVersion": cr["metadata"]["resourceVersion"]}, "status": patch}
         return await self._cluster.merge_patch(f"{instance_path(cr)}/status", body)
 
+    async def read_instance(self, cr: dict[str, Any]) -> dict[str, Any]:
+        """A KernelInstance that was too large to be kept whole. A LIST of one: it needs no further right.
+
+        Raises:
+            ClusterError: it is not known, or gone; then the watch will say so.
+        """
+        metadata = cr["metadata"]
+        path = paths.kernel_instances(metadata["namespace"])
+        listing = await self._cluster.list(path, fieldSelector=f"metadata.name={metadata['name']}")
+        for found in listing.items:
+            if found["metadata"]["uid"] == metadata["uid"]:
+                return found
+        raise ApiUnavailableError(f"{path}/{metadata['name']} is gone")
+
     async def post_event(self, cr: dict[str, Any], reason: str, message: str) -> None:
         """Posts an Event; one that cannot be posted is no reason to do anything else again."""
         event = build_event(cr, reason, message, suffix=secrets.token_hex(8), now=self._clock())
@@ -120,7 +132,7 @@ class Applier:
                 raise
         else:
             if controller_uid(pod) == cr["metadata"]["uid"]:
-                self._pods.put(pod)
+                self._cache.pods.put(pod)
         memory.incarnation_seen = incarnation
 
     async def _create(self, cr: dict[str, Any], memory: Memory, action: Create) -> None:
@@ -155,7 +167,7 @@ class Applier:
                 memory.service = True
                 memory.service_ip = (created.get("spec") or {}).get("clusterIP")
             case "pod":
-                self._pods.put(created)
+                self._cache.pods.put(created)
                 memory.incarnation_seen = pod_facts(created).incarnation
                 memory.refused_times, memory.pending = 0, None
 
@@ -207,7 +219,7 @@ class Applier:
             memory.lease_expired_since = memory.lease_expired_read = None
             raise
         for lease in listing.items:
-            self._leases.put(lease)
+            self._cache.leases.put(lease)
         now = self._clock()
         if now >= lease_end(cr, next(iter(listing.items), None)):
             memory.lease_expired_since = memory.lease_expired_since or now

@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import kopf
 
+from kubernel_cluster.cluster import PAGE_SIZE
 from kubernel_operator.observe.sweep import LABEL_SELECTOR
 
 # Bookmarks come about once a minute: a shorter limit would cut healthy watches.
@@ -70,7 +71,7 @@ def kopf_settings() -> kopf.OperatorSettings:
     settings.peering.standalone = True
     settings.watching.label_selectors["pods"] = LABEL_SELECTOR  # on the server: not every pod of the cluster
     settings.watching.label_selectors["leases.coordination.k8s.io"] = LABEL_SELECTOR
-    settings.watching.chunk_size = 500
+    settings.watching.chunk_size = PAGE_SIZE
     settings.watching.inactivity_timeout = INACTIVITY_SECONDS
     settings.queueing.idle_timeout = 1.0
     settings.networking.connect_timeout = 5.0

@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
-from typing import Any
+import json
+import logging
+import sys
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import Generic, NamedTuple, TypeVar
 
-from .facts import controller_uid
+from .facts import Json
+from .kinds import INSTANCES, LEASES, PODS, Kind
+
+logger = logging.getLogger(__name__)
 
 Key = tuple[str, str]  # namespace, name
+T = TypeVar("T")
+
+# An object that takes more is kept without what its kind can do without. Ordinary ones take 0.4 to 1 KiB.
+LARGE_BYTES = 4096
+DELETIONS_MAX = 10_000
+
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False).encode
 
 
-def key_of(obj: dict[str, Any]) -> Key:
+def key_of(obj: Json) -> Key:
     """Namespace and name: the one place where a key is made."""
-    return obj["metadata"]["namespace"], obj["metadata"]["name"]
+    return sys.intern(obj["metadata"]["namespace"]), obj["metadata"]["name"]
 
 
-def slim(obj: dict[str, Any]) -> dict[str, Any]:
-    """The object without managedFields and without what the operator never reads; most of its size."""
-    metadata = {k: v for k, v in obj["metadata"].items() if k != "managedFields"}
-    metadata["annotations"] = {
-        k: v
-        for k, v in (metadata.get("annotations") or {}).items()
-        if k != "kubectl.kubernetes.io/last-applied-configuration"
-    }
-    slimmed = {**obj, "metadata": metadata}
-    if obj.get("kind") == "Pod" or "containers" in (obj.get("spec") or {}):
-        slimmed["spec"] = {k: obj["spec"][k] for k in ("nodeName", "schedulingGates") if k in obj["spec"]}
-        if inits := obj["spec"].get("initContainers"):
-            slimmed["spec"]["initContainers"] = [{k: c.get(k) for k in ("name", "restartPolicy")} for c in inits]
-    return slimmed
-
-
-def _version(obj: dict[str, Any]) -> int:
+def version_of(obj: Json) -> int:
     """ResourceVersion as a number.
 
     Comparable by size since KEP-5504 says so (Kubernetes 1.35); every API server on etcd behaved so before.
@@ -43,87 +40,205 @@ def _version(obj: dict[str, Any]) -> int:
         return 0
 
 
-class Store:
-    """Objects of one kind by namespace and name. Never goes back to an older version of the same object."""
+class _Entry(NamedTuple):
+    """One object. Texts and numbers only: the garbage collector, which stops the loop, never looks at it."""
 
-    def __init__(self) -> None:
-        self._objects: dict[Key, dict[str, Any]] = {}
-        self._by_owner: dict[str, set[Key]] = defaultdict(set)
+    uid: str
+    version: int
+    link: str | None
+    data: bytes  # compressed JSON
+
+
+class Changed(NamedTuple):
+    """An object that changed, and the name of the one that it belongs to or goes by."""
+
+    key: Key
+    link: str | None
+
+
+class Store(Generic[T]):
+    """Objects of one kind by namespace and name. Never goes back to an older version of the same object.
+
+    What is kept are bytes, decoded at each ``get``. Measured with 10,000 KernelInstances and their Pods: 200 MiB as
+    dicts, 102 as slotted objects, 34 as JSON, 13 as compressed JSON; a pass reads a handful, at about 20 microseconds.
+    """
+
+    def __init__(self, kind: Kind[T]) -> None:
+        self._kind = kind
+        self._entries: dict[Key, _Entry] = {}
+        self._linked: dict[Key, tuple[str, ...]] = {}
         # An object that was deleted must not be brought back by an event or answer that was on its way.
         self._deleted: dict[str, None] = {}
+        self._listed: dict[str | None, int] = {}  # version of the last LIST, by namespace
 
     def __len__(self) -> int:
-        return len(self._objects)
+        return len(self._entries)
 
-    def get(self, key: Key) -> dict[str, Any] | None:
+    def get(self, key: Key) -> T | None:
         """The object, or None."""
-        return self._objects.get(key)
+        entry = self._entries.get(key)
+        return self._decoded(entry) if entry else None
 
     def keys(self) -> list[Key]:
         """All keys."""
-        return list(self._objects)
+        return list(self._entries)
 
-    def values(self) -> list[dict[str, Any]]:
-        """All objects."""
-        return list(self._objects.values())
+    def values(self) -> Iterator[T]:
+        """All objects, one after the other: ten thousand take a third of a second."""
+        return (self._decoded(entry) for entry in list(self._entries.values()))
 
-    def owned_by(self, uid: str) -> tuple[dict[str, Any], ...]:
-        """All objects whose controller has that uid."""
-        return tuple(self._objects[k] for k in self._by_owner.get(uid, ()))
+    def linked(self, namespace: str, name: str) -> tuple[T, ...]:
+        """All objects that belong to, or go by, the object of that name."""
+        entries = (self._entries[key] for key in self.linked_keys(namespace, name))
+        return tuple(self._decoded(entry) for entry in entries)
 
-    def put(self, obj: dict[str, Any]) -> bool:
+    def linked_keys(self, namespace: str, name: str) -> list[Key]:
+        """Their keys."""
+        return [(namespace, linked) for linked in self._linked.get((namespace, name), ())]
+
+    def put(self, obj: Json) -> bool:
         """Take an object; whether it is news."""
-        key = key_of(obj)
         if obj["metadata"].get("uid") in self._deleted:
             return False
-        old = self._objects.get(key)
-        if old is not None and _version(obj) <= _version(old):
+        old = self._entries.get(key_of(obj))
+        if old is not None and version_of(obj) <= old.version:
             return False
-        if old is not None:
-            self._unindex(key, old)
-        self._objects[key] = slim(obj)
-        if owner := controller_uid(obj):
-            self._by_owner[owner].add(key)
+        self._put(obj, old)
         return True
 
-    def remove(self, obj: dict[str, Any]) -> None:
+    def remove(self, obj: Json) -> None:
         """Forget an object that was deleted."""
         uid = obj["metadata"].get("uid")
         if uid:
-            self._deleted[uid] = None
-            while len(self._deleted) > 10_000:
-                self._deleted.pop(next(iter(self._deleted)))
+            self._remember_deletion(uid)
         key = key_of(obj)
-        old = self._objects.get(key)
-        if old is not None and old["metadata"].get("uid") == uid:
-            self._unindex(key, old)
-            del self._objects[key]
+        old = self._entries.get(key)
+        if old is not None and old.uid == uid:
+            self._drop(key, old)
 
-    def replace(self, objects: Iterable[dict[str, Any]], version: int, namespace: str | None) -> list[dict[str, Any]]:
-        """Take a full LIST; returns what changed: the objects that are news, and those that vanished unannounced.
-
-        kopf 1.45 never says DELETED for what vanished between two watches, so a LIST is the only witness.
+    def relist(self, namespace: str | None) -> Relist[T]:
+        """A LIST is about to be sent; give it the pages.
 
         Args:
-            objects: all there are, at ``version``.
-            version: resourceVersion of the collection; what is newer than it in here was created after the LIST.
-            namespace: the namespace that was listed; None for all.
+            namespace: the one that is listed; None for all.
         """
-        listed = list(objects)
-        uids = {o["metadata"]["uid"] for o in listed}
-        vanished = [
-            old
-            for old in self.values()
-            if (namespace is None or key_of(old)[0] == namespace)
-            and old["metadata"]["uid"] not in uids
-            and _version(old) <= version
-        ]
-        for old in vanished:
-            self.remove(old)
-        return vanished + [o for o in listed if self.put(o)]
+        return Relist(self, namespace)
 
-    def _unindex(self, key: Key, obj: dict[str, Any]) -> None:
-        if owner := controller_uid(obj):
-            self._by_owner[owner].discard(key)
-            if not self._by_owner[owner]:
-                del self._by_owner[owner]
+    def _changed(self, key: Key) -> Changed:
+        return Changed(key, self._entries[key].link)
+
+    def _put(self, obj: Json, old: _Entry | None) -> None:
+        key = key_of(obj)
+        if old is None and (complaint := self._kind.complaint(obj)):
+            logger.warning("%s %s/%s: %s", self._kind.name, *key, complaint)
+        kept = self._kind.cut(obj)
+        data = _compressed(kept)
+        if len(data) > LARGE_BYTES:
+            data = _compressed(self._kind.shrink(kept))
+        if old is not None:
+            self._unlink(key, old)
+        link = self._kind.link(obj)
+        self._entries[key] = _Entry(obj["metadata"]["uid"], version_of(obj), link, data)
+        if link is not None:
+            self._linked[key[0], link] = (*self._linked.get((key[0], link), ()), key[1])
+
+    def _drop(self, key: Key, entry: _Entry) -> None:
+        self._unlink(key, entry)
+        del self._entries[key]
+
+    def _unlink(self, key: Key, entry: _Entry) -> None:
+        if entry.link is None:
+            return
+        linked = key[0], entry.link
+        left = tuple(name for name in self._linked[linked] if name != key[1])
+        if left:
+            self._linked[linked] = left
+        else:
+            del self._linked[linked]
+
+    def _remember_deletion(self, uid: str) -> None:
+        self._deleted[uid] = None
+        while len(self._deleted) > DELETIONS_MAX:
+            self._deleted.pop(next(iter(self._deleted)))
+
+    def _decoded(self, entry: _Entry) -> T:
+        return self._kind.decode(json.loads(zlib.decompress(entry.data)))
+
+
+class Relist(Generic[T]):
+    """A full LIST, compared with the store page by page.
+
+    kopf 1.45 never says DELETED for what vanished between two watches, so a LIST is the only witness.
+
+    A LIST older than what was known before it was sent means that etcd was restored from a backup. Then the LIST is
+    right about everything that was known, whatever the versions say.
+    """
+
+    def __init__(self, store: Store[T], namespace: str | None) -> None:
+        self._store = store
+        self._namespace = namespace
+        known = [entry for key, entry in store._entries.items() if namespace in (None, key[0])]
+        self._before = {entry.uid for entry in known}
+        self._highest = max([store._listed.get(namespace, 0), *(entry.version for entry in known)])
+        self._version = 0
+        self._restored = False
+        self._uids: set[str] = set()
+
+    def page(self, objects: Iterable[Json], version: int) -> list[Changed]:
+        """Takes a page; returns what is news.
+
+        Args:
+            objects: of this page.
+            version: resourceVersion of the whole collection.
+        """
+        store, self._version = self._store, version
+        if version < self._highest and not self._restored:
+            self._restored = True
+            logger.warning(
+                "%s are listed at version %d, and %d was known: the API server's data was restored from a backup.",
+                store._kind.name,
+                version,
+                self._highest,
+            )
+        return [store._changed(key_of(obj)) for obj in objects if self._take(obj)]
+
+    def end(self) -> list[Changed]:
+        """After the last page: forgets what vanished unannounced, and returns it."""
+        store = self._store
+        store._listed[self._namespace] = self._version
+        vanished = [key for key, entry in store._entries.items() if self._has_vanished(key, entry)]
+        changed = [store._changed(key) for key in vanished]
+        for key in vanished:
+            store._remember_deletion(store._entries[key].uid)
+            store._drop(key, store._entries[key])
+        return changed
+
+    def _take(self, obj: Json) -> bool:
+        self._uids.add(obj["metadata"]["uid"])
+        if not self._restored:
+            return self._store.put(obj)
+        self._store._deleted.pop(obj["metadata"]["uid"], None)
+        old = self._store._entries.get(key_of(obj))
+        if old is not None and old.version == version_of(obj):
+            return False
+        self._store._put(obj, old)
+        return True
+
+    def _has_vanished(self, key: Key, entry: _Entry) -> bool:
+        if self._namespace not in (None, key[0]) or entry.uid in self._uids:
+            return False
+        # What is newer than the LIST was created after it.
+        return entry.version <= self._version or (self._restored and entry.uid in self._before)
+
+
+class Cache:
+    """All that is known of the cluster."""
+
+    def __init__(self) -> None:
+        self.instances = Store(INSTANCES)
+        self.pods = Store(PODS)
+        self.leases = Store(LEASES)
+
+
+def _compressed(obj: Json) -> bytes:
+    return zlib.compress(_encode(obj).encode(), 1)

@@ -12,37 +12,44 @@ from kubernel_api.constants import LABEL_MANAGED_BY, LABEL_MANAGED_BY_VALUE
 from kubernel_cluster import paths
 from kubernel_cluster.cluster import Cluster
 
-from .cache import Store
+from .cache import Cache, Changed, Key, Store
 
 LABEL_SELECTOR = f"{LABEL_MANAGED_BY}={LABEL_MANAGED_BY_VALUE}"
 
 
 async def sweep(
-    cluster: Cluster,
-    namespaces: Iterable[str | None],
-    stores: tuple[Store, Store, Store],
-    take: Callable[[str, dict[str, Any]], None],
+    cluster: Cluster, namespaces: Iterable[str | None], cache: Cache, take: Callable[[str, Key], None]
 ) -> None:
-    """Compares LISTs with the cache.
+    """Compares LISTs with the cache, page by page: the objects of one page are all that is held beside it.
 
     Args:
         cluster: the API server.
         namespaces: those that are watched; (None,) for all.
-        stores: of KernelInstances, Pods and Leases.
-        take: called with "instance" or "pod" and each object that is news or vanished.
+        cache: what is known.
+        take: called for each object that is news or vanished, with "instance" or "pod" and the key of its
+            KernelInstance.
 
     Raises:
-        ClusterError: a LIST failed; the cache keeps what it had.
+        ClusterError: a LIST failed; the cache keeps what it had of what was not listed yet.
     """
-    instances, pods, leases = stores
+    ours = {"labelSelector": LABEL_SELECTOR}
     for namespace in namespaces:
         # Pods first: a KernelInstance whose pod is not in the cache yet would get a second one.
-        pod_list = await cluster.list(paths.core("pods", namespace), labelSelector=LABEL_SELECTOR)
-        lease_list = await cluster.list(paths.leases(namespace), labelSelector=LABEL_SELECTOR)
-        instance_list = await cluster.list(paths.kernel_instances(namespace))
-        changed_pods = pods.replace(pod_list.items, pod_list.version, namespace)
-        leases.replace(lease_list.items, lease_list.version, namespace)
-        for obj in instances.replace(instance_list.items, instance_list.version, namespace):
-            take("instance", obj)
-        for obj in changed_pods:
-            take("pod", obj)
+        pods = await _listed(cluster, paths.core("pods", namespace), cache.pods, namespace, ours)
+        await _listed(cluster, paths.leases(namespace), cache.leases, namespace, ours)
+        instances = await _listed(cluster, paths.kernel_instances(namespace), cache.instances, namespace, {})
+        for changed in instances:
+            take("instance", changed.key)
+        for changed in pods:
+            if changed.link is not None:
+                take("pod", (changed.key[0], changed.link))
+
+
+async def _listed(
+    cluster: Cluster, path: str, store: Store[Any], namespace: str | None, selectors: dict[str, str]
+) -> list[Changed]:
+    relist = store.relist(namespace)
+    changed: list[Changed] = []
+    async for page in cluster.pages(path, selectors):
+        changed += relist.page(page.items, page.version)
+    return changed + relist.end()

@@ -164,8 +164,8 @@ async def test_list_in_pages(server: Server, cluster: Cluster) -> None:
     ]
     assert await cluster.list("/pods", labelSelector="a=b") == Listing([{"a": 1}, {"b": 2}], 7)
     assert [asked[1] for asked in server.asked] == [
-        "/pods?limit=500&labelSelector=a%3Db",
-        "/pods?limit=500&labelSelector=a%3Db&continue=next",
+        "/pods?limit=100&labelSelector=a%3Db",
+        "/pods?limit=100&labelSelector=a%3Db&continue=next",
     ]
 
 

@@ -13,7 +13,7 @@ from kubernel_cluster.errors import ApiError, ApiUnavailableError
 from kubernel_operator import patience
 from kubernel_operator.act import lease_cleanup
 from kubernel_operator.housekeeping import LeaseHousekeeping, Sweeps
-from kubernel_operator.observe.cache import Store
+from kubernel_operator.observe.cache import Cache
 
 LEASES = "/apis/coordination.k8s.io/v1/namespaces"
 INSTANCE_PATH = "/apis/kubernel.dev/v1beta1/namespaces/ns/kernelinstances/k1"
@@ -36,19 +36,19 @@ class Refusing(FakeCluster):
         self.running -= 1
 
 
-def with_leases(cluster: FakeCluster, count: int, namespace: str = "ns") -> Store:
+def with_leases(cluster: FakeCluster, count: int, namespace: str = "ns") -> Cache:
     """A cache of Leases that were last renewed long ago."""
-    store = Store()
+    cache = Cache()
     for number in range(count):
         metadata = {"name": f"server-{number}", "namespace": namespace, "uid": f"{namespace}-{number}"}
         spec = {"renewTime": "2020-01-01T00:00:00.000000Z", "leaseDurationSeconds": 60}
         lease: dict[str, Any] = {"metadata": metadata, "spec": spec}
-        store.put(cluster.put(f"{LEASES}/{namespace}/leases/{metadata['name']}", lease))
-    return store
+        cache.leases.put(cluster.put(f"{LEASES}/{namespace}/leases/{metadata['name']}", lease))
+    return cache
 
 
-def housekeeping(cluster: FakeCluster, leases: Store, *ignored: str) -> LeaseHousekeeping:
-    return LeaseHousekeeping(cluster, leases, Store(), lambda namespace: namespace in ignored, 300)  # type: ignore[arg-type]
+def housekeeping(cluster: FakeCluster, cache: Cache, *ignored: str) -> LeaseHousekeeping:
+    return LeaseHousekeeping(cluster, cache, lambda namespace: namespace in ignored, 300)  # type: ignore[arg-type]
 
 
 async def test_a_lease_that_cannot_be_deleted_keeps_no_other_one(caplog: pytest.LogCaptureFixture) -> None:
@@ -72,8 +72,7 @@ async def test_ignored_namespaces_keep_their_leases() -> None:
 
 
 def sweeps(cluster: FakeCluster) -> Sweeps:
-    stores = Store(), Store(), Store()
-    return Sweeps(cluster, (), stores, lambda *_: None, 3600)  # type: ignore[arg-type]
+    return Sweeps(cluster, (), Cache(), lambda *_: None, 3600)  # type: ignore[arg-type]
 
 
 def found(kind: str) -> float:

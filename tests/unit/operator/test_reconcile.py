@@ -1,12 +1,14 @@
 """A pass: observe, decide, report, apply. The cluster is one in memory."""
 
 import logging
+import random
 from typing import Any
 
 import pytest
 
 from fixtures.objects import NOW, UID, cr, pod, ready_status
 from fixtures.operator_world import World
+from kubernel_api.constants import ANNOTATION_INCARNATION
 from kubernel_cluster.errors import ApiError, ApiUnavailableError, ConflictError
 from kubernel_operator import metrics
 from kubernel_operator.reconcile import log_failure
@@ -88,7 +90,7 @@ def test_a_callback_of_nobody(world: World, fields: dict[str, Any]) -> None:
 
 def test_a_callback_before_its_kernel_instance_is_known(world: World) -> None:
     """After a restart of the operator the pod may be in the cache first; the supervisor comes again."""
-    world.reconciler.pods.put(pod())
+    world.reconciler.cache.pods.put(pod())
     assert not world.reconciler.take_callback(callback())
 
 
@@ -331,3 +333,45 @@ def test_status_is_not_written_for_a_pass_that_says_nothing_new(world: World) ->
     world.watch()
     world.reconcile()
     assert world.cluster.writes() == []
+
+
+def test_a_kernel_instance_too_large_to_be_kept_is_read_again_for_its_pod(world: World) -> None:
+    env = [{"name": f"N{n}", "value": random.Random(n).randbytes(100).hex()} for n in range(200)]
+    world.apply(cr(created=NOW, env=env, kernel={"argv": ["program"]}))
+    world.watch()
+    world.reconcile()
+    (made,) = world.pods()
+    assert {"name": "N7", "value": env[7]["value"]} in made["spec"]["containers"][0]["env"]
+    assert ("list", "kernelinstances") in world.cluster.requests
+    world.cluster.requests.clear()
+    world.watch()
+    world.reconciler.take_callback(callback())
+    world.reconcile()
+    assert world.instance()["status"]["phase"] == "Running"
+    assert ("list", "kernelinstances") not in world.cluster.requests
+
+
+def test_a_pod_elsewhere_that_names_our_kernel_as_its_owner_is_nobody_s(world: World) -> None:
+    start(world)
+    world.cluster.requests.clear()
+    foreign = pod(999, ip="10.66.6.6")
+    foreign["metadata"] |= {"name": "k1-999", "namespace": "attacker"}
+    misnamed = pod(998, ip="10.66.6.7")
+    misnamed["metadata"]["name"] = "x-998"
+    world.cluster.put("/api/v1/namespaces/attacker/pods/k1-999", foreign)
+    world.cluster.put("/api/v1/namespaces/ns/pods/x-998", misnamed)
+    world.watch()
+    world.reconcile()
+    assert world.cluster.writes() == []
+    status = world.instance()["status"]
+    assert (status["phase"], status["podName"]) == ("Running", "k1-1")
+
+
+def test_a_pod_whose_number_is_none_stops_no_pass(world: World) -> None:
+    start(world)
+    odd = pod(2)
+    odd["metadata"]["annotations"][ANNOTATION_INCARNATION] = "x"
+    world.cluster.put("/api/v1/namespaces/ns/pods/k1-2", odd)
+    world.watch()
+    world.reconcile()
+    assert world.instance()["status"]["podName"] == "k1-1"

@@ -1,21 +1,33 @@
 """The operator's view of the cluster never goes back in time."""
 
+import random
+import tracemalloc
 from typing import Any
 
 import pytest
 
-from fixtures.objects import UID, cr, pod
-from kubernel_operator.observe.cache import Store, key_of, slim
+from fixtures.objects import cr, pod
+from kubernel_operator.observe.cache import Changed, Store, key_of
+from kubernel_operator.observe.kinds import INSTANCES, LEASES, PODS, is_partial
 
 KEY = ("ns", "k1")
 OLD_UID = "fedcba98-0000-4000-8000-000000000000"
 
 
-def filled(*objects: dict[str, Any]) -> Store:
-    store = Store()
+def filled(*objects: dict[str, Any], kind: Any = INSTANCES) -> Store[dict[str, Any]]:
+    store = Store(kind)
     for obj in objects:
         store.put(obj)
     return store
+
+
+def listed(
+    store: Store[Any], objects: list[dict[str, Any]], version: int, namespace: str | None = None
+) -> list[Changed]:
+    """What a LIST in pages of one finds."""
+    relist = store.relist(namespace)
+    changed = [found for obj in objects or [[]] for found in relist.page([obj] if obj else [], version)]
+    return changed + relist.end()
 
 
 @pytest.mark.parametrize(
@@ -30,7 +42,7 @@ def filled(*objects: dict[str, Any]) -> Store:
 def test_put(version: int, is_news: bool) -> None:
     store = filled(cr(version=10))
     assert store.put(cr(version=version)) is is_news
-    assert store.get(KEY) == slim(cr(version=version if is_news else 10))
+    assert store.get(KEY) == cr(version=version if is_news else 10)
     assert (len(store), store.keys()) == (1, [KEY])
 
 
@@ -55,7 +67,7 @@ def test_what_was_deleted_does_not_come_back() -> None:
 
 
 def test_a_deletion_that_overtook_the_creation() -> None:
-    store = Store()
+    store = Store(INSTANCES)
     store.remove(cr(version=12))
     assert not store.put(cr(version=10))
 
@@ -63,99 +75,221 @@ def test_a_deletion_that_overtook_the_creation() -> None:
 def test_a_new_object_of_the_same_name_stays_when_the_old_one_s_deletion_arrives() -> None:
     store = filled(cr(version=10, uid=OLD_UID), cr(version=20))
     store.remove(cr(version=15, uid=OLD_UID))
-    assert store.get(KEY) == slim(cr(version=20))
+    assert store.get(KEY) == cr(version=20)
 
 
 def test_memory_of_deletions_is_bounded() -> None:
-    store = Store()
+    store = Store(INSTANCES)
     for number in range(10_001):
         store.remove(cr(name=f"k{number}", uid=str(number)))
     assert store.put(cr(name="k0", uid="0"))
     assert not store.put(cr(name="k1", uid="1"))
 
 
-def test_owner_index() -> None:
-    store = filled(pod(1), pod(2), pod(1, name="k2", owner=OLD_UID))
-    assert {p["metadata"]["name"] for p in store.owned_by(UID)} == {"k1-1", "k1-2"}
+def test_what_belongs_to_what() -> None:
+    store = filled(pod(1), pod(2), pod(1, name="k2", owner=OLD_UID), kind=PODS)
+    assert names(store.linked("ns", "k1")) == ["k1-1", "k1-2"]
     store.remove(pod(1))
-    assert [p["metadata"]["name"] for p in store.owned_by(UID)] == ["k1-2"]
-    store.put(pod(2, owner=OLD_UID, version=30))
-    assert store.owned_by(UID) == ()
-    assert {p["metadata"]["name"] for p in store.owned_by(OLD_UID)} == {"k1-2", "k2-1"}
+    assert names(store.linked("ns", "k1")) == store_names(store, "k1") == ["k1-2"]
+    store.put(pod(2, version=30, ip="10.0.0.8"))
+    assert names(store.linked("ns", "k1")) == ["k1-2"]
+    store.remove(pod(2))
+    assert store.linked("ns", "k1") == store.linked("ns", "k9") == ()
+    assert names(store.linked("ns", "k2")) == ["k2-1"]
 
 
-def test_labels_and_owners_that_do_not_control_are_no_ownership() -> None:
-    foreign = pod()
-    foreign["metadata"]["ownerReferences"][0]["controller"] = False
-    assert filled(foreign).owned_by(UID) == ()
+def names(pods: tuple[dict[str, Any], ...]) -> list[str]:
+    return [p["metadata"]["name"] for p in pods]
+
+
+def store_names(store: Store[Any], name: str) -> list[str]:
+    return [linked for _, linked in store.linked_keys("ns", name)]
+
+
+def test_pods_of_another_namespace_belong_to_nobody_here() -> None:
+    elsewhere = pod()
+    elsewhere["metadata"]["namespace"] = "attacker"
+    store = filled(elsewhere, kind=PODS)
+    assert store.linked("ns", "k1") == ()
+
+
+def test_kernels_that_go_by_a_lease() -> None:
+    store = filled(cr(lifecycle={"leaseName": "a"}), cr(name="k2", uid="2", lifecycle={"leaseName": "a"}))
+    assert store.linked_keys("ns", "a") == [KEY, ("ns", "k2")]
+    store.put(cr(version=11, lifecycle={"leaseName": "b"}))
+    assert (store.linked_keys("ns", "a"), store.linked_keys("ns", "b")) == ([("ns", "k2")], [KEY])
 
 
 @pytest.mark.parametrize(
-    ("listed", "version", "namespace", "changed", "left"),
+    ("objects", "version", "namespace", "changed", "left"),
     [
         pytest.param([cr(version=10)], 50, None, [], [KEY], id="nothing new"),
-        pytest.param([cr(version=11)], 50, None, [11], [KEY], id="newer"),
+        pytest.param([cr(version=11)], 50, None, [KEY], [KEY], id="newer"),
         pytest.param([cr(version=9)], 50, None, [], [KEY], id="older than what a watch brought"),
-        pytest.param([], 50, None, [10], [], id="vanished"),
-        pytest.param([], 50, "ns", [10], [], id="vanished from the namespace that was listed"),
+        pytest.param([], 50, None, [KEY], [], id="vanished"),
+        pytest.param([], 50, "ns", [KEY], [], id="vanished from the namespace that was listed"),
         pytest.param([], 50, "other", [], [KEY], id="another namespace was listed"),
-        pytest.param([], 9, None, [], [KEY], id="created after the LIST"),
-        pytest.param([cr(version=40, uid=OLD_UID)], 50, None, [10, 40], [KEY], id="replaced by one of the same name"),
+        pytest.param([cr(version=40, uid=OLD_UID)], 50, None, [KEY], [KEY], id="replaced by one of the same name"),
         pytest.param(
-            [cr(version=10), cr(name="k2", uid="2", version=12)], 50, None, [12], [KEY, ("ns", "k2")], id="one more"
+            [cr(version=10), cr(name="k2", uid="2", version=12)],
+            50,
+            None,
+            [("ns", "k2")],
+            [KEY, ("ns", "k2")],
+            id="one more",
         ),
     ],
 )
-def test_replace(
-    listed: list[dict[str, Any]],
+def test_a_list(
+    objects: list[dict[str, Any]],
     version: int,
     namespace: str | None,
-    changed: list[int],
+    changed: list[tuple[str, str]],
     left: list[tuple[str, str]],
 ) -> None:
     store = filled(cr(version=10))
-    found = store.replace(listed, version, namespace)
-    assert [int(o["metadata"]["resourceVersion"]) for o in found] == changed
+    assert [found.key for found in listed(store, objects, version, namespace)] == changed
     assert store.keys() == left
 
 
-def test_replace_keeps_what_vanished_from_coming_back() -> None:
+def test_a_list_keeps_what_vanished_from_coming_back() -> None:
     store = filled(cr(version=10))
-    store.replace([], 50, None)
+    listed(store, [], 50)
     assert not store.put(cr(version=10))
 
 
-def test_replace_does_not_believe_a_list_about_what_was_deleted_after_it() -> None:
+def test_a_list_is_not_believed_about_what_was_deleted_after_it() -> None:
     store = filled(cr(version=10))
     store.remove(cr(version=60))
-    assert store.replace([cr(version=10)], 50, None) == []
+    assert listed(store, [cr(version=10)], 50) == []
     assert store.keys() == []
 
 
-def test_slim() -> None:
-    """What is left out is never read; the argument stays as it is."""
-    full = {
-        "kind": "Pod",
+def test_what_a_watch_brings_between_two_pages_stays() -> None:
+    store = filled(cr(version=10))
+    relist = store.relist(None)
+    relist.page([cr(version=10)], 50)
+    store.put(cr(name="k2", uid="2", version=51))
+    assert relist.end() == []
+    assert len(store) == 2
+
+
+class TestRestore:
+    """etcd was restored from a backup: versions start lower, and what the LIST says is true all the same."""
+
+    def test_the_past_is_believed(self, caplog: pytest.LogCaptureFixture) -> None:
+        store = filled(
+            cr(version=1000, status={"phase": "Running"}),
+            cr(name="k2", uid="2", version=1001),
+            cr(name="k3", uid="3", version=400),
+        )
+        then = cr(version=501, status={"phase": "Exited"})
+        changed = listed(store, [then, cr(name="k3", uid="3", version=400)], 600)
+        assert [found.key[1] for found in changed] == ["k1", "k2"]
+        assert store.get(KEY) == then
+        assert store.keys() == [KEY, ("ns", "k3")]
+        assert "listed at version 600, and 1001 was known" in caplog.text
+
+    def test_what_was_deleted_since_comes_back(self) -> None:
+        store = filled(cr(version=1000), cr(name="k2", uid="2", version=1001))
+        store.remove(cr(version=1000))
+        assert [found.key for found in listed(store, [cr(version=501)], 600)] == [KEY, ("ns", "k2")]
+        assert store.keys() == [KEY]
+
+    def test_time_goes_on_from_there(self, caplog: pytest.LogCaptureFixture) -> None:
+        store = filled(cr(version=1000))
+        listed(store, [cr(version=501)], 600)
+        assert store.put(cr(version=601))
+        caplog.clear()
+        assert listed(store, [cr(version=601)], 650) == []
+        assert caplog.text == ""
+
+    def test_what_was_created_since_the_list_stays(self) -> None:
+        store = filled(cr(version=1000))
+        relist = store.relist(None)
+        store.put(cr(name="k2", uid="2", version=601))
+        relist.page([], 600)
+        assert [found.key for found in relist.end()] == [KEY]
+        assert store.keys() == [("ns", "k2")]
+
+    def test_the_version_of_an_empty_list_counts(self) -> None:
+        """The newest version seen may be no object's own."""
+        store = filled(cr(version=10))
+        listed(store, [cr(version=10)], 1000)
+        assert [found.key for found in listed(store, [cr(version=9)], 600)] == [KEY]
+
+    def test_a_list_that_was_overtaken_is_no_restore(self, caplog: pytest.LogCaptureFixture) -> None:
+        store = filled(cr(version=10))
+        relist = store.relist(None)
+        store.put(cr(version=60))
+        assert relist.page([cr(version=10)], 50) + relist.end() == []
+        assert store.get(KEY) == cr(version=60)
+        assert caplog.text == ""
+
+    def test_another_namespace_is_left_alone(self) -> None:
+        store = filled(cr(version=1000), cr(namespace="other", uid="2", version=1001))
+        listed(store, [], 600, "ns")
+        assert store.keys() == [("other", "k1")]
+
+
+class TestBounds:
+    """Nothing that a tenant sends is kept at its size."""
+
+    def test_a_large_kernel_instance_is_kept_without_what_shapes_its_pod(self) -> None:
+        noise = [{"name": f"N{n}", "value": random.Random(n).randbytes(100).hex()} for n in range(256)]
+        large = cr(env=noise, kernel={"argv": ["python"], "name": "python3"}, restartGeneration=2)
+        store = filled(large)
+        kept = store.get(KEY)
+        assert kept is not None
+        assert is_partial(kept)
+        assert kept["spec"] == {"kernel": {"name": "python3"}, "restartGeneration": 2}
+        assert "env" in large["spec"]
+
+    def test_an_ordinary_one_is_kept_whole(self) -> None:
+        instance = cr(env=[{"name": f"NAME_{n}", "value": f"an ordinary value {n}"} for n in range(40)])
+        assert filled(instance).get(KEY) == instance
+
+    @pytest.mark.parametrize("kind", [INSTANCES, PODS, LEASES])
+    def test_hostile_objects(self, kind: Any) -> None:
+        """58 MB of JSON, of which next to nothing stays."""
+        tracemalloc.start()
+        try:
+            store = Store(kind)
+            before, _ = tracemalloc.get_traced_memory()
+            for number in range(100):
+                store.put(hostile(kind.name.lower(), number))
+            after, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert len(store) == 100
+        assert (after - before) / 100 < 8192
+
+
+def hostile(kind: str, number: int) -> dict[str, Any]:
+    """580 kB of everything, of which no compression takes anything away."""
+    noise = random.Random(number).randbytes(145_000).hex()
+    text = [noise[at : at + 4096] for at in range(0, len(noise), 4096)]
+    states = [{"name": f"c{n}", "state": {"waiting": {"message": word}}, "image": word} for n, word in enumerate(text)]
+    conditions = [{"type": f"example.org/{n}", "status": "True", "message": word} for n, word in enumerate(text)]
+    status = {"message": noise, "containerStatuses": states, "initContainerStatuses": states, "conditions": conditions}
+    return {
         "metadata": {
-            "name": "k1-1",
+            "name": f"k{number}-1",
             "namespace": "ns",
-            "managedFields": [{"manager": "kubelet"}],
-            "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}", "kubernel.dev/incarnation": "1"},
+            "uid": f"uid-{number}",
+            "resourceVersion": "5",
+            "annotations": {"a": noise, **{f"kubernel.dev/{n}": word for n, word in enumerate(text)}},
+            "labels": dict(enumerate(text)),
+            "managedFields": text,
+            "finalizers": text,
         },
-        "spec": {"nodeName": "node1", "containers": [{"env": [{"name": "LARGE"}]}]},
-        "status": {"phase": "Running"},
+        "spec": {
+            "kernel": {"argv": text},
+            "env": [{"name": "A", "value": word} for word in text],
+            **({"holderIdentity": noise} if "lease" in kind else {}),
+        },
+        "status": status if "pod" in kind else {},
     }
-    assert slim(full) == {
-        "kind": "Pod",
-        "metadata": {"name": "k1-1", "namespace": "ns", "annotations": {"kubernel.dev/incarnation": "1"}},
-        "spec": {"nodeName": "node1"},
-        "status": {"phase": "Running"},
-    }
-    assert "managedFields" in full["metadata"]
-
-
-def test_slim_keeps_the_spec_of_a_kernel_instance() -> None:
-    assert slim(cr(image="i", restartGeneration=2))["spec"] == {"image": "i", "restartGeneration": 2}
 
 
 def test_key_of() -> None:

@@ -6,9 +6,9 @@ import pytest
 
 from fixtures.objects import NOW, UID, cr, pod, ready_status
 from kubernel_api.conditions import ConditionType
-from kubernel_operator.observe.cache import slim
 from kubernel_operator.observe.facts import event_facts, lease_facts, service_facts
 from kubernel_operator.observe.kernel_facts import kernel_facts
+from kubernel_operator.observe.kinds import PODS
 from kubernel_operator.observe.pod_facts import Container, Terminated, Waiting, pod_facts
 
 # As Kubernetes 1.35 wrote it for a pod with an injected proxy, a native sidecar and an init container.
@@ -51,7 +51,7 @@ MESHED: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("raw", [pytest.param(MESHED, id="as sent"), pytest.param(slim(MESHED), id="as cached")])
+@pytest.mark.parametrize("raw", [pytest.param(MESHED, id="as sent"), pytest.param(PODS.cut(MESHED), id="as cached")])
 def test_pod(raw: dict[str, Any]) -> None:
     facts = pod_facts(raw)
     assert facts.kernel == Container("kernel", "i", waiting=Waiting("ErrImagePull", "no"))

@@ -1,36 +1,47 @@
 """A LIST of everything, compared with the cache."""
 
 import asyncio
+import weakref
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from fixtures.fake_cluster import FakeCluster
 from fixtures.objects import cr, pod
+from kubernel_cluster.cluster import Listing
 from kubernel_cluster.errors import ApiUnavailableError
-from kubernel_operator.observe.cache import Store
+from kubernel_operator.observe.cache import Cache, Key
 from kubernel_operator.observe.sweep import sweep
 
 INSTANCES = "/apis/kubernel.dev/v1beta1/namespaces"
 LEASE = {"metadata": {"name": "server-1", "namespace": "ns", "uid": "lease", "resourceVersion": "5"}, "spec": {}}
 
 
-class Cache:
-    """The three stores, and what a sweep said of them."""
+class Page(list[Any]):
+    """A list of objects that can be counted."""
+
+    __hash__ = object.__hash__  # type: ignore[assignment]
+
+
+class Sweeper:
+    """A cache, and what a sweep said of it."""
 
     def __init__(self) -> None:
-        self.instances, self.pods, self.leases = Store(), Store(), Store()
-        self.news: list[tuple[str, str]] = []
+        self.cache = Cache()
+        self.news: list[tuple[str, Key]] = []
 
-    def sweep(self, cluster: FakeCluster, *namespaces: str | None) -> list[tuple[str, str]]:
-        """Kind and name of what was news."""
+    def sweep(self, cluster: FakeCluster, *namespaces: str | None) -> list[tuple[str, Key]]:
+        """KernelInstances of which something was news."""
         self.news = []
-        stores = self.instances, self.pods, self.leases
-        asyncio.run(sweep(cluster, namespaces or (None,), stores, self._take))  # type: ignore[arg-type]
+        asyncio.run(sweep(cluster, namespaces or (None,), self.cache, self._take))  # type: ignore[arg-type]
         return self.news
 
-    def _take(self, kind: str, obj: dict[str, Any]) -> None:
-        self.news.append((kind, obj["metadata"]["name"]))
+    def _take(self, kind: str, key: Key) -> None:
+        self.news.append((kind, key))
+
+    def sizes(self) -> tuple[int, int, int]:
+        return len(self.cache.instances), len(self.cache.pods), len(self.cache.leases)
 
 
 @pytest.fixture
@@ -45,51 +56,74 @@ def cluster() -> FakeCluster:
 
 
 def test_the_first_one_fills_the_cache(cluster: FakeCluster) -> None:
-    cache = Cache()
-    assert cache.sweep(cluster) == [("instance", "k1"), ("instance", "k2"), ("pod", "k1-1")]
-    assert (len(cache.instances), len(cache.pods), len(cache.leases)) == (2, 1, 1)
+    sweeper = Sweeper()
+    assert sweeper.sweep(cluster) == [("instance", ("ns", "k1")), ("instance", ("other", "k2")), ("pod", ("ns", "k1"))]
+    assert sweeper.sizes() == (2, 1, 1)
 
 
 def test_pods_are_listed_first(cluster: FakeCluster) -> None:
     """A KernelInstance whose pod is not in the cache yet would get a second one."""
-    Cache().sweep(cluster)
+    Sweeper().sweep(cluster)
     assert [resource for _, resource in cluster.requests] == ["pods", "leases", "kernelinstances"]
 
 
 def test_a_second_one_finds_nothing(cluster: FakeCluster) -> None:
-    cache = Cache()
-    cache.sweep(cluster)
-    assert cache.sweep(cluster) == []
+    sweeper = Sweeper()
+    sweeper.sweep(cluster)
+    assert sweeper.sweep(cluster) == []
 
 
 def test_what_vanished_without_a_word_is_found(cluster: FakeCluster) -> None:
-    cache = Cache()
-    cache.sweep(cluster)
+    sweeper = Sweeper()
+    sweeper.sweep(cluster)
     cluster.remove("/api/v1/namespaces/ns/pods/k1-1")
     cluster.remove(f"{INSTANCES}/other/kernelinstances/k2")
-    assert cache.sweep(cluster) == [("instance", "k2"), ("pod", "k1-1")]
-    assert (cache.instances.keys(), cache.pods.keys()) == ([("ns", "k1")], [])
+    assert sweeper.sweep(cluster) == [("instance", ("other", "k2")), ("pod", ("ns", "k1"))]
+    assert (sweeper.cache.instances.keys(), sweeper.cache.pods.keys()) == ([("ns", "k1")], [])
 
 
 def test_what_changed_without_a_word_is_found(cluster: FakeCluster) -> None:
-    cache = Cache()
-    cache.sweep(cluster)
+    sweeper = Sweeper()
+    sweeper.sweep(cluster)
     cluster.put(f"{INSTANCES}/ns/kernelinstances/k1", cr(restartGeneration=1))
-    assert cache.sweep(cluster) == [("instance", "k1")]
+    assert sweeper.sweep(cluster) == [("instance", ("ns", "k1"))]
 
 
 def test_only_the_namespaces_that_are_watched(cluster: FakeCluster) -> None:
-    cache = Cache()
-    assert cache.sweep(cluster, "other") == [("instance", "k2")]
-    assert cache.sweep(cluster, "other", "ns") == [("instance", "k1"), ("pod", "k1-1")]
+    sweeper = Sweeper()
+    assert sweeper.sweep(cluster, "other") == [("instance", ("other", "k2"))]
+    assert sweeper.sweep(cluster, "other", "ns") == [("instance", ("ns", "k1")), ("pod", ("ns", "k1"))]
 
 
 @pytest.mark.parametrize("resource", ["pods", "leases", "kernelinstances"])
 def test_a_list_that_fails_is_no_empty_list(cluster: FakeCluster, resource: str) -> None:
-    cache = Cache()
-    cache.sweep(cluster)
+    sweeper = Sweeper()
+    sweeper.sweep(cluster)
     cluster.fault = lambda request: "lost" if request == ("list", resource) else ""
     with pytest.raises(ApiUnavailableError):
-        cache.sweep(cluster)
-    assert cache.news == []
-    assert (len(cache.instances), len(cache.pods), len(cache.leases)) == (2, 1, 1)
+        sweeper.sweep(cluster)
+    assert sweeper.news == []
+    assert sweeper.sizes() == (2, 1, 1)
+
+
+def test_no_more_than_a_page_is_held(cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The raw objects of 10,000 kernels are a gigabyte."""
+    for number in range(20):
+        cluster.put(f"/api/v1/namespaces/ns/pods/k{number}-1", pod(name=f"k{number}", owner=f"uid {number}"))
+    held: list[int] = []
+    alive: weakref.WeakSet[Page] = weakref.WeakSet()
+    pages = cluster.pages
+
+    async def counted(path: str, selectors: dict[str, str]) -> AsyncIterator[Listing]:
+        async for page in pages(path, selectors):
+            items = Page(page.items)
+            alive.add(items)
+            held.append(len(alive))
+            listing = Listing(items, page.version)
+            del items
+            yield listing
+
+    monkeypatch.setattr(cluster, "pages", counted)
+    Sweeper().sweep(cluster)
+    assert len(held) > 10
+    assert max(held) <= 2

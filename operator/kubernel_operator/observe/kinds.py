@@ -1,0 +1,193 @@
+"""The kinds of objects that are watched, and what is kept of each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from kubernel_api.constants import (
+    ANNOTATION_INCARNATION,
+    ANNOTATION_RESTART_GENERATION,
+    KERNEL_CONTAINER,
+    KIND,
+    LABEL_KERNEL_ID,
+    LABEL_KUEUE_QUEUE,
+    LABEL_SERVER,
+)
+from kubernel_api.names import pod_name, service_name
+
+from .cut import AS_IS, Fields, cut
+from .facts import Json, part
+
+T = TypeVar("T")
+
+NAME, UID, TIME, WORD, SENTENCE = 253, 64, 64, 316, 1024
+# Of what the kubelet copies from the end of a container's log.
+OUTPUT = -2048
+# Beyond this, integers do not survive JSON in every client, and a status that has one is refused.
+NUMBER_MAX = 2**53
+
+_METADATA: Fields = {
+    "name": NAME,
+    "namespace": NAME,
+    "uid": UID,
+    "resourceVersion": UID,
+    "creationTimestamp": TIME,
+    "deletionTimestamp": TIME,
+    "deletionGracePeriodSeconds": 1,
+    "finalizers": [63],
+}
+_OWNED: Fields = {**_METADATA, "ownerReferences": [{"kind": 63, "name": NAME, "uid": UID, "controller": 1}]}
+_CONDITION: Fields = {"type": WORD, "status": 7, "reason": WORD, "message": SENTENCE, "lastTransitionTime": TIME}
+_TERMINATED: Fields = {
+    "exitCode": 1,
+    "signal": 1,
+    "reason": WORD,
+    "message": OUTPUT,
+    "startedAt": TIME,
+    "finishedAt": TIME,
+}
+_CONTAINER: Fields = {
+    "name": 63,
+    "image": SENTENCE,
+    "started": 1,
+    "state": {
+        "waiting": {"reason": WORD, "message": SENTENCE},
+        "running": {"startedAt": TIME},
+        "terminated": _TERMINATED,
+    },
+}
+_INSTANCE: Fields = {
+    "metadata": {**_METADATA, "generation": 1, "labels": {LABEL_KERNEL_ID: 63, LABEL_SERVER: 63}},
+    "spec": AS_IS,
+    "status": AS_IS,
+}
+_POD: Fields = {
+    "metadata": {
+        **_OWNED,
+        "labels": {LABEL_KUEUE_QUEUE: 63},
+        "annotations": {ANNOTATION_INCARNATION: 32, ANNOTATION_RESTART_GENERATION: 32},
+    },
+    "spec": {
+        "nodeName": NAME,
+        "schedulingGates": [{"name": WORD}],
+        "initContainers": [{"name": 63, "restartPolicy": 63}],
+    },
+    "status": {
+        "phase": 63,
+        "reason": WORD,
+        "message": SENTENCE,
+        "podIP": 64,
+        "podIPs": [{"ip": 64}],
+        "conditions": [_CONDITION],
+        "initContainerStatuses": [_CONTAINER],
+        "containerStatuses": [_CONTAINER],
+    },
+}
+_SERVICE: Fields = {"metadata": _OWNED, "spec": {"clusterIP": 64}}
+_LEASE: Fields = {
+    "metadata": _METADATA,
+    "spec": {"holderIdentity": NAME, "leaseDurationSeconds": 1, "renewTime": TIME},
+}
+
+# What nothing can be decided without, in a pod that is large.
+_CONDITIONS = ("PodScheduled", "Ready", "DisruptionTarget")
+# What only the pod's builder reads. A KernelInstance that is large without them stays as it is: the CRD bounds it.
+_SHAPES_THE_POD = ("env", "imagePullSecrets", "nodeSelector", "tolerations", "volumes")
+
+
+@dataclass(frozen=True)
+class Kind(Generic[T]):
+    """How objects of one kind are kept.
+
+    Attributes:
+        name: for people.
+        cut: what is kept of an object.
+        link: the name of the object, in the same namespace, that it belongs to or goes by; None for none.
+        decode: what is made of it each time that it is read.
+        shrink: what is kept of one that is large in spite of ``cut``.
+        complaint: what is wrong with an object, for the log; "" for nothing.
+    """
+
+    name: str
+    cut: Callable[[Json], Json]
+    link: Callable[[Json], str | None]
+    decode: Callable[[Json], T]
+    shrink: Callable[[Json], Json] = lambda kept: kept
+    complaint: Callable[[Json], str] = lambda _: ""
+
+
+def is_partial(instance: Json) -> bool:
+    """Whether a KernelInstance was too large to be kept whole: what shapes its pod must be read again."""
+    return bool(instance.get("partial"))
+
+
+def _owner_of_pod(pod: Json) -> str | None:
+    """The KernelInstance of a pod. Whoever may create pods can give one any owner, but not the operator's name."""
+    owner = _owner(pod)
+    number = pod["metadata"]["name"].removeprefix(f"{owner}-")
+    return owner if owner and number.isdecimal() and pod["metadata"]["name"] == pod_name(owner, int(number)) else None
+
+
+def _owner_of_service(service: Json) -> str | None:
+    owner = _owner(service)
+    return owner if owner and service["metadata"]["name"] == service_name(owner) else None
+
+
+def _owner(obj: Json) -> str | None:
+    owners = obj["metadata"].get("ownerReferences") or []
+    return next((str(o["name"]) for o in owners if o.get("controller") and o.get("kind") == KIND), None)
+
+
+def _lease_name(instance: Json) -> str | None:
+    name: str | None = part(instance["spec"], "lifecycle").get("leaseName")
+    return name
+
+
+def _without_what_shapes_the_pod(instance: Json) -> Json:
+    spec = {name: value for name, value in instance["spec"].items() if name not in _SHAPES_THE_POD}
+    if "kernel" in spec:
+        spec["kernel"] = {name: value for name, value in spec["kernel"].items() if name != "argv"}
+    return {**instance, "spec": spec, "partial": True}
+
+
+def _with_what_decides(pod: Json) -> Json:
+    status = part(pod, "status")
+    kept = {name: value for name, value in status.items() if name != "initContainerStatuses"}
+    containers = status.get("containerStatuses") or []
+    kept["containerStatuses"] = [c for c in containers if c.get("name") == KERNEL_CONTAINER]
+    kept["conditions"] = [c for c in status.get("conditions") or [] if c.get("type") in _CONDITIONS]
+    return {**pod, "status": kept}
+
+
+def _cut_pod(pod: Json) -> Json:
+    kept: Json = cut(pod, _POD)
+    annotations = kept["metadata"].get("annotations") or {}
+    kept["metadata"]["annotations"] = {name: text for name, text in annotations.items() if _is_number(text)}
+    return kept
+
+
+def _odd_numbers(pod: Json) -> str:
+    annotations = pod["metadata"].get("annotations") or {}
+    for name in (ANNOTATION_INCARNATION, ANNOTATION_RESTART_GENERATION):
+        if not _is_number(annotations.get(name, "0")):
+            return f"its annotation {name} is no number and counts as 0: {str(annotations[name])[:32]!r}"
+    return ""
+
+
+def _is_number(text: Any) -> bool:
+    return isinstance(text, str) and bool(re.fullmatch(r"[0-9]{1,16}", text)) and int(text) <= NUMBER_MAX
+
+
+def _as_json(obj: Json) -> Json:
+    return obj
+
+
+INSTANCES = Kind(
+    "KernelInstances", lambda obj: cut(obj, _INSTANCE), _lease_name, _as_json, shrink=_without_what_shapes_the_pod
+)
+PODS = Kind("Pods", _cut_pod, _owner_of_pod, _as_json, shrink=_with_what_decides, complaint=_odd_numbers)
+SERVICES = Kind("Services", lambda obj: cut(obj, _SERVICE), _owner_of_service, _as_json)
+LEASES = Kind("Leases", lambda obj: cut(obj, _LEASE), lambda _: None, _as_json)

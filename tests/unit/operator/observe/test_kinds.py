@@ -1,0 +1,115 @@
+"""What is kept of each kind of object, and what belongs to what."""
+
+from typing import Any
+
+import pytest
+
+from fixtures.objects import UID, cr, pod
+from kubernel_api.constants import ANNOTATION_INCARNATION, LABEL_KERNEL_ID
+from kubernel_operator.build.service import build_service
+from kubernel_operator.observe.cache import Store
+from kubernel_operator.observe.cut import AS_IS, cut
+from kubernel_operator.observe.kinds import INSTANCES, LEASES, PODS, SERVICES
+
+
+@pytest.mark.parametrize(
+    ("value", "fields", "kept"),
+    [
+        pytest.param({"a": "x", "b": "y"}, {"a": 9, "c": 9}, {"a": "x"}, id="only what is named"),
+        pytest.param({"a": "12345"}, {"a": 3}, {"a": "123"}, id="the first characters"),
+        pytest.param({"a": "12345"}, {"a": -3}, {"a": "345"}, id="the last characters"),
+        pytest.param(
+            {"a": 7, "b": True, "c": 1.5}, {"a": 1, "b": 1, "c": 1}, {"a": 7, "b": True, "c": 1.5}, id="numbers"
+        ),
+        pytest.param({"a": {"x": 1}, "b": ["y"]}, {"a": 9, "b": 9}, {}, id="a text was expected"),
+        pytest.param({"a": "x", "b": None}, {"a": {"b": 9}, "b": [9]}, {}, id="no text was expected"),
+        pytest.param({"a": [{"x": "1", "y": "2"}]}, {"a": [{"x": 9}]}, {"a": [{"x": "1"}]}, id="items"),
+        pytest.param({"a": ["x"] * 99}, {"a": [9]}, {"a": ["x"] * 32}, id="not more items than that"),
+        pytest.param({"a": {"b": ["c"]}}, {"a": AS_IS}, {"a": {"b": ["c"]}}, id="what the CRD bounds"),
+    ],
+)
+def test_cut(value: Any, fields: Any, kept: Any) -> None:
+    assert cut(value, fields) == kept
+
+
+def test_what_is_kept_of_a_pod() -> None:
+    full = pod(1)
+    full["metadata"] |= {"labels": {"a": "b"}, "managedFields": [{}], "creationTimestamp": "2026-11-25T00:00:00Z"}
+    full["metadata"]["annotations"]["example.org/x"] = "x"
+    full["spec"]["containers"] = [{"env": [{"name": "LARGE"}]}]
+    full["status"]["hostIP"] = "10.0.0.1"
+    full["status"]["containerStatuses"][0]["containerID"] = "containerd://0"
+    kept = PODS.cut(full)
+    assert kept == {
+        **pod(1),
+        "metadata": {**pod(1)["metadata"], "labels": {}, "creationTimestamp": "2026-11-25T00:00:00Z"},
+    }
+
+
+def test_the_last_output_is_kept_from_its_end() -> None:
+    ended = pod(state={"terminated": {"exitCode": 1, "message": "x" * 5000 + "the end"}})
+    message = PODS.cut(ended)["status"]["containerStatuses"][0]["state"]["terminated"]["message"]
+    assert message == ("x" * 5000 + "the end")[-2048:]
+
+
+def test_spec_and_status_of_a_kernel_instance_are_kept() -> None:
+    full = cr(image="i", restartGeneration=2, status={"phase": "Running"}, labels={LABEL_KERNEL_ID: "1", "a": "b"})
+    full["metadata"] |= {"annotations": {"a": "x" * 9000}, "managedFields": [{}], "finalizers": ["example.org/f"]}
+    kept = INSTANCES.cut(full)
+    assert (kept["spec"], kept["status"]) == (full["spec"], full["status"])
+    assert kept["metadata"] == cr()["metadata"] | {
+        "labels": {LABEL_KERNEL_ID: "1"},
+        "finalizers": ["example.org/f"],
+    }
+
+
+def test_a_lease_is_its_time_and_its_holder() -> None:
+    lease = {
+        "metadata": {"name": "l", "namespace": "ns", "uid": "u", "annotations": {"a": "x" * 9000}},
+        "spec": {"holderIdentity": "h", "leaseDurationSeconds": 60, "renewTime": "t", "strategy": "s"},
+    }
+    assert LEASES.cut(lease) == {
+        "metadata": {"name": "l", "namespace": "ns", "uid": "u"},
+        "spec": {"holderIdentity": "h", "leaseDurationSeconds": 60, "renewTime": "t"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "owner", "owned_by"),
+    [
+        pytest.param("k1-1", {}, "k1", id="the operator's own"),
+        pytest.param("k1-12", {}, "k1", id="of a later incarnation"),
+        pytest.param("x-999", {}, None, id="a name of somebody else's"),
+        pytest.param("k1-01", {}, None, id="no number as we write it"),
+        pytest.param("k1-", {}, None, id="no number"),
+        pytest.param("k1-1-2", {}, None, id="of another KernelInstance"),
+        pytest.param("k1-1", {"controller": False}, None, id="an owner that does not control"),
+        pytest.param("k1-1", {"kind": "Job"}, None, id="owned by something else"),
+    ],
+)
+def test_the_owner_of_a_pod(name: str, owner: dict[str, Any], owned_by: str | None) -> None:
+    found = pod()
+    found["metadata"]["name"] = name
+    found["metadata"]["ownerReferences"][0] |= owner
+    assert PODS.link(found) == owned_by
+
+
+def test_the_owner_of_a_service() -> None:
+    service = build_service(cr())
+    assert SERVICES.link(service) == "k1"
+    service["metadata"]["name"] = "postgres"
+    assert SERVICES.link(service) is None
+
+
+@pytest.mark.parametrize("odd", ["x", "", "-1", "1.5", "\u0663", "9" * 17, str(2**53 + 1)])
+def test_an_annotation_that_is_no_number(odd: str, caplog: pytest.LogCaptureFixture) -> None:
+    """It counts as 0 and is told once, not in every pass."""
+    store = Store(PODS)
+    for version in (20, 21, 22):
+        found = pod(2, owner=UID, version=version)
+        found["metadata"]["annotations"][ANNOTATION_INCARNATION] = odd
+        store.put(found)
+    (kept,) = store.values()
+    assert ANNOTATION_INCARNATION not in kept["metadata"]["annotations"]
+    assert len(caplog.records) == 1
+    assert "ns/k1-2: its annotation kubernel.dev/incarnation is no number" in caplog.text
