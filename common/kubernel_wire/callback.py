@@ -35,6 +35,8 @@ class KernelState(BaseModel):
     reason: Literal["IdleTimeout"] | None = None
     log: str = Field(default="", max_length=4096)
     last_activity: Time | None = None
+    # Seconds since ``state`` was reached, by the pod's monotonic clock. Its wall clock is nobody else's.
+    age: float | None = Field(default=None, ge=0, le=31_536_000, allow_inf_nan=False)
 
 
 class Callback(KernelState):

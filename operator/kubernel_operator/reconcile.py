@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +25,7 @@ from .observe.kinds import is_partial
 from .observe.observed import Memory, Observed
 from .observe.pod_facts import pod_facts
 from .observe.report import merged
+from .steady_clock import steady_clock
 from .work_queue import WorkQueue
 
 logger = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class Reconciler:
         applier: Applier,
         cache: Cache,
         context: Callable[[], Context],
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = steady_clock,
     ):
         self.cache = cache
         self.queue: WorkQueue[Key] = WorkQueue(self.reconcile, log_failure)
@@ -90,6 +90,7 @@ class Reconciler:
         observed = self._observe(kernel, memory, now)
         found = situation(kernel, observed, now)
         logger.debug("%s/%s: %s", *key, found.stage)
+        self._remember(memory, found)
         context = self._context()
         status = build_status(kernel, found, observed, context.settings, now)
         cr = await self._report(cr, memory, found, status, now)
@@ -183,8 +184,18 @@ class Reconciler:
             control_failed=memory.control_failed,
             silent_pods=frozenset(memory.silent_pods),
             deleting_since=memory.deleting_since,
+            ends=dict(memory.ends),
+            last_seen=memory.last_seen,
             lease=lease_view(kernel.raw, lease, memory, now),
         )
+
+    def _remember(self, memory: Memory, found: Situation) -> None:
+        """What the next pass must know of what this one saw: durations count from here."""
+        memory.ends = {process: at for process, at in memory.ends.items() if process[1] >= found.wanted}
+        if (ending := found.ending or found.replaces) is not None:
+            memory.ends.setdefault((found.incarnation, ending.generation), found.ended_at)
+        if found.pod is not None and not found.pod.may_run:
+            memory.last_seen = found.pod
 
     def _memory_of(self, key: Key, cr: dict[str, Any]) -> Memory:
         memory = self._memory.get(key)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import secrets
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -34,6 +33,7 @@ from kubernel_operator.observe.observed import Memory, Refusal
 from kubernel_operator.observe.pod_facts import PodFacts, pod_facts
 from kubernel_operator.observe.report import Report, after_probe, from_control_status
 from kubernel_operator.observe.sweep import LABEL_SELECTOR
+from kubernel_operator.steady_clock import steady_clock
 from kubernel_wire.callback import MalformedReportError, token
 from kubernel_wire.control import ControlError
 
@@ -53,7 +53,7 @@ class Applier:
         cache: Cache,
         operator_key: bytes,
         network: PodNetwork,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = steady_clock,
     ):
         self._cluster = cluster
         self._cache = cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kubernel_api.conditions import Reason
 from kubernel_operator.observe.kernel_facts import Exit
@@ -10,13 +10,16 @@ from kubernel_operator.observe.observed import Observed
 from kubernel_operator.observe.pod_facts import PodFacts, Terminated
 from kubernel_operator.observe.report import Report
 
-from .reasons import with_way_out
+from .reasons import init_failure, with_way_out
+from .texts import with_output
 
 # A signal's number is added to this in the exit code of a shell and of a container.
 SIGNAL_BASE = 128
 SIGNAL_MAX = 64  # of Linux; exit code 255 is a program's -1
 # What container runtimes call a container whose first process could not be executed: containerd, Docker.
 NEVER_RAN = frozenset({"StartError", "ContainerCannotRun"})
+# What the kubelet says of a container that was gone when it looked: its exit code is made up.
+NEVER_SEEN = "ContainerStatusUnknown"
 # A pod that is still there this long after its grace period is on a node that does not answer.
 NODE_SILENCE_SECONDS = 5.0
 
@@ -27,8 +30,10 @@ class Ending:
 
     Attributes:
         generation: restartGeneration of the process.
+        time: Unix seconds, for display only.
         exit_code: as the container gives it: 128 + n for signal n; None when nobody saw it.
         final: True when no restart can follow (the kernel was ended for being idle, or cannot start at all).
+        by_cluster: whether the cluster ended the pod or did not take it: another pod may do better.
     """
 
     generation: int
@@ -39,15 +44,21 @@ class Ending:
     signal: int | None = None
     oom_killed: bool = False
     final: bool = False
+    by_cluster: bool = False
 
 
-def ending_of_report(report: Report) -> Ending:
-    """From a supervisor's ``exited`` report."""
+def ending_of_report(report: Report, *, was_ready: bool = False) -> Ending:
+    """From a supervisor's ``exited`` report.
+
+    Args:
+        report: the report.
+        was_ready: whether this process was Ready: what it printed since is its user's own, and not told.
+    """
     reason = _process_reason(report.exit_code, report.signal, report.oom_killed, report.reason)
     code = report.exit_code if report.signal is None else SIGNAL_BASE + report.signal
     message = _process_message(reason, report.exit_code, report.signal)
-    if reason == Reason.KERNEL_CRASHED and report.log.strip():
-        message += " Its last output:\n" + report.log.strip()
+    if reason == Reason.KERNEL_CRASHED and not was_ready:
+        message = with_output(message, report.log)
     return Ending(
         report.generation,
         reason,
@@ -61,19 +72,17 @@ def ending_of_report(report: Report) -> Ending:
 
 
 def ending_in_status(known: Exit) -> Ending:
-    """The end that was said before."""
-    return Ending(
-        known.generation,
-        Reason(known.reason),
-        known.message,
-        known.time,
-        known.exit_code,
-        known.signal,
-        known.oom_killed,
-    )
+    """The end that was said before. A reason that a newer operator knows is none for us, but its sentence is."""
+    try:
+        reason = Reason(known.reason)
+    except ValueError:
+        reason = Reason.KERNEL_CRASHED
+    return Ending(known.generation, reason, known.message, known.time, known.exit_code, known.signal, known.oom_killed)
 
 
-def ending_of_pod(pod: PodFacts, generation: int, now: float, silent_at: float | None = None) -> Ending | None:
+def ending_of_pod(
+    pod: PodFacts, generation: int, now: float, silent_at: float | None = None, *, was_ready: bool = False
+) -> Ending | None:
     """From a pod that has ended; None while it has not.
 
     Args:
@@ -81,34 +90,58 @@ def ending_of_pod(pod: PodFacts, generation: int, now: float, silent_at: float |
         generation: restartGeneration of the process in it.
         now: Unix seconds.
         silent_at: when a deletion that nobody has confirmed says that its node is gone.
+        was_ready: whether a kernel in this pod was Ready: what it printed since is its user's own, and not told.
     """
     terminated = pod.kernel.terminated if pod.kernel is not None else None
     if terminated is None and not pod.has_ended:
         return _silent_node(pod, generation, now) if silent_at is not None and now >= silent_at else None
     ended = terminated or Terminated(None)
-    code = ended.exit_code
+    code = None if ended.reason == NEVER_SEEN else ended.exit_code
     signal = code - SIGNAL_BASE if code is not None and 0 < code - SIGNAL_BASE <= SIGNAL_MAX else None
     time = ended.finished or now
-    if disruption := _disruption(pod):
-        return Ending(generation, *disruption, time, code, signal)
+    oom = ended.reason == "OOMKilled"
+    if not oom and (disruption := disruption_of(pod)):
+        return Ending(generation, *disruption, time, code, signal, by_cluster=True)
     if ended.reason in NEVER_RAN:
         message = f"The container cannot be started: {with_way_out(ended.message)}"
         return Ending(generation, Reason.CONFIG_ERROR, message, time, final=True)
-    oom = ended.reason == "OOMKilled"
+    if code is None and (failed := _failed_init(pod)) is not None:
+        return Ending(generation, Reason.CONFIG_ERROR, f"The kernel cannot start: {failed}.", time, final=True)
+    if code is None and pod.reason:
+        return Ending(generation, Reason.POD_REJECTED, _rejection(pod), time, by_cluster=True)
     reason = _process_reason(code, signal, oom, None) if code is not None else Reason.KERNEL_CRASHED
     message = _process_message(reason, code, signal)
-    output = (ended.message or pod.message).strip()
-    if output and reason != Reason.COMPLETED:
-        message += " Its last output:\n" + output[-2048:]
+    if reason == Reason.KERNEL_CRASHED and not was_ready:
+        message = with_output(message, ended.message or pod.message)
     return Ending(generation, reason, message, time, code, signal, oom)
 
 
 def ending_of_lost_pod(name: str, generation: int, now: float, last_seen: PodFacts | None = None) -> Ending:
     """For a pod that is gone without anybody having seen its end."""
-    disruption = _disruption(last_seen) if last_seen else None
-    if disruption:
-        return Ending(generation, *disruption, now)
+    if last_seen is not None and (disruption := disruption_of(last_seen)):
+        return Ending(generation, *disruption, now, by_cluster=True)
     return Ending(generation, Reason.POD_DELETED, f"Pod {name} was deleted by somebody else.", now)
+
+
+def explained_by_pod(ending: Ending, pod: PodFacts | None) -> Ending:
+    """The end of a process whose pod was taken away: the pod says why, as soon as it says anything.
+
+    The supervisor hears of its end first, by a SIGTERM; the kubelet writes why when all containers have ended.
+    """
+    taken = ending.reason in {Reason.KERNEL_CRASHED, Reason.COMPLETED, Reason.POD_DELETED}
+    if pod is None or not taken:
+        return ending
+    if why := disruption_of(pod):
+        return replace(ending, reason=why[0], message=why[1], by_cluster=True)
+    if pod.deleting:
+        message = f"Pod {pod.name} was deleted by somebody else."
+        return replace(ending, reason=Reason.POD_DELETED, message=message)
+    return ending
+
+
+def is_by_signal(ending: Ending) -> bool:
+    """Whether it may have been the kubelet that ended the process: SIGTERM, and SIGKILL after the grace period."""
+    return ending.signal in {9, 15} or ending.exit_code in {SIGNAL_BASE + 9, SIGNAL_BASE + 15}
 
 
 def silent_node_at(pod: PodFacts, observed: Observed) -> float | None:
@@ -118,6 +151,34 @@ def silent_node_at(pod: PodFacts, observed: Observed) -> float | None:
     """
     since = observed.deleting_since.get(pod.name)
     return since + pod.grace_seconds + NODE_SILENCE_SECONDS if since is not None else None
+
+
+def disruption_of(pod: PodFacts) -> tuple[Reason, str] | None:
+    """Who ended a pod from outside: its status.reason, or the condition DisruptionTarget.
+
+    The kubelet gives the same condition, TerminationByKubelet, for three causes; ``status.reason`` tells them apart.
+    Source: https://kubernetes.io/docs/concepts/workloads/pods/disruptions/#pod-disruption-conditions
+    """
+    why = pod.message or (pod.disruption.message if pod.disruption is not None else "")
+    match pod.reason:
+        case "Evicted":
+            return Reason.EVICTED, f"Pod {pod.name} was evicted. {why}".strip()
+        case "Preempting" | "Preempted":
+            return Reason.PREEMPTED, f"Pod {pod.name} made room for one of higher priority. {why}".strip()
+        case "NodeLost" | "NodeShutdown" | "Terminated" | "Shutdown":
+            return Reason.NODE_LOST, f"The node of pod {pod.name} was lost. {why}".strip()
+        case "DeadlineExceeded":
+            return Reason.DEADLINE_EXCEEDED, f"Pod {pod.name} was ended by its activeDeadlineSeconds. {why}".strip()
+    if pod.disruption is None:
+        return None
+    why = pod.disruption.message or pod.message
+    match pod.disruption.reason:
+        case "PreemptionByScheduler":
+            return Reason.PREEMPTED, f"Pod {pod.name} made room for one of higher priority. {why}".strip()
+        case "DeletionByTaintManager" | "DeletionByPodGC":
+            return Reason.NODE_LOST, f"The node of pod {pod.name} was lost. {why}".strip()
+        case _:
+            return Reason.EVICTED, f"Pod {pod.name} was evicted. {why}".strip()
 
 
 def _process_reason(code: int | None, signal: int | None, oom_killed: bool, said: str | None) -> Reason:
@@ -150,32 +211,18 @@ def _process_message(reason: Reason, code: int | None, signal: int | None) -> st
             return "The kernel ended; its exit code is not known."
 
 
-def _disruption(pod: PodFacts) -> tuple[Reason, str] | None:
-    """Who ended a pod from outside: its status.reason, or the condition DisruptionTarget.
+def _failed_init(pod: PodFacts) -> str | None:
+    """What an init container's failure says about a pod whose kernel never ran."""
+    failed = next((c for c in pod.inits if c.terminated is not None and c.terminated.exit_code and not c.sidecar), None)
+    return init_failure(failed) if failed is not None else None
 
-    Source: https://kubernetes.io/docs/concepts/workloads/pods/disruptions/#pod-disruption-conditions
-    """
-    if pod.disruption is not None:
-        why = pod.disruption.message or pod.message
-        match pod.disruption.reason:
-            case "PreemptionByScheduler":
-                return Reason.PREEMPTED, f"Pod {pod.name} made room for one of higher priority. {why}".strip()
-            case "DeletionByTaintManager" | "DeletionByPodGC":
-                return Reason.NODE_LOST, f"The node of pod {pod.name} was lost. {why}".strip()
-            case _:
-                return Reason.EVICTED, f"Pod {pod.name} was evicted. {why}".strip()
-    match pod.reason:
-        case "Evicted":
-            return Reason.EVICTED, f"Pod {pod.name} was evicted. {pod.message}".strip()
-        case "Preempting" | "Preempted":
-            return Reason.PREEMPTED, f"Pod {pod.name} made room for one of higher priority. {pod.message}".strip()
-        case "NodeLost" | "NodeShutdown" | "Terminated" | "Shutdown":
-            return Reason.NODE_LOST, f"The node of pod {pod.name} was lost. {pod.message}".strip()
-        case _:
-            return None
+
+def _rejection(pod: PodFacts) -> str:
+    """The words of a kubelet that did not take a pod: there is no room after all, a device is broken."""
+    return f"Pod {pod.name} was refused by {pod.node or 'its node'} ({pod.reason}). {pod.message}".strip()
 
 
 def _silent_node(pod: PodFacts, generation: int, now: float) -> Ending:
     """A pod that should be gone but is not: nobody on its node carries out the deletion."""
     message = f"Pod {pod.name} was deleted and {pod.node or 'its node'} does not confirm its end."
-    return Ending(generation, Reason.NODE_LOST, message, now)
+    return Ending(generation, Reason.NODE_LOST, message, now, by_cluster=True)

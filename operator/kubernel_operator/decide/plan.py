@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from kubernel_api.conditions import ConditionType, Reason
+from kubernel_api.conditions import Reason
 from kubernel_api.constants import RESTART_GRACE_SECONDS
 from kubernel_operator.build.pod import build_pod
 from kubernel_operator.build.secret import ConnectionKeys, build_secret, qualified_secret_name
@@ -29,7 +29,7 @@ from .actions import (
 )
 from .endings import silent_node_at
 from .reasons import pending_reason
-from .situation import Situation, Stage, active_deadline
+from .situation import EXPLAINED_SECONDS, Situation, Stage, active_deadline, time_to_live
 from .status import SLOW_START_SECONDS
 
 # Seconds after the start at which a pod's Events are read, where the pod itself does not say what it waits for. The API
@@ -86,6 +86,8 @@ def _steps(kernel: KernelFacts, situation: Situation, observed: Observed, contex
             return _finished(kernel, observed, now)
         case Stage.ORPHANED:
             return Plan((DeleteInstance("Its server no longer renews its Lease.", Reason.ORPHANED),))
+        case Stage.NEEDS_POD if now < situation.not_before:
+            return Plan((), min(situation.not_before, situation.start_began + kernel.lifecycle.start_deadline))
         case Stage.NEEDS_POD:
             return Plan(
                 tuple(_create(kernel, situation, observed, context)),
@@ -107,16 +109,17 @@ def _steps(kernel: KernelFacts, situation: Situation, observed: Observed, contex
                 (*_surplus_pods(situation, observed), *_missing_children(kernel, observed, context)),
                 _again_while_running(kernel, situation, observed),
             )
+        case Stage.ENDING:
+            return Plan((), situation.ended_at + EXPLAINED_SECONDS)
         case Stage.EXITED:
-            return Plan((), situation.ending.time + RESTART_GRACE_SECONDS if situation.ending else now)
+            return Plan((), situation.ended_at + RESTART_GRACE_SECONDS)
 
 
 def _finished(kernel: KernelFacts, observed: Observed, now: float) -> Plan:
     """Free the node at once, keep the object for people until its time to live is over."""
     actions = tuple(DeletePod(pod, "the KernelInstance is finished") for pod in observed.pods if pod.may_run)
-    since = kernel.status.since(ConditionType.FINISHED)
-    gone_at = (since if since is not None else now) + kernel.lifecycle.ttl_after_finished
-    if since is not None and now >= gone_at:
+    gone_at = time_to_live(kernel, observed, now)
+    if kernel.status.is_finished and now >= gone_at:
         return Plan((DeleteInstance("finished for ttlSecondsAfterFinished"),))
     return Plan(actions, gone_at)
 
@@ -179,19 +182,19 @@ def _needs_events(pod: PodFacts) -> bool:
 
 def _explain_due(situation: Situation, observed: Observed) -> float:
     """Unix seconds when the Events are to be read next."""
-    last = observed.explained_at - situation.start_seen
-    return situation.start_seen + next((s for s in EXPLAIN_AT_SECONDS if s > last), last + EXPLAIN_AT_SECONDS[-1])
+    last = observed.explained_at - situation.start_began
+    return situation.start_began + next((s for s in EXPLAIN_AT_SECONDS if s > last), last + EXPLAIN_AT_SECONDS[-1])
 
 
 def _is_silent(situation: Situation, observed: Observed, now: float) -> bool:
     known = observed.report
-    return known is None or known.is_probed or now >= situation.start_seen + CALLBACK_SILENCE_SECONDS
+    return known is None or known.is_probed or now >= situation.start_began + CALLBACK_SILENCE_SECONDS
 
 
 def _again_while_starting(kernel: KernelFacts, situation: Situation, observed: Observed, now: float) -> float:
     """The next deadline: whatever else may happen to a start arrives by watch or callback."""
     pod = situation.pod
-    times = [situation.start_began + kernel.lifecycle.start_deadline, situation.start_seen + SLOW_START_SECONDS]
+    times = [situation.start_began + kernel.lifecycle.start_deadline, situation.start_began + SLOW_START_SECONDS]
     if situation.answering:
         times.append(now + PROBE_INTERVAL_SECONDS)
     elif pod is not None and situation.stage is Stage.STARTING:
@@ -199,13 +202,13 @@ def _again_while_starting(kernel: KernelFacts, situation: Situation, observed: O
             times.append(_explain_due(situation, observed))
         if situation.ip and pod.kernel_runs:
             silent = _is_silent(situation, observed, now)
-            times.append(now + PROBE_INTERVAL_SECONDS if silent else situation.start_seen + CALLBACK_SILENCE_SECONDS)
+            times.append(now + PROBE_INTERVAL_SECONDS if silent else situation.start_began + CALLBACK_SILENCE_SECONDS)
     return min((t for t in times if t > now), default=now)
 
 
 def _again_while_running(kernel: KernelFacts, situation: Situation, observed: Observed) -> float | None:
     silence = silent_node_at(situation.pod, observed) if situation.pod is not None else None
-    return _earliest(active_deadline(kernel), silence)
+    return _earliest(active_deadline(kernel, observed), silence)
 
 
 def _earliest(*times: float | None) -> float | None:

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from kubernel_api.conditions import Reason
-from kubernel_api.constants import KIND
+from kubernel_api.constants import KERNEL_CONTAINER, KIND
 from kubernel_cluster.errors import ApiError
 from kubernel_operator.observe.facts import EventFacts
 from kubernel_operator.observe.observed import Refusal
-from kubernel_operator.observe.pod_facts import PodFacts
+from kubernel_operator.observe.pod_facts import Container, PodFacts, Terminated, Waiting
 
 
 def refusal_of(kind: str, error: ApiError) -> Refusal:
@@ -55,39 +55,72 @@ def pending_reason(pod: PodFacts) -> tuple[Reason, str]:
         return Reason.UNSCHEDULABLE, f"The pod cannot be scheduled: {message}"
     if pod.kernel is not None and pod.kernel.running:
         return Reason.KERNEL_STARTING, "The container runs; the kernel does not answer yet."
+    if (init := pod.blocking_init) is not None:
+        return _blocked(init)
     if pod.kernel is not None and pod.kernel.waiting is not None:
-        return _waiting(pod.kernel.image, pod.kernel.waiting.reason, pod.kernel.waiting.message)
+        return _waiting(pod.kernel, pod.kernel.waiting)
     return Reason.SCHEDULED, f"The pod was scheduled to {pod.node or 'a node'}."
 
 
 def reason_from_events(events: Iterable[EventFacts]) -> tuple[Reason, str] | None:
-    """What only Events tell about a pod that is being created: image pulls, mounts, sandboxes. Newest first wins."""
+    """What only Events tell about a pod that is being created: image pulls, mounts, sandboxes.
+
+    The newest one counts: each step that succeeds, or fails in another way, takes back what was said before it.
+    """
     for event in sorted(events, key=lambda e: e.time, reverse=True):
         match event.reason:
             case "Pulling":
-                return Reason.IMAGE_PULLING, f"The image is being pulled. {event.message}"
+                return Reason.IMAGE_PULLING, f"The image{_of(event.container)} is being pulled. {event.message}"
+            case "Failed" | "BackOff" if "image" in event.message or "Image" in event.message:
+                return Reason.IMAGE_PULL_FAILED, f"The image{_of(event.container)} cannot be pulled: {event.message}"
             case "FailedMount" | "FailedAttachVolume" | "FailedMapVolume":
                 return Reason.VOLUME_MOUNT_FAILED, f"A volume cannot be mounted: {event.message}"
             case "FailedCreatePodSandBox":
                 return Reason.CONTAINER_CREATING, f"The node cannot set up the pod yet: {event.message}"
-            case "Pulled" | "Created" | "Started":
+            case "Pulled" | "Created" | "Started" | "SuccessfulAttachVolume":
                 return None
     return None
 
 
-def _waiting(image: str, reason: str, message: str) -> tuple[Reason, str]:
+def init_failure(init: Container) -> str:
+    """How an init container ended, in words."""
+    ended = init.terminated or Terminated(None)
+    return f"init container {init.name} ended with exit code {ended.exit_code}"
+
+
+def _blocked(init: Container) -> tuple[Reason, str]:
+    """Why an init container keeps the kernel's from starting."""
+    if init.terminated is not None and init.terminated.exit_code and not init.sidecar:
+        return Reason.CONFIG_ERROR, f"The kernel cannot start: {init_failure(init)}."
+    # A sidecar that ends is started again and again; that may heal.
+    usual = {"", "PodInitializing", "ContainerCreating", "CrashLoopBackOff"}
+    if init.waiting is not None and init.waiting.reason not in usual:
+        return _waiting(init, init.waiting)
+    return Reason.CONTAINER_CREATING, f"The pod waits for init container {init.name}."
+
+
+def _waiting(container: Container, waiting: Waiting) -> tuple[Reason, str]:
+    reason, message = waiting.reason, waiting.message
+    image = f"{container.image}{_of(container.name)}"
+    what = "The container" if container.name == KERNEL_CONTAINER else f"Container {container.name}"
     match reason:
         # The kubelet takes an upper case first part for a registry, so only containerd sees that it is none.
         case _ if reason == "InvalidImageName" or "invalid reference format" in message:
-            return Reason.INVALID_IMAGE_NAME, f"The image name {image} is not valid: {message}; correct spec.image"
+            way_out = "; correct spec.image" if container.name == KERNEL_CONTAINER else ""
+            return Reason.INVALID_IMAGE_NAME, f"The image name {image} is not valid: {message}{way_out}"
         case "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" | "RegistryUnavailable" | "ImageInspectError":
             return Reason.IMAGE_PULL_FAILED, f"The image {image} cannot be pulled ({reason}): {message}"
         case "CreateContainerConfigError" | "CreateContainerError" if _is_passing(message):
-            return Reason.CONTAINER_CREATING, f"The container is being created: {message}"
+            return Reason.CONTAINER_CREATING, f"{what} is being created: {message}"
         case "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" | "CrashLoopBackOff":
-            return Reason.CONFIG_ERROR, f"The container cannot be created ({reason}): {with_way_out(message)}"
+            return Reason.CONFIG_ERROR, f"{what} cannot be created ({reason}): {with_way_out(message)}"
         case _:
-            return Reason.CONTAINER_CREATING, f"The container is being created. {message}".strip()
+            return Reason.CONTAINER_CREATING, f"{what} is being created. {message}".strip()
+
+
+def _of(container: str) -> str:
+    """Whose image it is, where it is not the kernel's."""
+    return f" of container {container}" if container not in {"", KERNEL_CONTAINER} else ""
 
 
 def with_way_out(message: str) -> str:

@@ -10,15 +10,32 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from kubernel_api.conditions import Reason
+from kubernel_api.conditions import ConditionType, Reason
 from kubernel_api.constants import RESTART_GRACE_SECONDS
 from kubernel_api.names import pod_name
 from kubernel_operator.observe.facts import seconds_of
-from kubernel_operator.observe.kernel_facts import KernelFacts
+from kubernel_operator.observe.kernel_facts import Exit, KernelFacts
 from kubernel_operator.observe.observed import LeaseState, Observed
 from kubernel_operator.observe.pod_facts import PodFacts
 
-from .endings import Ending, ending_in_status, ending_of_lost_pod, ending_of_pod, ending_of_report, silent_node_at
+from .endings import (
+    Ending,
+    ending_in_status,
+    ending_of_lost_pod,
+    ending_of_pod,
+    ending_of_report,
+    explained_by_pod,
+    is_by_signal,
+    silent_node_at,
+)
+
+# A pod that the cluster ended, or did not take, before its kernel was ever Ready is replaced this often, after 1, 2, 4
+# ... seconds. A ReplicaSet would do it for ever.
+POD_TRIES = 5
+# How long the kubelet may take to write why it ended a pod. Until then nobody knows who sent the SIGTERM.
+EXPLAINED_SECONDS = 1.0
+# A time that another operator wrote may be off by as much as clocks usually are.
+CLOCK_SKEW_SECONDS = 300.0
 
 
 class Stage(StrEnum):
@@ -31,6 +48,7 @@ class Stage(StrEnum):
     NEEDS_RESTART = "needs restart"  # a living supervisor is to start the wanted generation
     STARTING = "starting"
     RUNNING = "running"
+    ENDING = "ending"  # the wanted process was ended by a signal; its pod is about to say who sent it
     EXITED = "exited"  # the wanted process ended; a restart may still be asked for
 
 
@@ -43,8 +61,10 @@ class Situation:
         pod: the newest pod, if there is one.
         incarnation: number of the newest pod; 0 for none ever.
         ending: how the process of the wanted generation ended.
-        start_began: Unix seconds from which the start deadline counts.
-        start_seen: Unix seconds from which a start counts as slow; creationTimestamp has whole seconds only.
+        ended_at: when that was first heard of here, in Unix seconds.
+        replaces: how the newest pod ended that never had a Ready kernel: another one is to do better.
+        not_before: Unix seconds before which that other one is not created.
+        start_began: when this start was first seen here, in Unix seconds: from then its deadline counts.
         ip: address of the pod.
         supervised: whether a supervisor answers in the pod; None: not known.
         answering: replaced pods whose kernels may still answer, which is all that the new one waits for.
@@ -55,8 +75,10 @@ class Situation:
     pod: PodFacts | None = None
     incarnation: int = 0
     ending: Ending | None = None
+    ended_at: float = 0.0
+    replaces: Ending | None = None
+    not_before: float = 0.0
     start_began: float = 0.0
-    start_seen: float = 0.0
     ip: str | None = None
     supervised: bool | None = None
     answering: tuple[PodFacts, ...] = ()
@@ -71,8 +93,7 @@ def situation(kernel: KernelFacts, observed: Observed, now: float) -> Situation:
         kernel.wanted,
         pod,
         max([known, *(p.incarnation for p in observed.pods)]),
-        start_began=kernel.created if observed.restart_since is None else observed.restart_since,
-        start_seen=observed.restart_since or observed.first_seen,
+        start_began=observed.restart_since or observed.first_seen,
         ip=_pod_ip(kernel, pod, observed),
         supervised=_supervised(kernel, observed),
     )
@@ -85,9 +106,9 @@ def situation(kernel: KernelFacts, observed: Observed, now: float) -> Situation:
     ending = _ending(kernel, base, observed, now)
     if ending is None:
         return _living(base, kernel, observed, now)
+    base = replace(base, ended_at=_ended_at(base, ending, observed, now))
     if ending.generation >= kernel.wanted:
-        over = ending.final or now >= ending.time + RESTART_GRACE_SECONDS
-        return _at(base, Stage.FINISHED if over else Stage.EXITED, ending)
+        return _ended(base, kernel, ending, observed, now)
     if _past_start_deadline(base, kernel, now):
         return _at(base, Stage.FINISHED, _start_timeout(kernel, observed, now))
     return _at(base, _stage_of_restart(base, observed))
@@ -104,10 +125,25 @@ def current_pod(pods: tuple[PodFacts, ...], known: int) -> PodFacts | None:
     return None if newest is None or newest.incarnation < known else newest
 
 
-def active_deadline(kernel: KernelFacts) -> float | None:
+def active_deadline(kernel: KernelFacts, observed: Observed) -> float | None:
     """Unix seconds at which a running kernel is ended, or None."""
-    seconds, ready = kernel.lifecycle.active_deadline, seconds_of(kernel.status.times.get("ready"))
-    return ready + seconds if seconds and ready else None
+    return _due(kernel.lifecycle.active_deadline, seconds_of(kernel.status.times.get("ready")), observed)
+
+
+def time_to_live(kernel: KernelFacts, observed: Observed, now: float) -> float:
+    """Unix seconds at which a finished KernelInstance is deleted."""
+    since = kernel.status.since(ConditionType.FINISHED)
+    return _due(kernel.lifecycle.ttl_after_finished, now if since is None else since, observed) or now
+
+
+def _due(seconds: float | None, since: float | None, observed: Observed) -> float | None:
+    """When a duration is over that began at a time in the status, which another operator may have written.
+
+    Its clock may have been behind ours, so we wait for at least a part of the duration ourselves.
+    """
+    if seconds is None or since is None:
+        return None
+    return max(since + seconds, observed.first_seen + min(seconds, CLOCK_SKEW_SECONDS))
 
 
 def running_generation(kernel: KernelFacts, pod: PodFacts | None, observed: Observed) -> int | None:
@@ -133,7 +169,7 @@ def _living(base: Situation, kernel: KernelFacts, observed: Observed, now: float
     """No process of interest has ended."""
     generation = running_generation(kernel, base.pod, observed)
     if generation is not None and generation >= base.wanted and _has_address(kernel, observed):
-        deadline = active_deadline(kernel)
+        deadline = active_deadline(kernel, observed)
         if deadline is not None and now >= deadline:
             return _at(base, Stage.FINISHED, _deadline_exceeded(base, now))
         base = replace(base, answering=_answering(kernel, base.pod, observed, now))
@@ -152,36 +188,80 @@ def _at(base: Situation, stage: Stage, ending: Ending | None = None) -> Situatio
     return replace(base, stage=stage, ending=ending)
 
 
+def _ended(base: Situation, kernel: KernelFacts, ending: Ending, observed: Observed, now: float) -> Situation:
+    """The process that is wanted has ended."""
+    if (known := kernel.status.exit) is None or known.generation < ending.generation:
+        if base.pod is not None and _may_be_explained(base.pod, ending) and now < base.ended_at + EXPLAINED_SECONDS:
+            return _at(base, Stage.ENDING, ending)
+        if ending.by_cluster and not _was_ready(kernel):
+            tries = sum(generation >= kernel.wanted for _, generation in {*observed.ends, _process(base, ending)})
+            if _past_start_deadline(base, kernel, now):
+                return _at(base, Stage.FINISHED, _start_timeout(kernel, observed, now))
+            if tries <= POD_TRIES:
+                not_before = base.ended_at + 2.0 ** (tries - 1)
+                return replace(base, stage=Stage.NEEDS_POD, replaces=ending, not_before=not_before)
+    over = ending.final or now >= base.ended_at + RESTART_GRACE_SECONDS
+    return _at(base, Stage.FINISHED if over else Stage.EXITED, ending)
+
+
 def _ending(kernel: KernelFacts, base: Situation, observed: Observed, now: float) -> Ending | None:
     """The end of the newest process, from whoever saw it best."""
-    pod = base.pod
+    pod, known = base.pod, kernel.status.exit
     if pod is None:
-        if kernel.status.exit is not None:
-            return ending_in_status(kernel.status.exit)
+        last_seen = observed.last_seen
+        if last_seen is not None and last_seen.incarnation != base.incarnation:
+            last_seen = None
+        if known is not None:
+            return _said(known, last_seen)
         if base.incarnation == 0:
             return None
-        return ending_of_lost_pod(pod_name(kernel.name, base.incarnation), kernel.status.generation or 0, now)
-    if observed.report is not None and observed.report.state == "exited":
-        return _with_pods_reason(ending_of_report(observed.report), pod, now)
+        generation = max(kernel.status.generation or 0, last_seen.generation if last_seen else 0)
+        return ending_of_lost_pod(pod_name(kernel.name, base.incarnation), generation, now, last_seen)
+    said = known if known is not None and kernel.is_about(pod.name) else None
     generation = started_generation(kernel, pod, observed)
-    known = kernel.status.exit if kernel.is_about(pod.name) else None
-    if known is not None and known.generation >= generation:
-        # An end that was said is not taken back: another operator may have heard more than this one.
-        return ending_in_status(known)
-    return ending_of_pod(pod, generation, now, silent_node_at(pod, observed))
+    if said is not None and said.generation >= generation:
+        return _said(said, pod)  # it is not taken back: another operator may have heard more than this one
+    if observed.report is not None and observed.report.state == "exited":
+        was_ready = kernel.is_about(pod.name) and _was_ready(kernel, observed.report.generation)
+        return explained_by_pod(ending_of_report(observed.report, was_ready=was_ready), pod)
+    was_ready = pod.generation <= (kernel.status.generation or 0) and "ready" in kernel.status.times
+    return ending_of_pod(pod, generation, now, silent_node_at(pod, observed), was_ready=was_ready)
 
 
-def _with_pods_reason(ending: Ending, pod: PodFacts, now: float) -> Ending:
-    """A process that ended because its pod is being taken away: the pod says why."""
-    if not pod.deleting or ending.reason == Reason.OOM_KILLED:
-        return ending
-    lost = ending_of_lost_pod(pod.name, ending.generation, now, pod)
-    return replace(ending, reason=lost.reason, message=lost.message, final=False)
+def _said(known: Exit, pod: PodFacts | None) -> Ending:
+    """An end that was said, and is corrected when it turns out who sent the signal."""
+    ending = ending_in_status(known)
+    return explained_by_pod(ending, pod) if is_by_signal(ending) else ending
+
+
+def _may_be_explained(pod: PodFacts, ending: Ending) -> bool:
+    """Whether a SIGTERM came from the kubelet, for all that is known: it says so when all containers have ended."""
+    terminated = ending.signal == 15 and ending.reason is Reason.KERNEL_CRASHED
+    return terminated and not pod.has_ended and not pod.deleting
+
+
+def _ended_at(base: Situation, ending: Ending, observed: Observed, now: float) -> float:
+    """When the end was first heard of, on our own clock."""
+    heard = observed.ends.get(_process(base, ending), now)
+    report = observed.report
+    if report is not None and report.state == "exited" and report.generation == ending.generation:
+        return min(heard, report.time)
+    return heard
+
+
+def _process(base: Situation, ending: Ending) -> tuple[int, int]:
+    return base.incarnation, ending.generation
+
+
+def _was_ready(kernel: KernelFacts, generation: int | None = None) -> bool:
+    """Whether the kernel of that generation, by default the wanted one, was ever said to be Ready, or to have ended."""
+    known = kernel.status.generation
+    return known is not None and known >= (kernel.wanted if generation is None else generation)
 
 
 def _stage_of_restart(base: Situation, observed: Observed) -> Stage:
     """In place where a supervisor can do it, else with a new pod."""
-    alive = base.pod is not None and base.pod.may_run
+    alive = base.pod is not None and base.pod.kernel_may_run
     if not alive or not base.supervised or base.ip is None or observed.control_failed >= base.wanted:
         return Stage.NEEDS_POD
     return Stage.STARTING if observed.control_sent >= base.wanted else Stage.NEEDS_RESTART

@@ -17,6 +17,7 @@ from kubernel_operator.settings import Settings
 from .endings import Ending
 from .reasons import pending_reason
 from .situation import Situation, Stage
+from .texts import for_people
 
 Json = dict[str, Any]
 # lastActivityTime is written when it moved by this much: it must not become a heartbeat.
@@ -49,9 +50,11 @@ def build_status(kernel: KernelFacts, situation: Situation, observed: Observed, 
         now: Unix seconds.
     """
     old, pod, ending = kernel.status, situation.pod, situation.ending
-    if situation.stage in {Stage.GONE, Stage.ORPHANED} or (situation.stage is Stage.FINISHED and ending is None):
-        return old.raw  # its last word was said
+    was_over = situation.stage is Stage.FINISHED and ending is None
+    if was_over or situation.stage in {Stage.GONE, Stage.ORPHANED, Stage.ENDING}:
+        return old.raw  # its last word was said, or is not known yet
     phase, reason, message = _words(situation, observed)
+    message = for_people(message)
     wanted_runs = situation.stage is Stage.RUNNING or ending is not None
     status: Json = {
         "observedGeneration": kernel.generation,
@@ -61,7 +64,7 @@ def build_status(kernel: KernelFacts, situation: Situation, observed: Observed, 
         "conditions": _conditions(kernel, situation, phase, reason, message, now),
         "image": image_of(kernel.raw, settings),
         "connection": _connection(kernel, situation, observed),
-        "exit": _exit(ending) if ending else None,
+        "exit": _exit(ending, message) if ending else None,
         "podName": pod.name if pod else old.pod_name,
         "podIncarnation": (pod.incarnation if pod else old.incarnation) or None,
         "nodeName": (pod.node if pod else None) or old.node_name,
@@ -89,8 +92,8 @@ def status_patch(old: Json, new: Json) -> Json:
 
 def should_write(situation: Situation, reason: str, now: float) -> bool:
     """Whether a status on the way to Ready is news: not in the first second of a start that goes well."""
-    early = now < situation.start_seen + SLOW_START_SECONDS
-    return not (situation.stage in _ON_THE_WAY and reason in _USUAL and early)
+    early = now < situation.start_began + SLOW_START_SECONDS
+    return not (situation.stage in _ON_THE_WAY and reason in _USUAL and early and situation.replaces is None)
 
 
 def _words(situation: Situation, observed: Observed) -> tuple[Phase, Reason, str]:
@@ -101,12 +104,14 @@ def _words(situation: Situation, observed: Observed) -> tuple[Phase, Reason, str
         phase = (Phase.SUCCEEDED if success else Phase.FAILED) if over else Phase.EXITED
         return phase, situation.ending.reason, situation.ending.message
     if situation.stage is Stage.RUNNING:
-        return Phase.RUNNING, Reason.RUNNING, "The kernel is ready."
+        return Phase.RUNNING, Reason.RUNNING, _ready(situation)
     if observed.refusal is not None and situation.stage in {Stage.NEEDS_POD, Stage.STARTING}:
         return Phase.PENDING, observed.refusal.reason, observed.refusal.message
     restart_sent = situation.stage is Stage.STARTING and observed.control_sent >= situation.wanted
     if situation.stage is Stage.NEEDS_RESTART or restart_sent:
         return Phase.STARTING, Reason.RESTARTING, "The kernel is being restarted."
+    if situation.replaces is not None:
+        return Phase.PENDING, Reason.POD_REPLACED, f"{situation.replaces.message} Another pod takes its place."
     if situation.stage is Stage.NEEDS_POD and situation.incarnation > 0:
         return Phase.PENDING, Reason.POD_REPLACED, "A new pod takes the place of the old one."
     if situation.answering:
@@ -119,6 +124,19 @@ def _words(situation: Situation, observed: Observed) -> tuple[Phase, Reason, str
     if reason in {Reason.SCHEDULED, Reason.CONTAINER_CREATING} and observed.pending is not None:
         reason, message = observed.pending
     return (Phase.STARTING if reason is Reason.KERNEL_STARTING else Phase.PENDING), reason, message
+
+
+def _ready(situation: Situation) -> str:
+    """That it is ready; and what happened beside it, which people would look for in vain."""
+    others = situation.pod.others if situation.pod is not None else ()
+    ended = [c for c in others if c.terminated is not None]
+    if not ended:
+        return "The kernel is ready."
+    words = ", ".join(f"{c.name} (exit code {c.terminated.exit_code})" for c in ended if c.terminated is not None)
+    return (
+        f"The kernel is ready. Other containers of its pod have ended: {words}. Kubernetes calls the pod not ready for "
+        "that, so its Service takes no new connections."
+    )
 
 
 def _conditions(
@@ -143,7 +161,7 @@ def _conditions(
     if situation.pod is not None and (scheduled := situation.pod.scheduled) is not None:
         word = scheduled.reason or ("Scheduled" if scheduled.is_true else "Unschedulable")
         status: ConditionStatus = "True" if scheduled.is_true else "False"
-        conditions.append(make(ConditionType.POD_SCHEDULED, status, word, scheduled.message))
+        conditions.append(make(ConditionType.POD_SCHEDULED, status, word, for_people(scheduled.message)))
     return conditions
 
 
@@ -175,12 +193,12 @@ def _connection_json(kernel: KernelFacts, ip: str | None, pod_ip: str | None, su
     return {k: v for k, v in connection.items() if v is not None}
 
 
-def _exit(ending: Ending) -> Json:
+def _exit(ending: Ending, message: str) -> Json:
     fields = {
         "exitCode": ending.exit_code,
         "signal": ending.signal,
         "reason": str(ending.reason),
-        "message": ending.message,
+        "message": message,
         "oomKilled": ending.oom_killed,
         "finishedTime": rfc3339_micro(ending.time),
         "restartGeneration": ending.generation,

@@ -106,7 +106,6 @@ class KernelFacts:
     Attributes:
         version: resourceVersion.
         generation: metadata.generation, which grows with each change of the spec.
-        created: Unix seconds by the API server's clock.
         wanted: spec.restartGeneration.
         by_service: whether clients come through a Service.
         encrypted: whether the connection needs a CurveZMQ pair.
@@ -118,7 +117,6 @@ class KernelFacts:
     uid: str
     version: str
     generation: int
-    created: float
     deleting: bool
     wanted: int
     by_service: bool
@@ -142,7 +140,6 @@ def kernel_facts(obj: Json) -> KernelFacts:
         uid=meta["uid"],
         version=str(meta.get("resourceVersion") or ""),
         generation=int(meta.get("generation") or 1),
-        created=seconds_of(meta.get("creationTimestamp")) or 0.0,
         deleting=bool(meta.get("deletionTimestamp")),
         wanted=number(spec.get("restartGeneration")),
         by_service=connection.get("service", "ClusterIP") == "ClusterIP",

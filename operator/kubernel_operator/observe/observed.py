@@ -66,6 +66,8 @@ class Observed:
         control_sent: restartGeneration that the supervisor was told to start.
         control_failed: restartGeneration for which the supervisor could not be reached.
         silent_pods: names of replaced pods that no longer accept connections.
+        ends: by incarnation and restartGeneration, Unix seconds when this process first saw that process's end.
+        last_seen: the newest pod as it was last seen when it was about to end: it may be gone by now.
         deleting_since: by pod name, Unix seconds when this process first saw that the pod is being deleted.
         lease: of the Lease it names.
     """
@@ -84,6 +86,8 @@ class Observed:
     control_sent: int = -1
     control_failed: int = -1
     silent_pods: frozenset[str] = frozenset()
+    ends: Mapping[tuple[int, int], float] = field(default_factory=dict)
+    last_seen: PodFacts | None = None
     deleting_since: Mapping[str, float] = field(default_factory=dict)
     lease: LeaseView = LeaseView()
 
@@ -108,6 +112,8 @@ class Memory:
     control_failed: int = -1
     silent_pods: set[str] = field(default_factory=set)
     deleting_since: dict[str, float] = field(default_factory=dict)  # by pod name
+    ends: dict[tuple[int, int], float] = field(default_factory=dict)
+    last_seen: PodFacts | None = None
     event_reason: str = ""
     lease_expired_since: float | None = None  # when the API server first said so, and last
     lease_expired_read: float | None = None

@@ -120,6 +120,18 @@ class PodFacts:
         return not self.deleting and not self.has_ended
 
     @property
+    def kernel_may_run(self) -> bool:
+        """Whether the kernel's container may be running, whatever the others do."""
+        return self.may_run and (self.kernel is None or self.kernel.terminated is None)
+
+    @property
+    def blocking_init(self) -> Container | None:
+        """The init container that keeps the others from starting, if one does."""
+        if self.kernel is not None and (self.kernel.running or self.kernel.terminated is not None):
+            return None
+        return next((c for c in self.inits if not c.is_done), None)
+
+    @property
     def kernel_runs(self) -> bool:
         """Whether the kernel's container runs, as far as the kubelet said."""
         return self.kernel is not None and self.kernel.running

@@ -15,7 +15,7 @@ class Report:
     Attributes:
         state: of the process of ``generation``.
         supervised: False when this is what a probe saw, in an image without Python.
-        time: Unix seconds of the event that led to ``state``, by the pod's clock, but never in our future.
+        time: when ``state`` was reached, in Unix seconds of our own clock: when it was heard of, less its age.
         started_time: Unix seconds when the process of ``generation`` was started, if that was reported.
     """
 
@@ -44,12 +44,12 @@ def merged(known: Report | None, callback: Callback, now: float) -> Report | Non
     """The report after a callback, or None when the callback is old news.
 
     A supervisor numbers its callbacks; one that was sent again after its answer was lost has a number already seen.
-    A pod whose clock is ahead must not stretch its own grace period, hence ``now`` (Unix seconds).
+    The pod's clock may be minutes away from ours, so its times count for nothing: ``now`` (Unix seconds) and ages do.
     """
     if known is not None and known.boot == callback.boot and callback.sequence <= known.sequence:
         return None
     same_process = known is not None and known.generation == callback.generation
-    time = min(callback.time, now)
+    time = now - (callback.age or 0.0)
     return Report(
         boot=callback.boot,
         sequence=callback.sequence,
@@ -74,11 +74,12 @@ def from_control_status(answer: dict[str, Any], now: float) -> Report:
     Raises:
         MalformedReportError: the answer is none.
     """
-    return Report(boot="", sequence=-1, time=now, **_said(kernel_state(answer), now))
+    kernel = kernel_state(answer)
+    return Report(boot="", sequence=-1, time=now - (kernel.age or 0.0), **_said(kernel, now))
 
 
 def _said(kernel: KernelState, now: float) -> dict[str, Any]:
     """Fields of a report."""
-    fields = {name: getattr(kernel, name) for name in KernelState.model_fields}
+    fields = {name: getattr(kernel, name) for name in KernelState.model_fields if name != "age"}
     last_activity = kernel.last_activity
     return fields | {"last_activity": None if last_activity is None else min(last_activity, now)}

@@ -124,37 +124,39 @@ def test_ending_of_report(said: Report, ending: Ending) -> None:
         ),
         pytest.param(
             pod(phase="Failed", state={}, reason="Evicted", message="The node was low on memory."),
-            Ending(7, Reason.EVICTED, "Pod k1-1 was evicted. The node was low on memory.", NOW),
+            Ending(7, Reason.EVICTED, "Pod k1-1 was evicted. The node was low on memory.", NOW, by_cluster=True),
             id="evicted by the kubelet",
         ),
         pytest.param(
             pod(**terminated(143), **disrupted("EvictionByEvictionAPI", "drain")),
-            Ending(7, Reason.EVICTED, "Pod k1-1 was evicted. drain", NOW - 1, 143, 15),
+            Ending(7, Reason.EVICTED, "Pod k1-1 was evicted. drain", NOW - 1, 143, 15, by_cluster=True),
             id="evicted by the API",
         ),
         pytest.param(
             pod(**terminated(137), **disrupted("PreemptionByScheduler")),
-            Ending(7, Reason.PREEMPTED, "Pod k1-1 made room for one of higher priority.", NOW - 1, 137, 9),
+            Ending(
+                7, Reason.PREEMPTED, "Pod k1-1 made room for one of higher priority.", NOW - 1, 137, 9, by_cluster=True
+            ),
             id="preempted",
         ),
         pytest.param(
             pod(phase="Failed", state={}, **disrupted("DeletionByTaintManager", "node1")),
-            Ending(7, Reason.NODE_LOST, "The node of pod k1-1 was lost. node1", NOW),
+            Ending(7, Reason.NODE_LOST, "The node of pod k1-1 was lost. node1", NOW, by_cluster=True),
             id="taint manager",
         ),
         pytest.param(
             pod(phase="Failed", state={}, **disrupted("DeletionByPodGC")),
-            Ending(7, Reason.NODE_LOST, "The node of pod k1-1 was lost.", NOW),
+            Ending(7, Reason.NODE_LOST, "The node of pod k1-1 was lost.", NOW, by_cluster=True),
             id="pod garbage collection",
         ),
         pytest.param(
             pod(phase="Failed", state={}, reason="Preempting"),
-            Ending(7, Reason.PREEMPTED, "Pod k1-1 made room for one of higher priority.", NOW),
+            Ending(7, Reason.PREEMPTED, "Pod k1-1 made room for one of higher priority.", NOW, by_cluster=True),
             id="preempted by the kubelet",
         ),
         pytest.param(
             pod(phase="Failed", state={}, reason="Terminated", message="Node is shutting down."),
-            Ending(7, Reason.NODE_LOST, "The node of pod k1-1 was lost. Node is shutting down.", NOW),
+            Ending(7, Reason.NODE_LOST, "The node of pod k1-1 was lost. Node is shutting down.", NOW, by_cluster=True),
             id="graceful node shutdown",
         ),
         pytest.param(
@@ -164,7 +166,9 @@ def test_ending_of_report(said: Report, ending: Ending) -> None:
         pytest.param(pod(deleting=NOW - 4), None, id="deletion a moment late"),
         pytest.param(
             pod(deleting=NOW - 5),
-            Ending(7, Reason.NODE_LOST, "Pod k1-1 was deleted and node1 does not confirm its end.", NOW),
+            Ending(
+                7, Reason.NODE_LOST, "Pod k1-1 was deleted and node1 does not confirm its end.", NOW, by_cluster=True
+            ),
             id="deletion not confirmed",
         ),
     ],
@@ -186,7 +190,7 @@ def test_ending_of_pod(ended: dict[str, Any], ending: Ending | None) -> None:
         ),
         pytest.param(
             pod(**disrupted("DeletionByTaintManager")),
-            Ending(2, Reason.NODE_LOST, "The node of pod k1-1 was lost.", NOW),
+            Ending(2, Reason.NODE_LOST, "The node of pod k1-1 was lost.", NOW, by_cluster=True),
             id="seen disrupted",
         ),
     ],

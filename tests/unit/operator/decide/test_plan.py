@@ -205,7 +205,10 @@ RESTARTING = cr(status=ready_status(), restartGeneration=1)
         ),
         pytest.param(cr(status=finished_status()), seen(pod(**terminated(1))), [], id="finished, pod ended"),
         pytest.param(
-            cr(status=finished_status(ended=NOW - 300)), seen(), ["DeleteInstance"], id="finished, time to live over"
+            cr(status=finished_status(ended=NOW - 300)),
+            seen(first_seen=NOW - 400),
+            ["DeleteInstance"],
+            id="finished, time to live over",
         ),
         pytest.param(
             cr(status=finished_status(ended=NOW - 1), lifecycle={"ttlSecondsAfterFinished": 0}),
@@ -213,10 +216,12 @@ RESTARTING = cr(status=ready_status(), restartGeneration=1)
             ["DeleteInstance"],
             id="finished, no time to live",
         ),
-        pytest.param(cr(created=NOW - 300), seen(PENDING), ["delete k1-1"], id="start deadline: the pod goes at once"),
         pytest.param(
-            cr(created=NOW - 300, lifecycle={"ttlSecondsAfterFinished": 0}),
-            seen(),
+            cr(), seen(PENDING, first_seen=NOW - 300), ["delete k1-1"], id="start deadline: the pod goes at once"
+        ),
+        pytest.param(
+            cr(lifecycle={"ttlSecondsAfterFinished": 0}),
+            seen(first_seen=NOW - 300),
             [],
             id="over, but its last word is not written yet",
         ),
@@ -249,7 +254,7 @@ def test_whole_actions() -> None:
     assert planned(cr(), seen(PENDING, first_seen=NOW - 2)).actions == (
         Explain(pod_facts(PENDING), "it does not say itself what it waits for"),
     )
-    assert planned(cr(status=finished_status(ended=NOW - 300)), seen()).actions == (
+    assert planned(cr(status=finished_status(ended=NOW - 300)), seen(first_seen=NOW - 400)).actions == (
         DeleteInstance("finished for ttlSecondsAfterFinished"),
     )
     assert planned(LEASED, seen(pod(), lease=UNRENEWED)).actions == (
@@ -284,9 +289,9 @@ def test_whole_actions() -> None:
         ),
         pytest.param(cr(), seen(pod()), NOW + 0.25, id="container runs, no callback: probe"),
         pytest.param(
-            cr(created=NOW - 9, lifecycle={"startDeadlineSeconds": 10}),
-            seen(PENDING, first_seen=NOW - 5),
-            NOW + 1,
+            cr(lifecycle={"startDeadlineSeconds": 10}),
+            seen(PENDING, first_seen=NOW - 9.5),
+            NOW + 0.5,
             id="start deadline",
         ),
         pytest.param(cr(), seen(pod(), report=report()), None, id="running: never again"),

@@ -132,7 +132,10 @@ OLD = pod(1, deleting=NOW + 3)
         ),
         pytest.param(cr(), seen(incarnation_seen=1), Stage.EXITED, id="pod gone before it was ready"),
         pytest.param(
-            cr(status=exited_status(ended=GRACE_OVER)), seen(), Stage.FINISHED, id="pod gone, end known, grace over"
+            cr(status=exited_status()),
+            seen(ends={(1, 0): GRACE_OVER}),
+            Stage.FINISHED,
+            id="pod gone, end known, grace over",
         ),
         pytest.param(cr(status=ready_status()), seen(pod(deleting=NOW - 6)), Stage.EXITED, id="node does not answer"),
         pytest.param(cr(status=ready_status()), seen(pod(deleting=NOW - 4)), Stage.RUNNING, id="pod is being deleted"),
@@ -194,21 +197,21 @@ def test_stage(instance: dict[str, Any], observed: Observed, stage: Stage) -> No
     ("instance", "observed", "reason", "message"),
     [
         pytest.param(
-            cr(created=NOW - 300),
-            seen(pod(phase="Pending")),
+            cr(),
+            seen(pod(phase="Pending"), first_seen=NOW - 300),
             Reason.START_TIMEOUT,
             "Not ready after 300 s; the last that was known: nothing is known",
             id="start deadline, default",
         ),
         pytest.param(
-            cr(created=NOW - 300, status={"message": "The pod waits."}),
-            seen(pod(phase="Pending")),
+            cr(status={"message": "The pod waits."}),
+            seen(pod(phase="Pending"), first_seen=NOW - 300),
             Reason.START_TIMEOUT,
             "Not ready after 300 s; the last that was known: The pod waits.",
             id="start deadline, the status knows why",
         ),
         pytest.param(
-            cr(created=NOW - 7, lifecycle={"startDeadlineSeconds": 7}),
+            cr(lifecycle={"startDeadlineSeconds": 7}),
             seen(refusal=Refusal(Reason.QUOTA_EXCEEDED, "no room")),
             Reason.START_TIMEOUT,
             "Not ready after 7 s; the last that was known: no room",
@@ -223,7 +226,7 @@ def test_stage(instance: dict[str, Any], observed: Observed, stage: Stage) -> No
         ),
         pytest.param(
             cr(status=ready_status(ready=NOW - 100), lifecycle={"activeDeadlineSeconds": 100}),
-            seen(pod()),
+            seen(pod(), first_seen=NOW - 100),
             Reason.DEADLINE_EXCEEDED,
             "The kernel ran for spec.lifecycle.activeDeadlineSeconds and was ended.",
             id="active deadline",
@@ -237,10 +240,15 @@ def test_deadlines(instance: dict[str, Any], observed: Observed, reason: Reason,
     assert (found.ending.reason, found.ending.message, found.ending.exit_code) == (reason, message, None)
 
 
-@pytest.mark.parametrize("seconds", [pytest.param(299, id="creation"), pytest.param(0, id="restart")])
-def test_a_start_before_its_deadline_goes_on(seconds: int) -> None:
-    since = {"restart_since": NOW - 299} if seconds == 0 else {}
-    found = situation(kernel_facts(cr(created=NOW - (seconds or 9999))), seen(pod(phase="Pending"), **since), NOW)
+@pytest.mark.parametrize(
+    "since",
+    [
+        pytest.param({"first_seen": NOW - 299}, id="first seen"),
+        pytest.param({"first_seen": NOW - 9999, "restart_since": NOW - 299}, id="restart"),
+    ],
+)
+def test_a_start_before_its_deadline_goes_on(since: dict[str, float]) -> None:
+    found = situation(kernel_facts(cr(created=NOW - 9999)), seen(pod(phase="Pending"), **since), NOW)
     assert found.stage is Stage.STARTING
 
 
@@ -286,7 +294,6 @@ def test_everything_that_belongs_to_a_stage() -> None:
         pod=pod_facts(newest),
         incarnation=3,
         start_began=NOW - 5,
-        start_seen=NOW - 5,
         ip=None,
         supervised=True,
     )

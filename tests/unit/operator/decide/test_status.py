@@ -134,8 +134,8 @@ UNSCHEDULABLE = {"status": "False", "reason": "Unschedulable", "message": "no ro
             id="over, badly",
         ),
         pytest.param(
-            cr(created=NOW - 300),
-            seen(refusal=REFUSED),
+            cr(),
+            seen(refusal=REFUSED, first_seen=NOW - 300),
             "Failed",
             "StartTimeout",
             conditions("Finished", "Stalled"),
@@ -390,4 +390,4 @@ def test_status_patch(old: dict[str, Any], new: dict[str, Any], patch: dict[str,
     ],
 )
 def test_should_write(stage: Stage, reason: Reason, since: float, worth: bool) -> None:
-    assert should_write(Situation(stage, 0, start_seen=NOW - since), reason, NOW) is worth
+    assert should_write(Situation(stage, 0, start_began=NOW - since), reason, NOW) is worth

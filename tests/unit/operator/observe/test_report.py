@@ -100,6 +100,7 @@ def test_forged(wrong: str) -> None:
         pytest.param(body(signal=0), "signal", id="no signal"),
         pytest.param(body(signal=65), "signal", id="signal that Linux does not have"),
         pytest.param(body(reason="Tired"), "reason", id="unknown reason"),
+        pytest.param(body(age=-1), "age", id="an age that no process has"),
     ],
 )
 def test_malformed(text: bytes, field: str) -> None:
@@ -128,38 +129,47 @@ def test_order(known: Report | None, sequence: int, taken: bool) -> None:
     [
         pytest.param(
             None,
-            callback(event="started", state="starting", sequence=1, time=NOW - 3),
+            callback(event="started", state="starting", sequence=1, age=3),
             report("starting", sequence=1, time=NOW - 3, started_time=NOW - 3),
             id="started",
         ),
         pytest.param(
             report("starting", sequence=1, time=NOW - 3, started_time=NOW - 3),
-            callback(time=NOW - 2),
+            callback(age=2),
             report("running", time=NOW - 2, started_time=NOW - 3),
             id="ready keeps the time of the start",
         ),
         pytest.param(
             report("exited", sequence=1, time=NOW - 9, started_time=NOW - 99, exit_code=1, log="boom"),
-            callback(event="started", state="starting", generation=1, time=NOW - 2),
+            callback(event="started", state="starting", generation=1, age=2),
             report("starting", generation=1, time=NOW - 2, started_time=NOW - 2),
             id="a new process forgets the old one",
         ),
         pytest.param(
             report("running", sequence=1, time=NOW - 9, started_time=NOW - 99),
-            callback(event="activity", time=NOW - 2, lastActivity=NOW - 5),
+            callback(event="activity", age=2, lastActivity=NOW - 5),
             report("running", time=NOW - 9, started_time=NOW - 99, last_activity=NOW - 5),
             id="activity is no change of state",
         ),
         pytest.param(
             None,
-            callback(event="exited", state="exited", time=NOW + 3600, signal=11),
+            callback(event="exited", state="exited", signal=11),
             report("exited", time=NOW, started_time=NOW, signal=11),
-            id="a clock that is ahead: not later than now",
+            id="a supervisor that says no age: now",
         ),
     ],
 )
 def test_merged(known: Report | None, news: Callback, result: Report) -> None:
     assert merged(known, news, NOW) == result
+
+
+@pytest.mark.parametrize("skew", [-300, -61, 61, 300])
+def test_the_pod_s_clock_counts_for_nothing(skew: int) -> None:
+    """m2, F5: a node 35 s behind left no time for a restart."""
+    news = callback(event="exited", state="exited", time=NOW + skew, age=4, exitCode=1)
+    assert merged(None, news, NOW) == report("exited", time=NOW - 4, started_time=NOW - 4, exit_code=1)
+    answer = {"state": "exited", "generation": 0, "ip": "10.0.0.7", "time": NOW + skew, "age": 4}
+    assert from_control_status(answer, NOW).time == NOW - 4
 
 
 def test_probe_of_a_supervisor() -> None:

@@ -1,0 +1,288 @@
+"""What the cluster does to a pod is not what a kernel does: M16, F4. An operator, a kubelet played by the test."""
+
+from typing import Any
+
+import pytest
+
+from fixtures.objects import NOW, cr, disrupted, pod, terminated
+from fixtures.operator_world import World
+from kubernel_wire.callback import Callback
+
+REJECTED: dict[str, Any] = {
+    "phase": "Failed",
+    "reason": "OutOfcpu",
+    "message": "Pod was rejected: Node didn't have enough resource: cpu",
+}
+UNEXPECTED = {"phase": "Failed", "reason": "UnexpectedAdmissionError", "message": "Pod was rejected: Allocate failed"}
+AFFINITY = {"phase": "Failed", "reason": "NodeAffinity", "message": "Pod was rejected: Predicate NodeAffinity failed"}
+EVICTED = {"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."}
+SHUTDOWN = {"reason": "Terminated", "message": "Pod was terminated in response to imminent node shutdown."}
+CRITICAL = {"reason": "Preempting", "message": "Preempted in order to admit critical pod"}
+DEADLINE = {"reason": "DeadlineExceeded", "message": "Pod was active on the node longer than the specified deadline"}
+
+
+def names(world: World) -> list[str]:
+    return [p["metadata"]["name"] for p in world.pods()]
+
+
+def words(world: World) -> tuple[str, str, str]:
+    status = world.instance()["status"]
+    return status["phase"], status["reason"], status["message"]
+
+
+def passes(world: World, seconds: float = 0.0) -> None:
+    """Time passes, and the operator looks."""
+    world.now += seconds
+    world.watch()
+    world.reconcile()
+    world.watch()
+
+
+def newest(world: World) -> dict[str, Any]:
+    return world.pods()[-1]
+
+
+def begin(world: World, **spec: Any) -> None:
+    world.apply(cr(**spec))
+    passes(world)
+
+
+def call_back(world: World, sequence: int, event: str, state: str, **fields: Any) -> None:
+    body = {
+        "secret": "ns/k1-0123abcd45",
+        "pod": newest(world)["metadata"]["name"],
+        "boot": "b1",
+        "sequence": sequence,
+        "event": event,
+        "generation": 0,
+        "time": world.now,
+        "state": state,
+        "ip": "10.0.0.7",
+    }
+    assert world.reconciler.take_callback(Callback.model_validate(body | fields))
+
+
+def run(world: World) -> None:
+    """A kernel that is Ready."""
+    begin(world)
+    status = pod()["status"]
+    world.change_pod(newest(world), **status)
+    world.watch()
+    call_back(world, 1, "ready", "running")
+    passes(world)
+    assert words(world)[0] == "Running"
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        pytest.param(REJECTED, "(OutOfcpu). Pod was rejected: Node didn't have enough resource: cpu", id="no room"),
+        pytest.param(UNEXPECTED, "(UnexpectedAdmissionError). Pod was rejected: Allocate failed", id="device plug-in"),
+        pytest.param(AFFINITY, "(NodeAffinity). Pod was rejected: Predicate NodeAffinity failed", id="node changed"),
+        pytest.param(EVICTED, "was evicted. The node was low on resource: memory.", id="evicted"),
+        pytest.param(
+            {"phase": "Failed", **disrupted("DeletionByPodGC", "node is gone")},
+            "The node of pod k1-1 was lost. node is gone",
+            id="node lost",
+        ),
+    ],
+)
+def test_a_pod_that_never_ran_our_kernel_is_replaced(world: World, status: dict[str, Any], said: str) -> None:
+    begin(world)
+    world.change_pod(newest(world), **status)
+    passes(world)
+    phase, reason, message = words(world)
+    assert (phase, reason) == ("Pending", "PodReplaced")
+    assert said in message
+    assert message.endswith("Another pod takes its place.")
+    assert names(world) == ["k1-1"]
+    passes(world, 1.0)
+    assert names(world) == ["k1-1", "k1-2"]
+    call_back(world, 1, "ready", "running")
+    passes(world)
+    assert words(world)[0] == "Running"
+
+
+def test_a_pod_that_was_preempted_and_is_gone_is_replaced(world: World) -> None:
+    """The scheduler says so and deletes it; what was said last is remembered."""
+    begin(world)
+    taken = newest(world)
+    taken["metadata"]["deletionTimestamp"] = "2027-01-15T08:00:00Z"
+    world.change_pod(taken, phase="Pending", **disrupted("PreemptionByScheduler", "room for k9"))
+    passes(world)
+    world.cluster.remove("/api/v1/namespaces/ns/pods/k1-1")
+    passes(world)
+    assert words(world)[1:] == (
+        "PodReplaced",
+        "Pod k1-1 made room for one of higher priority. room for k9 Another pod takes its place.",
+    )
+    passes(world, 1.0)
+    assert names(world) == ["k1-2"]
+
+
+def test_five_other_pods_are_tried_and_no_more(world: World) -> None:
+    begin(world)
+    gaps = []
+    for _ in range(5):
+        world.change_pod(newest(world), **REJECTED)
+        before, since = len(names(world)), world.now
+        while len(names(world)) == before:
+            passes(world, 0.5)
+            assert world.now < NOW + 100
+        gaps.append(world.now - since)
+    assert gaps == [1.5, 2.5, 4.5, 8.5, 16.5]  # 1, 2, 4, 8, 16 s after the pass that saw it
+    world.change_pod(newest(world), **REJECTED)
+    passes(world)
+    assert words(world)[:2] == ("Exited", "PodRejected")
+    passes(world, 31)
+    assert words(world)[:2] == ("Failed", "PodRejected")
+    assert len(names(world)) == 6
+
+
+def test_tries_end_with_the_start_deadline(world: World) -> None:
+    begin(world, lifecycle={"startDeadlineSeconds": 3})
+    world.change_pod(newest(world), **REJECTED)
+    passes(world)
+    passes(world, 3)
+    _, reason, message = words(world)
+    assert reason == "StartTimeout"
+    assert "OutOfcpu" in message
+
+
+def test_a_kernel_that_was_ready_is_not_started_again_by_itself(world: World) -> None:
+    """Its variables are gone; whether to start anew is the user's, or Jupyter's, decision."""
+    run(world)
+    world.change_pod(newest(world), **EVICTED)
+    passes(world)
+    assert words(world)[:2] == ("Exited", "Evicted")
+    passes(world, 31)
+    assert (words(world)[0], names(world)) == ("Failed", ["k1-1"])
+
+
+def test_a_pod_that_somebody_deleted_is_not_replaced(world: World) -> None:
+    begin(world)
+    world.cluster.remove("/api/v1/namespaces/ns/pods/k1-1")
+    passes(world)
+    assert words(world)[:2] == ("Exited", "PodDeleted")
+
+
+ENDS = [
+    pytest.param(EVICTED, "Evicted", "The node was low on resource: memory.", id="evicted"),
+    pytest.param(SHUTDOWN, "NodeLost", "imminent node shutdown", id="node shutdown"),
+    pytest.param(CRITICAL, "Preempted", "to admit critical pod", id="a critical pod"),
+    pytest.param(DEADLINE, "DeadlineExceeded", "longer than the specified deadline", id="the pod's own deadline"),
+]
+
+
+def kubelet_says(world: World, status: dict[str, Any]) -> None:
+    """The condition is the same for three causes."""
+    fields = pod(**terminated(143), **disrupted("TerminationByKubelet"))["status"]
+    world.change_pod(newest(world), **fields | {k: v for k, v in status.items() if k != "phase"})
+
+
+@pytest.mark.parametrize(("status", "reason", "said"), ENDS)
+def test_what_the_kubelet_ends_is_no_crash(world: World, status: dict[str, Any], reason: str, said: str) -> None:
+    """The supervisor hears a SIGTERM and reports it; the kubelet says why a moment later."""
+    run(world)
+    call_back(world, 2, "exited", "exited", signal=15)
+    passes(world)
+    assert words(world)[0] == "Running", "not decided yet"
+    kubelet_says(world, status)
+    passes(world, 0.5)
+    assert words(world)[:2] == ("Exited", reason)
+    assert said in words(world)[2]
+
+
+@pytest.mark.parametrize(("status", "reason", "said"), ENDS)
+def test_a_word_that_came_too_early_is_corrected(world: World, status: dict[str, Any], reason: str, said: str) -> None:
+    run(world)
+    call_back(world, 2, "exited", "exited", signal=15)
+    passes(world)
+    passes(world, 1.0)
+    assert words(world)[:2] == ("Exited", "KernelCrashed")
+    kubelet_says(world, status)
+    world.start_operator()  # it need not even be the same operator
+    passes(world)
+    assert words(world)[:2] == ("Exited", reason)
+    assert said in words(world)[2]
+    exit_ = world.instance()["status"]["exit"]
+    assert (exit_["reason"], exit_["signal"], exit_["exitCode"]) == (reason, 15, 143)
+
+
+def test_a_crash_before_an_eviction_stays_a_crash(world: World) -> None:
+    run(world)
+    call_back(world, 2, "exited", "exited", exitCode=1)
+    passes(world)
+    kubelet_says(world, EVICTED)
+    passes(world, 5)
+    assert words(world)[:2] == ("Exited", "KernelCrashed")
+
+
+def test_other_signals_are_said_at_once(world: World) -> None:
+    run(world)
+    call_back(world, 2, "exited", "exited", signal=11)
+    passes(world)
+    assert words(world)[:2] == ("Exited", "KernelCrashed")
+
+
+@pytest.mark.parametrize("skew", [-300, -61, 61, 300])
+def test_another_clock_moves_no_deadline(world: World, skew: int) -> None:
+    """m1, F5: an operator minutes ahead of the API server made a StartTimeout of every start."""
+    begin(world, created=NOW + skew, lifecycle={"startDeadlineSeconds": 15})
+    passes(world, 14)
+    assert words(world)[1] == "Creating"
+    passes(world, 1)
+    assert words(world)[1] == "StartTimeout"
+
+
+@pytest.mark.parametrize("skew", [-300, -61, 61, 300])
+def test_the_grace_counts_from_when_the_end_was_heard_of(world: World, skew: int) -> None:
+    run(world)
+    call_back(world, 2, "exited", "exited", signal=9, time=NOW + skew, age=10)
+    passes(world)
+    passes(world, 19)
+    assert words(world)[0] == "Exited"
+    passes(world, 1)
+    assert words(world)[0] == "Failed"
+
+
+@pytest.mark.parametrize("skew", [-300, -61, 61, 300])
+def test_another_operator_with_another_clock_leaves_the_grace(world: World, skew: int) -> None:
+    run(world)
+    call_back(world, 2, "exited", "exited", signal=9)
+    passes(world)
+    world.now += skew
+    world.start_operator()
+    passes(world)
+    passes(world, 29)
+    assert words(world)[0] == "Exited"
+    passes(world, 1)
+    assert words(world)[0] == "Failed"
+
+
+@pytest.mark.parametrize("skew", [-300, -61, 61, 300])
+def test_another_operator_with_another_clock_leaves_the_time_to_live(world: World, skew: int) -> None:
+    run(world)
+    call_back(world, 2, "exited", "exited", signal=9)
+    passes(world)
+    passes(world, 30)
+    assert words(world)[0] == "Failed"
+    world.now += skew
+    world.start_operator()
+    passes(world)
+    passes(world, 299)
+    assert words(world)[0] == "Failed"
+
+
+def test_a_node_s_silence_is_measured_here(world: World) -> None:
+    """m3: an operator 12 s ahead called every graceful deletion NodeLost."""
+    run(world)
+    deleted = newest(world)
+    deleted["metadata"] |= {"deletionTimestamp": "2027-01-15T07:50:00Z", "deletionGracePeriodSeconds": 5}
+    world.change_pod(deleted, **deleted["status"])
+    passes(world)
+    assert words(world)[0] == "Running"
+    passes(world, 9.9)
+    assert words(world)[0] == "Running"
+    passes(world, 0.1)
+    assert words(world)[:2] == ("Exited", "NodeLost")
