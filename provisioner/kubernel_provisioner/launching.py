@@ -17,6 +17,7 @@ from .cluster import Cluster
 from .kernel_resource import PodOptions, SpecFacts
 from .narrator import Narrator
 from .route import Route, find_route
+from .supervised import Supervisor
 from .verdict import Goal
 from .waiting import Patience, Subject, until_over, until_ready
 
@@ -69,7 +70,7 @@ class Held:
 
 
 async def until_usable(
-    cluster: Cluster, held: Held, route: Route, request: LaunchRequest, log: logging.Logger
+    cluster: Cluster, held: Held, route: Route, request: LaunchRequest, log: logging.Logger, supervisor: Supervisor
 ) -> dict[str, Any]:
     """Connection info with the cluster's own addresses, once the kernel has answered along its route.
 
@@ -79,6 +80,7 @@ async def until_usable(
         route: the way that its clients know already; found here for a new kernel.
         request: how it was asked for.
         log: the provisioner's.
+        supervisor: the kernel's, which is asked when no operator says that a restart is done.
 
     Raises:
         KubernelError: it did not start, or cannot be reached.
@@ -86,15 +88,26 @@ async def until_usable(
     subject = Subject(held.name, cluster.api.namespace, cluster.api.key.kubectl())
     goal = Goal(held.generation, held.restart)
     narrator = Narrator(log, str(subject), time.monotonic)
-    ready = until_ready(cluster.view, subject, goal, request.patience, narrator)
+    patience = request.patience.for_restart() if held.info else request.patience
+    ready = until_ready(cluster.view, subject, goal, patience, narrator)
     if held.info:
         # Without a Service the address is the pod's, and another one when the pod was replaced.
-        direct = {**held.info, "ip": (await ready)["ip"]}
+        direct = {**held.info, "ip": await _first(_address(ready), _same_address(supervisor, held))}
     else:
         direct = connection_info(*await _both(ready, _read_secret(cluster, held)))
     proof = find_route(route, request.access, cluster, direct, lambda: pod_of(cluster, held), str(subject))
     await _unless_over(proof, until_over(cluster.view, subject, goal))
     return direct
+
+
+async def _address(ready: Coroutine[Any, Any, dict[str, Any]]) -> str:
+    return str((await ready)["ip"])
+
+
+async def _same_address(supervisor: Supervisor, held: Held) -> str:
+    """A kernel that was restarted in place is where it was."""
+    await supervisor.until_restarted(held.restart)
+    return str(held.info["ip"])
 
 
 def pod_of(cluster: Cluster, held: Held) -> str | None:
@@ -135,6 +148,16 @@ async def _both(one: Coroutine[Any, Any, T], other: Coroutine[Any, Any, U]) -> t
     tasks = asyncio.create_task(one), asyncio.create_task(other)
     try:
         return await asyncio.gather(*tasks)
+    finally:
+        await _cancel(*tasks)
+
+
+async def _first(*ways: Coroutine[Any, Any, T]) -> T:
+    """The result, or the error, of whichever comes first; the others are cancelled."""
+    tasks = [asyncio.create_task(way) for way in ways]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return await done.pop()
     finally:
         await _cancel(*tasks)
 

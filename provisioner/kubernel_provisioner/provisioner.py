@@ -82,7 +82,7 @@ class KubernetesProvisioner(ProvisionerOptions):
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         """Starts or restarts the kernel and returns its connection info once it answers.
 
-        What a failed or cancelled launch made is deleted.
+        What a failed or cancelled launch made is deleted; a restart that failed deletes no kernel that may live.
 
         Raises:
             KubernelError: two or three lines that say what, why, and the command that shows more.
@@ -95,23 +95,26 @@ class KubernetesProvisioner(ProvisionerOptions):
             info = await self._do(kernel.launch(self._launch_request(cmd, kwargs), ticket))
         except BaseException as error:
             if kernel.is_newest(ticket):
-                self._has_process = False
+                self._has_process = kernel.outlives(ticket)
             if isinstance(error, asyncio.CancelledError | GeneratorExit):
                 # The launch may have succeeded in this very moment, and nobody would know.
                 kernel.background.loop.call_soon_threadsafe(kernel.abandon, ticket)
-            elif kernel.held is None and not kernel.is_starting:
-                self._tell_that_it_is_dead()
+            elif not kernel.is_starting:
+                self._tell_manager(is_dead=kernel.held is None)
             raise
         self.connection_info = cast("KernelConnectionInfo", info)
         return self.connection_info
 
-    def _tell_that_it_is_dead(self) -> None:
-        """After a restart that failed, as at the restarter's limit: a server forgets it, and tells its open notebooks.
+    def _tell_manager(self, *, is_dead: bool) -> None:
+        """After a restart that failed: the kernel is gone, as at the restarter's limit, or is to be watched again.
 
-        Else it would list the kernel as starting for ever.
+        Else a server would list the kernel as starting for ever.
         """
-        if self._restarter is not None:
+        manager: Any = self.parent
+        if self._restarter is not None and is_dead:
             self._restarter._fire_callbacks("dead")
+        elif self._restarter is not None and self._has_process:
+            manager.start_restarter()  # the shutdown that a restart begins with has stopped it
 
     @property
     def _restarter(self) -> Any:

@@ -14,24 +14,27 @@ from dataclasses import replace
 from typing import Any
 
 from kubernel_api.constants import LABEL_SERVER
-from kubernel_wire.control import ControlError, ControlUnreachableError, control
+from kubernel_wire.control import ControlError
 
 from .api_errors import ApiStatusError
 from .background import Background
 from .cluster import Cluster, shared_cluster
-from .errors import KernelDeletedError
+from .errors import KernelDeletedError, KernelFailedError
 from .exit_code import KILLED, describe_end, exit_code
 from .kernel_resource import Identity, build_kernel_instance
 from .launching import Held, LaunchRequest, pod_of, until_usable
 from .login import ClusterKey
 from .posting import Poster
-from .route import Route, reopen_route
+from .restarting import next_restart, tell_api_server
+from .route import Endpoint, Route, reopen_route
+from .supervised import Supervisor
 from .verdict import is_current, is_finished
 from .view import Seen
 
 # Seconds that a shutdown waits for the API server to take the deletion; the pod's own end is not waited for.
 DELETE_PATIENCE_SECONDS = 10.0
-CONTROL_SECONDS = 2.0
+# Seconds that a restart which a supervisor has taken waits for the API server to be told of it.
+TELL_PATIENCE_SECONDS = 3.0
 # A kernel that takes no signals is ended by the cleanup or the restart that follows; without either, after so long.
 DOOM_SECONDS = 10.0
 
@@ -51,7 +54,7 @@ class RemoteKernel:
         self._cluster: Cluster | None = None
         self._inherited: Seen | None = None
         self._tickets = itertools.count(1)
-        self._newest = 0
+        self._newest = self._creator = 0
         self._deletions = 0
         self._poster = Poster(key, background, log)
         self._route = Route()
@@ -141,10 +144,14 @@ class RemoteKernel:
         """Starts the kernel, or restarts the one that is held, and returns its connection info.
 
         Raises:
-            KubernelError: it did not start; everything that was made is deleted.
+            KubernelError: it did not start; everything that this launch made is deleted, and what is over for good. A
+                kernel that may live is kept: a restart that failed is tried again.
         """
         try:
-            return await self._launch(request)
+            return await self._launch(request, ticket)
+        except (KernelFailedError, KernelDeletedError):
+            self.abandon(ticket, is_over=True)
+            raise
         except BaseException:
             self.abandon(ticket)
             raise
@@ -152,30 +159,37 @@ class RemoteKernel:
             if self.is_newest(ticket):
                 self._starting = False
 
-    def abandon(self, ticket: int) -> None:
-        """Undoes a launch that nobody waits for any more, unless a newer one has taken over."""
-        if self.is_newest(ticket):
+    def outlives(self, ticket: int) -> bool:
+        """Whether there is a kernel that has worked before this launch, and stays when the launch fails."""
+        return self.held is not None and bool(self.held.info) and self._creator != ticket
+
+    def abandon(self, ticket: int, *, is_over: bool = False) -> None:
+        """Undoes a launch that nobody waits for any more, unless a newer one has taken over.
+
+        A kernel that has worked before this launch stays as it is.
+        """
+        if self.is_newest(ticket) and (is_over or not self.outlives(ticket)):
             self._deletions += 1
             self.discard()
 
-    async def _launch(self, request: LaunchRequest) -> dict[str, Any]:
+    async def _launch(self, request: LaunchRequest, ticket: int) -> dict[str, Any]:
         deletions = self._deletions
         cluster = self._cluster = await shared_cluster(self._key, self.background, request.orphan_after)
         async with self._lock:
             if deletions != self._deletions:
                 raise KernelDeletedError(f"Kernel {request.kernel_id} was shut down while it started.")
-            held = self.held = await self._restart(cluster, request) or await self._create(cluster, request)
+            held = self.held = await self._restart(cluster, request) or await self._create(cluster, request, ticket)
             route = self._route
             if deletions != self._deletions:  # a newer launch waited for this one, and was abandoned
                 self.discard()
-        direct = await until_usable(cluster, held, route, request, self._log)
+        direct = await until_usable(cluster, held, route, request, self._log, self._supervisor(held))
         if self.held is None or self.held.uid != held.uid:
             await route.close()
             raise KernelDeletedError(f"Kernel {request.kernel_id} was shut down while it started.")
         self.held = replace(self.held, info=direct)
         return route.info(direct)
 
-    async def _create(self, cluster: Cluster, request: LaunchRequest) -> Held:
+    async def _create(self, cluster: Cluster, request: LaunchRequest, ticket: int) -> Held:
         def build(name: str) -> dict[str, Any]:
             identity = Identity(request.kernel_id, cluster.server, cluster.lease.name)
             return build_kernel_instance(
@@ -183,6 +197,7 @@ class RemoteKernel:
             )
 
         self._drop_route()
+        self._creator = ticket
         instance = await self._poster.create(cluster, request.kernel_id, build)
         metadata = instance["metadata"]
         cluster.view.offer(instance)
@@ -190,11 +205,13 @@ class RemoteKernel:
         return Held(metadata["name"], metadata["uid"], metadata["generation"], 0, {})
 
     async def _restart(self, cluster: Cluster, request: LaunchRequest) -> Held | None:
-        """Asks for a restart of the KernelInstance that is held, or None when there is none any more.
+        """Restarts the kernel that is held, or returns None when there is none any more.
+
+        The supervisor does it at once, with or without an operator, which is told by the API server beside it and finds
+        it done. Where no supervisor can be reached the operator does it, and may replace the pod.
 
         The instance keeps what it was created with: working directory and arguments are immutable. Another environment,
-        for instance of a notebook that was renamed, goes to the supervisor, as far as one can be reached: it restarts
-        the kernel, and the operator then finds that done.
+        for instance of a notebook that was renamed, goes to the supervisor.
         """
         held, seen, env = self.held, self.seen, request.env
         if held is None:
@@ -206,19 +223,30 @@ class RemoteKernel:
             self.discard()
             self._move_on(held, request, "finished")
             return None
-        restart = max(held.restart, int(seen.instance["spec"]["restartGeneration"]) if seen else 0) + 1
-        patch = {"metadata": {"uid": held.uid}, "spec": {"restartGeneration": restart}}
-        if env != self._env and await self._control(held, {"op": "restart", "generation": restart, "env": env}):
-            self._env = env
+        restart = next_restart(held, seen)
+        done = None
+        if held.info:
+            done = await self._supervisor(held).restart(restart, None if env == self._env else env)
+        if done is not None:
+            self._env, restart = env, done
+        held = self.held = replace(held, restart=restart)
+        tell = self.background.errand(self._tell_api_server(cluster, held, has_happened=done is not None))
+        await asyncio.wait({tell}, timeout=None if done is None else TELL_PATIENCE_SECONDS)
         try:
-            instance = await cluster.api.patch_instance(held.name, patch)
+            return tell.result() if tell.done() else held
         except ApiStatusError as error:
             if error.status in (404, 409):
                 self._move_on(held, request, "deleted")
                 return None
             raise cluster.api.explain(error, f"restart KernelInstance {held.name}") from error
+
+    async def _tell_api_server(self, cluster: Cluster, held: Held, *, has_happened: bool) -> Held:
+        instance = await tell_api_server(cluster, held, self._log, has_happened=has_happened)
         cluster.view.offer(instance)
-        return Held(held.name, held.uid, instance["metadata"]["generation"], restart, held.info)
+        told = replace(held, generation=instance["metadata"]["generation"])
+        if self.held is not None and self.held.uid == held.uid and self.held.restart == held.restart:
+            self.held = replace(self.held, generation=told.generation)
+        return told
 
     def _move_on(self, held: Held, request: LaunchRequest, end: str) -> None:
         """Says that another KernelInstance takes the place of one that cannot be restarted.
@@ -282,29 +310,17 @@ class RemoteKernel:
         held = self.held
         if held is None or self.poll() is not None or (self._starting and signum == signal.SIGINT):
             return True  # an interpreter that boots would die of a SIGINT
-        return await self._control(held, {"op": "signal", "signum": int(signum)})
-
-    async def _control(self, held: Held, request: dict[str, Any]) -> bool:
-        """Whether the kernel's supervisor took a request, or refused it; False when it cannot be reached."""
-        connection = (self.seen.status.get("connection") if self.seen else None) or {}
-        endpoint = self._route.control(connection)
-        if endpoint is None or not held.info:
-            return False
         try:
-            await control(
-                endpoint.host,
-                endpoint.port,
-                request,
-                key=held.info["key"],
-                role="connection",
-                timeout_seconds=CONTROL_SECONDS,
-            )
-        except ControlUnreachableError as error:
-            self._log.debug("%s for %s: %s", request["op"], held.name, error)
-            return False
+            return await self._supervisor(held).ask({"op": "signal", "signum": int(signum)}) is not None
         except ControlError as error:
-            self._log.warning("%s for %s: %s", request["op"], held.name, error)
-        return True
+            self._log.warning("signal for %s: %s", held.name, error)
+            return True
+
+    def _supervisor(self, held: Held) -> Supervisor:
+        def endpoint() -> Endpoint | None:
+            return self._route.control((self.seen.status.get("connection") if self.seen else None) or {})
+
+        return Supervisor(endpoint if held.info else lambda: None, held.info.get("key", b""), self._log, held.name)
 
     async def terminate(self) -> None:
         """SIGTERM, or the end of the pod where nobody takes signals."""

@@ -28,6 +28,10 @@ class Patience:
     operator: float
     start: float
 
+    def for_restart(self) -> Patience:
+        """For a kernel that has worked: an operator that is away for a while comes back, and it must not be lost."""
+        return Patience(self.start + DEADLINE_GRACE_SECONDS, self.start)
+
 
 @dataclass(frozen=True)
 class Subject:

@@ -20,7 +20,9 @@ class Pod:
 
     Attributes:
         requests: what its supervisor was asked.
-        answer: what the supervisor says to it; None is nothing at all.
+        answer: what the supervisor says to it; None is nothing at all. When it is good, restarts are done.
+        generation: of the last restart that was done.
+        state: of the kernel's process, as the supervisor tells it.
         beats: whether the heartbeat is echoed.
         asked: whether somebody wants to know that it beats.
         is_supervised: whether the image has Python for the supervisor.
@@ -29,6 +31,7 @@ class Pod:
     def __init__(self) -> None:
         self.requests: list[Json] = []
         self.answer: Json | None = {"ok": True}
+        self.generation, self.state = 0, "running"
         self.beats, self.asked = asyncio.Event(), asyncio.Event()
         self.beats.set()
         self.is_supervised = True
@@ -68,10 +71,23 @@ class Pod:
                 _mac, _role, request = line.split(maxsplit=2)
                 self.requests.append(json.loads(request))
                 if self.answer is not None:
-                    writer.write(json.dumps(self.answer).encode() + b"\n")
+                    writer.write(json.dumps({**self.answer, **self._done(self.requests[-1])}).encode() + b"\n")
         finally:
             self._taking.discard(writer)
             writer.close()
+
+    def _done(self, request: Json) -> Json:
+        if self.answer != {"ok": True}:
+            return {}
+        if request["op"] == "restart":
+            is_new = request["generation"] > self.generation
+            self.generation = max(self.generation, request["generation"])
+            return {"started": is_new}
+        return {"generation": self.generation, "state": self.state} if request["op"] == "status" else {}
+
+    def restarts(self) -> list[Json]:
+        """The restarts that were asked for."""
+        return [request for request in self.requests if request["op"] == "restart"]
 
     def status(self, restart: int = 0, **more: Any) -> Json:
         """The status of its KernelInstance: ready."""

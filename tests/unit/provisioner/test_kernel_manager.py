@@ -15,7 +15,7 @@ from kubernel_provisioner.background import Background
 from kubernel_provisioner.cluster import Cluster
 from kubernel_provisioner.errors import KubernelError
 
-from .conftest import INSTANCES, KERNEL, FakeApiServer, failure
+from .conftest import INSTANCES, KERNEL, FakeApiServer, failure, instance
 from .pod import Pod
 
 
@@ -56,16 +56,38 @@ async def test_a_start_a_restart_and_a_shutdown(manager: AsyncKernelManager, ser
     assert writes[1:] == [("POST", INSTANCES), ("PATCH", KERNEL), ("DELETE", KERNEL)]
 
 
-async def test_a_restart_that_fails(manager: AsyncKernelManager, server: FakeApiServer) -> None:
+def dead_calls(manager: AsyncKernelManager) -> list[bool]:
+    """What a server is told when a kernel is dead for good."""
+    told: list[bool] = []
+    manager.add_restart_callback(lambda: told.append(True), "dead")
+    return told
+
+
+async def test_a_restart_that_fails_for_good(manager: AsyncKernelManager, server: FakeApiServer, pod: Pod) -> None:
     """jupyter_client tells nobody: a server would list the kernel as starting for ever."""
-    dead: list[bool] = []
     await manager.start_kernel()
-    manager.add_restart_callback(lambda: dead.append(True), "dead")
-    server.answers["PATCH", KERNEL] = [failure(403, "Forbidden")]
-    with pytest.raises(KubernelError, match="restart KernelInstance k-1"):
+    dead = dead_calls(manager)
+    stalled = {"conditions": [{"type": "Stalled", "status": "True"}], "reason": "Forbidden", "message": "No."}
+    server.answers["PATCH", KERNEL] = [(200, instance(version=6, **pod.status(restart=1, **stalled)))]
+    with pytest.raises(KubernelError, match="did not start: Forbidden"):
         await manager.restart_kernel(now=True)
     assert dead == [True] * isinstance(manager, AsyncIOLoopKernelManager)
     assert not manager.has_kernel
+
+
+async def test_a_kernel_whose_restart_failed_lives_and_is_watched(
+    manager: AsyncKernelManager, server: FakeApiServer
+) -> None:
+    """A shutdown, which each restart begins with, has stopped the restarter."""
+    await manager.start_kernel()
+    dead = dead_calls(manager)
+    server.answers["PATCH", KERNEL] = [failure(403, "Forbidden")]
+    with pytest.raises(KubernelError, match="restart KernelInstance k-1"):
+        await manager.restart_kernel(now=True)
+    assert (manager.has_kernel, await manager.is_alive(), dead) == (True, True, [])
+    assert ("DELETE", KERNEL) not in server.calls()
+    if isinstance(manager, AsyncIOLoopKernelManager):
+        assert manager._restarter._pcallback.is_running()
 
 
 async def test_a_kernel_whose_post_launch_fails_ends_with_the_process(

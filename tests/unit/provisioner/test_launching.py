@@ -8,10 +8,10 @@ from types import SimpleNamespace
 import pytest
 from traitlets.config import LoggingConfigurable
 
-from kubernel_provisioner import KubernetesProvisioner, route
+from kubernel_provisioner import KubernetesProvisioner, restarting, route, supervised, waiting
 from kubernel_provisioner.background import Background
 from kubernel_provisioner.cluster import Cluster
-from kubernel_provisioner.errors import KernelDeletedError, KernelFailedError, KubernelError
+from kubernel_provisioner.errors import KernelDeletedError, KernelFailedError, KubernelError, OperatorNotRunningError
 from kubernel_provisioner.port_forward import POD_PORTS
 
 from .conftest import INSTANCES, KERNEL, LEASES, PORT_FORWARD, SECRET, FakeApiServer, failure, instance
@@ -35,10 +35,11 @@ async def test_a_start(provisioner: KubernetesProvisioner, server: FakeApiServer
 
 
 async def test_a_restart(running: KubernetesProvisioner, server: FakeApiServer, pod: Pod) -> None:
-    """The Secret is not read again: key and ports stay."""
+    """By the supervisor itself; the operator finds it done. The Secret is not read again: key and ports stay."""
     assert await running.launch_kernel([]) == pod.info()
     patch = {"metadata": {"uid": "u1"}, "spec": {"restartGeneration": 1}}
     assert server.requests == [("PATCH", KERNEL, patch)]
+    assert pod.requests == [{"op": "restart", "generation": 1}]
 
 
 @pytest.mark.parametrize("is_restart", [False, True], ids=["start", "restart"])
@@ -73,15 +74,112 @@ async def test_a_launch_that_fails_leaves_nothing(
     assert await provisioner.poll() == -9
 
 
-async def test_after_a_restart_that_failed_the_next_one_starts_anew(
-    running: KubernetesProvisioner, server: FakeApiServer
+async def test_a_restart_that_is_refused_leaves_the_kernel_alone(
+    running: KubernetesProvisioner, server: FakeApiServer, background: Background
 ) -> None:
-    server.answers["PATCH", KERNEL] = [failure(403, "Forbidden")]
+    """It lives, with all that is in its memory, and the next restart is one of the same kernel."""
+    server.answers["PATCH", KERNEL] = [failure(403, "Forbidden"), *server.answers["PATCH", KERNEL]]
     with pytest.raises(KubernelError, match="restart KernelInstance k-1"):
         await running.launch_kernel([])
+    await background.finish_errands(10)
+    assert (running.has_process, await running.poll()) == (True, None)
     await running.launch_kernel([])
-    assert server.calls().count(("POST", INSTANCES)) == 1
+    assert server.calls() == [("PATCH", KERNEL)] * 2
+
+
+# Restarts without an operator.
+
+
+@pytest.fixture
+def no_operator(
+    monkeypatch: pytest.MonkeyPatch, server: FakeApiServer, running: KubernetesProvisioner, pod: Pod
+) -> None:
+    """It takes note of nothing any more; and nothing takes long here."""
+    monkeypatch.setattr(supervised, "FIRST_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(supervised, "LOOK_EVERY_SECONDS", 0.01)
+    monkeypatch.setattr(supervised, "LAST_WORDS_SECONDS", 0.01)
+    monkeypatch.setattr(restarting, "RETRY_SECONDS", 0.01)
+    running.operator_timeout = 1
+    unseen = instance(version=6, **pod.status())
+    unseen["metadata"]["generation"] = 2
+    server.answers["PATCH", KERNEL] = [(200, unseen)]
+
+
+@pytest.mark.usefixtures("no_operator")
+async def test_a_restart_needs_no_operator(running: KubernetesProvisioner, server: FakeApiServer, pod: Pod) -> None:
+    assert await running.launch_kernel([]) == pod.info()
+    assert [request["generation"] for request in pod.restarts()] == [1]
+    assert server.requests == [("PATCH", KERNEL, {"metadata": {"uid": "u1"}, "spec": {"restartGeneration": 1}})]
     assert await running.poll() is None
+
+
+@pytest.mark.usefixtures("no_operator")
+async def test_a_restart_without_operator_and_api_server(
+    running: KubernetesProvisioner, server: FakeApiServer, background: Background, pod: Pod
+) -> None:
+    """The API server learns of it when it is back."""
+    told = server.answers["PATCH", KERNEL]
+    server.answers["PATCH", KERNEL] = [failure(503)]
+    assert await running.launch_kernel([]) == pod.info()
+    server.answers["PATCH", KERNEL] = told
+    await background.finish_errands(10)
+    assert server.requests[-1] == ("PATCH", KERNEL, {"metadata": {"uid": "u1"}, "spec": {"restartGeneration": 1}})
+    assert await running.poll() is None
+
+
+@pytest.mark.usefixtures("no_operator")
+async def test_a_restart_takes_a_number_that_was_not_used(running: KubernetesProvisioner, pod: Pod) -> None:
+    """Somebody else has restarted it, and the operator has not told."""
+    pod.generation = 7
+    await running.launch_kernel([])
+    assert [request["generation"] for request in pod.restarts()] == [1, 8]
+
+
+@pytest.mark.usefixtures("no_operator")
+async def test_a_kernel_that_does_not_survive_its_restart(
+    running: KubernetesProvisioner, background: Background, server: FakeApiServer, pod: Pod
+) -> None:
+    pod.state = "exited"
+    with pytest.raises(KernelFailedError, match="ended with exit code"):
+        await running.launch_kernel([])
+    await background.finish_errands(10)
+    assert server.calls()[-1] == ("DELETE", KERNEL)
+
+
+@pytest.mark.usefixtures("no_operator")
+async def test_a_restart_that_nobody_has_seen_waits(
+    running: KubernetesProvisioner,
+    cluster: Cluster,
+    background: Background,
+    server: FakeApiServer,
+    pod: Pod,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The image has no supervisor. The operator comes back long after a first start would have been given up."""
+    pod.answer = None
+    restarting = asyncio.create_task(running.launch_kernel([]))
+    await asyncio.wait({restarting}, timeout=running.operator_timeout + 0.5)
+    assert not restarting.done()
+    cluster.view.offer(instance(version=7, **pod.status(restart=1)))
+    assert await restarting == pod.info()
+    assert ("DELETE", KERNEL) not in server.calls()
+
+
+@pytest.mark.usefixtures("no_operator")
+async def test_a_restart_that_nobody_ever_sees_deletes_nothing(
+    running: KubernetesProvisioner,
+    background: Background,
+    server: FakeApiServer,
+    pod: Pod,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(waiting, "DEADLINE_GRACE_SECONDS", 0)
+    running.start_deadline_seconds, pod.answer = 1, None
+    with pytest.raises(OperatorNotRunningError):
+        await running.launch_kernel([])
+    await background.finish_errands(10)
+    assert (running.has_process, await running.poll()) == (True, None)
+    assert ("DELETE", KERNEL) not in server.calls()
 
 
 async def test_a_restart_of_what_was_deleted_by_hand_starts_anew(
@@ -131,6 +229,7 @@ async def test_a_start_that_is_cancelled(
 async def test_a_restart_that_is_cancelled(
     running: KubernetesProvisioner, server: FakeApiServer, background: Background, is_answered: bool
 ) -> None:
+    """The kernel was there before."""
     if is_answered:
         server.answers["PATCH", KERNEL] = [(200, instance(version=6))]
     else:
@@ -138,10 +237,12 @@ async def test_a_restart_that_is_cancelled(
     restarting = asyncio.create_task(running.launch_kernel([]))
     await server.asked("PATCH", KERNEL)
     await cancelled(restarting)
+    if not is_answered:
+        server.gates["PATCH", KERNEL].set()
     await background.finish_errands(10)
-    assert server.calls() == [("PATCH", KERNEL), ("DELETE", KERNEL)]
-    assert not running.has_process
-    assert await running.poll() == -9
+    assert server.calls() == [("PATCH", KERNEL)]
+    assert running.has_process
+    assert await running.poll() is None
 
 
 @pytest.mark.parametrize("is_restart", [False, True], ids=["start", "restart"])
@@ -156,7 +257,8 @@ async def test_cancelled_while_it_is_proved(
     await pod.asked.wait()
     await cancelled(launching)
     await background.finish_errands(10)
-    assert server.calls()[-1] == ("DELETE", KERNEL)
+    assert (server.calls()[-1] == ("DELETE", KERNEL)) is not is_restart
+    assert provisioner.has_process is is_restart
 
 
 @pytest.mark.parametrize("turns", range(12))

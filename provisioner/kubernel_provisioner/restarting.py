@@ -1,0 +1,52 @@
+"""Restarts as the API server hears of them; the kernel itself may have been restarted already, by its supervisor."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from .api_errors import ApiStatusError
+from .cluster import Cluster
+from .errors import KubernelError
+from .launching import Held
+from .view import Seen
+
+RETRY_SECONDS = 2.0
+# An API server that is away for longer than ten minutes learns of it by the next restart.
+ATTEMPTS = 300
+
+
+def next_restart(held: Held, seen: Seen | None) -> int:
+    """A number that no restart of this kernel has had, as far as is known here."""
+    if seen is None:
+        return held.restart + 1
+    asked = int(seen.instance["spec"]["restartGeneration"])
+    return 1 + max(held.restart, asked, int(seen.status.get("restartGeneration") or 0))
+
+
+async def tell_api_server(cluster: Cluster, held: Held, log: logging.Logger, *, has_happened: bool) -> dict[str, Any]:
+    """Asks for the restart ``held.restart``, or says that it was done, and returns the KernelInstance.
+
+    Args:
+        cluster: where it is.
+        held: the KernelInstance.
+        log: the provisioner's.
+        has_happened: whether it was done: then this is tried again for as long as the API server is away.
+
+    Raises:
+        ApiStatusError: the API server does not allow it.
+        KubernelError: the API server is away.
+    """
+    patch = {"metadata": {"uid": held.uid}, "spec": {"restartGeneration": held.restart}}
+    attempts = ATTEMPTS if has_happened else 1
+    while True:
+        attempts -= 1
+        try:
+            return await cluster.api.patch_instance(held.name, patch)
+        except (KubernelError, ApiStatusError) as error:
+            is_final = isinstance(error, ApiStatusError) and error.status < 500 and error.status != 429
+            if is_final or not attempts:
+                raise
+            log.debug("The restart of %s is not told yet: %s", held.name, error)
+        await asyncio.sleep(RETRY_SECONDS)
