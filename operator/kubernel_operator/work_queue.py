@@ -1,17 +1,20 @@
 """A de-duplicating work queue: one run per key at a time, back-off per key, and runs at a later time.
 
 The shape is client-go's ``workqueue``: what was added while a key was being worked on is done once more afterwards,
-however often it was added.
+however often it was added. Unlike there, the next key is taken from the next namespace: who adds a thousand keys waits
+for them, and everybody else for one.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Hashable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-Key = TypeVar("Key", bound=Hashable)
+#: Its first part is the namespace.
+Key = TypeVar("Key", bound=Sequence[str])
 
 BACKOFF_FIRST_SECONDS = 0.05
 BACKOFF_MAX_SECONDS = 30.0
@@ -20,11 +23,28 @@ BACKOFF_MAX_SECONDS = 30.0
 class WorkQueue(Generic[Key]):
     """Runs ``work(key)`` for each added key. Belongs to one event loop."""
 
-    def __init__(self, work: Callable[[Key], Awaitable[None]], on_error: Callable[[Key, Exception], None]) -> None:
+    def __init__(
+        self,
+        work: Callable[[Key], Awaitable[None]],
+        on_error: Callable[[Key, Exception], None],
+        *,
+        share: int | None = None,
+    ) -> None:
+        """A queue.
+
+        Args:
+            work: what to do for a key.
+            on_error: told of each failure; the key is worked on again later.
+            share: how many keys of one namespace are worked on at the same time; None: no limit.
+        """
         self._work = work
         self._on_error = on_error
-        self._ready: asyncio.Queue[Key] = asyncio.Queue()
-        self._waiting: set[Key] = set()
+        self._share = share
+        self._workers = 0
+        self._tasks: asyncio.TaskGroup | None = None
+        # By namespace, in the order of their turns; a namespace is here only while it has keys.
+        self._waiting: dict[str, dict[Key, None]] = {}
+        self._busy: Counter[str] = Counter()
         self._running: set[Key] = set()
         self._again: set[Key] = set()
         # With its time: what uvloop returns for a time that has come does not know it.
@@ -35,9 +55,9 @@ class WorkQueue(Generic[Key]):
         """Work on ``key`` soon; once, however often this is called before."""
         if key in self._running:
             self._again.add(key)
-        elif key not in self._waiting:
-            self._waiting.add(key)
-            self._ready.put_nowait(key)
+        else:
+            self._waiting.setdefault(key[0], {})[key] = None
+            self._start()
 
     def add_after(self, key: Key, seconds: float) -> None:
         """Work on ``key`` in so many seconds; replaces a later time that was set before, not an earlier one."""
@@ -58,30 +78,52 @@ class WorkQueue(Generic[Key]):
 
     def depth(self) -> int:
         """How many keys wait for a worker."""
-        return len(self._waiting)
+        return sum(map(len, self._waiting.values()))
 
     async def run(self, workers: int) -> None:
-        """Works until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            for _ in range(workers):
-                group.create_task(self._worker())
-
-    async def _worker(self) -> None:
-        while True:
-            key = await self._ready.get()
-            self._waiting.discard(key)
-            self._running.add(key)
+        """Works until cancelled, on at most so many keys at the same time."""
+        self._workers = workers
+        async with asyncio.TaskGroup() as self._tasks:
             try:
-                await self._work(key)
-                self._failures.pop(key, None)
-            except Exception as error:
-                self._on_error(key, error)
-                self.add_after(key, self._backoff(key))
+                self._start()
+                await asyncio.Event().wait()
             finally:
-                self._running.discard(key)
-                if key in self._again:
-                    self._again.discard(key)
-                    self.add(key)
+                self._tasks = None
+
+    def _start(self) -> None:
+        """Works on as many of the waiting keys as may be worked on now."""
+        while self._tasks is not None and len(self._running) < self._workers and (key := self._next()) is not None:
+            self._running.add(key)
+            self._busy[key[0]] += 1
+            self._tasks.create_task(self._run(key))
+
+    def _next(self) -> Key | None:
+        """A key of the namespace whose turn it is; that namespace goes to the end of the row."""
+        for namespace, keys in self._waiting.items():
+            if self._share is None or self._busy[namespace] < self._share:
+                key = next(iter(keys))
+                del keys[key], self._waiting[namespace]
+                if keys:
+                    self._waiting[namespace] = keys
+                return key
+        return None
+
+    async def _run(self, key: Key) -> None:
+        try:
+            await self._work(key)
+            self._failures.pop(key, None)
+        except Exception as error:
+            self._on_error(key, error)
+            self.add_after(key, self._backoff(key))
+        finally:
+            self._running.discard(key)
+            self._busy[key[0]] -= 1
+            if not self._busy[key[0]]:
+                del self._busy[key[0]]
+            if key in self._again:
+                self._again.discard(key)
+                self.add(key)
+            self._start()
 
     def _backoff(self, key: Key) -> float:
         failures = self._failures.get(key, 0)

@@ -44,12 +44,12 @@ class Work:
         during: called while a key is worked on.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, share: int | None = None) -> None:
         self.done: list[tuple[str, float]] = []
         self.errors: list[tuple[str, str]] = []
         self.fail: dict[str, int] = {}
         self.during: Callable[[str], Awaitable[None]] | None = None
-        self.queue: WorkQueue[str] = WorkQueue(self._work, lambda key, error: self.errors.append((key, str(error))))
+        self.queue: WorkQueue[str] = WorkQueue(self._work, self._failed, share=share)
 
     async def _work(self, key: str) -> None:
         self.done.append((key, asyncio.get_running_loop().time()))
@@ -58,6 +58,9 @@ class Work:
         if self.fail.get(key, 0):
             self.fail[key] -= 1
             raise ValueError(f"{key} failed")
+
+    def _failed(self, key: str, error: Exception) -> None:
+        self.errors.append((key, str(error)))
 
     def keys(self) -> list[str]:
         """What was worked on, in order."""
@@ -91,6 +94,44 @@ def work() -> Work:
 
 def test_a_key_that_waits_is_worked_on_once(work: Work) -> None:
     run(lambda: [work.queue.add(key) for key in "abaab"], work)
+    assert work.keys() == ["a", "b"]
+
+
+def test_namespaces_take_turns(work: Work) -> None:
+    """A thousand keys of one namespace cost another one a single place."""
+    keys = [f"a{number}" for number in range(1000)] + ["b0", "b1", "c0"]
+    run(lambda: [work.queue.add(key) for key in keys], work, workers=1)
+    assert work.keys()[:7] == ["a0", "b0", "c0", "a1", "b1", "a2", "a3"]
+    assert sorted(work.keys()) == sorted(keys)
+
+
+def test_a_namespace_that_comes_later_waits_for_one_key_at_most(work: Work) -> None:
+    async def during(key: str) -> None:
+        await asyncio.sleep(1)
+        if key == "a3":
+            work.queue.add("b0")
+
+    work.during = during
+    run(lambda: [work.queue.add(f"a{number}") for number in range(100)], work, workers=2)
+    assert work.keys()[:8] == ["a0", "a1", "a2", "a3", "a4", "a5", "b0", "a6"]
+
+
+def test_a_namespace_has_its_share_and_no_more() -> None:
+    work = Work(share=2)
+
+    async def during(key: str) -> None:
+        await asyncio.sleep(1)
+
+    work.during = during
+    run(lambda: [work.queue.add(key) for key in ("a0", "a1", "a2", "a3", "a4", "b0")], work, workers=8)
+    assert work.done == [("a0", 0), ("b0", 0), ("a1", 0), ("a2", 1), ("a3", 1), ("a4", 2)]
+
+
+def test_what_is_added_before_and_after_a_run_waits_for_the_next_one(work: Work) -> None:
+    run(lambda: work.queue.add("a"), work)
+    work.queue.add("b")
+    assert work.keys() == ["a"]
+    run(lambda: None, work)
     assert work.keys() == ["a", "b"]
 
 
