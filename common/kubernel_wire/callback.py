@@ -26,7 +26,8 @@ class KernelState(BaseModel):
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore")
 
-    generation: int = Field(ge=0)
+    # What JSON can say exactly, and an int64 of a status can hold.
+    generation: int = Field(ge=0, le=2**53)
     state: State
     ip: str | None = Field(default=None, pattern=r"^[0-9a-fA-F.:]{2,45}$")
     exit_code: int | None = Field(default=None, ge=0, le=255)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from kubernel_cluster.errors import ApiError, ConflictError
@@ -12,9 +13,10 @@ from kubernel_wire.callback import Callback
 
 from . import metrics
 from .act.apply import Applier
+from .act.ask import Asker
 from .build.event import is_news
 from .build.secret import qualified_secret_name
-from .decide.actions import Explain, Probe, ProbeReplaced, ReadLease, Restart
+from .decide.actions import Action, Explain, Question, ReadLease, Request
 from .decide.leases import lease_view
 from .decide.plan import Context, plan
 from .decide.situation import Situation, Stage, current_pod, situation
@@ -25,6 +27,7 @@ from .observe.kinds import is_partial
 from .observe.observed import Memory, Observed
 from .observe.pod_facts import pod_facts
 from .observe.report import merged
+from .questions import Questions
 from .steady_clock import steady_clock
 from .work_queue import WorkQueue
 
@@ -32,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 # A refusal (quota, Pod Security) is tried again after 1, 2, 4 ... seconds: nobody tells when it heals.
 REFUSAL_RETRY_MAX_SECONDS = 15.0
-# What an action learned (a probe's answer, Events, a Lease) is looked at this soon.
+# What an action learned (Events, a Lease) is looked at this soon.
 LEARNED_SECONDS = 0.1
 
 
@@ -42,13 +45,16 @@ class Reconciler:
     def __init__(
         self,
         applier: Applier,
+        asker: Asker,
         cache: Cache,
         context: Callable[[], Context],
         clock: Callable[[], float] = steady_clock,
     ):
         self.cache = cache
         self.queue: WorkQueue[Key] = WorkQueue(self.reconcile, log_failure)
+        self.questions = Questions(self._ask, self.queue.add)
         self._applier = applier
+        self._asker = asker
         self._context = context
         self._clock = clock
         self._memory: dict[Key, Memory] = {}
@@ -60,6 +66,7 @@ class Reconciler:
             if cr is None:
                 self._memory.pop(key, None)
                 self.queue.forget(key)
+                self.questions.put(key, None)
                 return
             await self._pass(key, cr)
 
@@ -99,11 +106,12 @@ class Reconciler:
         # With the status as it is now: deadlines count from the times that it says, and an own write wakes nobody.
         steps = plan(kernel_facts(cr), found, observed, context, now)
         refused = memory.refused_times
+        self.questions.put(key, next((a for a in steps.actions if isinstance(a, Question)), None))
         await self._apply_all(cr, memory, steps.actions)
         if memory.refused_times > refused:
             self._again_after_refusal(key, memory)
             return
-        if any(isinstance(a, Explain | Probe | ProbeReplaced | ReadLease | Restart) for a in steps.actions):
+        if any(isinstance(a, Explain | ReadLease) for a in steps.actions):
             self.queue.add_after(key, LEARNED_SECONDS)
         if steps.again_at is not None:
             self.queue.add_after(key, steps.again_at - self._clock())
@@ -114,11 +122,17 @@ class Reconciler:
         else:
             self.queue.add_after(key, min(REFUSAL_RETRY_MAX_SECONDS, 2.0**memory.refused_times / 4))
 
-    async def _apply_all(self, cr: dict[str, Any], memory: Memory, actions: tuple[Any, ...]) -> None:
+    async def _ask(self, key: Key, question: Question) -> None:
+        cr = self.cache.instances.get(key)
+        if cr is not None:
+            await self._asker.ask(cr, self._memory_of(key, cr), question)
+
+    async def _apply_all(self, cr: dict[str, Any], memory: Memory, actions: tuple[Action, ...]) -> None:
         """All at once; a failure of one must not keep what the others learned from being remembered."""
-        if not actions:
+        requests = [self._applier.apply(cr, memory, a) for a in actions if isinstance(a, Request)]
+        if not requests:
             return
-        results = await asyncio.gather(*(self._applier.apply(cr, memory, a) for a in actions), return_exceptions=True)
+        results = await asyncio.gather(*requests, return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException):
                 raise result
@@ -166,10 +180,14 @@ class Reconciler:
         if current is not None:
             memory.incarnation_seen = current.incarnation
         memory.deleting_since = {p.name: memory.deleting_since.get(p.name, now) for p in pods if p.deleting}
+        report = memory.reports.get(current.name) if current else None
+        if report is not None and report.generation > kernel.wanted:
+            # Its server asked the supervisor itself, and the spec will say so in a moment; or the pod tells tales.
+            report = replace(report, generation=kernel.wanted)
         lease = self.cache.leases.get((kernel.namespace, kernel.lifecycle.lease_name or ""))
         return Observed(
             pods=pods,
-            report=memory.reports.get(current.name) if current else None,
+            report=report,
             # A connection in the status says that Secret and Service were created.
             secret=memory.secret or address is not None,
             service=memory.service or address is not None,

@@ -16,6 +16,7 @@ from kubernel_cluster.cluster import Cluster
 from kubernel_supervisor.bundle import supervisor_source
 
 from .act.apply import Applier
+from .act.ask import Asker
 from .act.pod_network import PodNetwork
 from .build.secret import ConnectionKeys
 from .decide.plan import Context
@@ -45,7 +46,7 @@ class Operator:
         self._url = self._resolved_url = callback_url
         self._supervisor = supervisor_source()
         cache = Cache()
-        self._reconciler = Reconciler(Applier(cluster, cache, key, PodNetwork()), cache, self._context)
+        self._reconciler = Reconciler(Applier(cluster, cache), Asker(key, PodNetwork()), cache, self._context)
         self._stores = {"instance": cache.instances, "pod": cache.pods, "lease": cache.leases}
         interval = settings.sweep_interval_seconds
         self._sweeps = Sweeps(cluster, settings.watch_namespaces, cache, self._add, interval)
@@ -65,6 +66,7 @@ class Operator:
             await serve(stack, app, settings.callback_port)
             work = (
                 self._reconciler.queue.run(settings.workers),
+                self._reconciler.questions.run(),
                 self._sweeps.run(),
                 self._lease_housekeeping.run(),
                 self._resolves(),

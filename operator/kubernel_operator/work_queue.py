@@ -83,7 +83,8 @@ class WorkQueue(Generic[Key]):
     async def run(self, workers: int) -> None:
         """Works until cancelled, on at most so many keys at the same time."""
         self._workers = workers
-        async with asyncio.TaskGroup() as self._tasks:
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
             try:
                 self._start()
                 await asyncio.Event().wait()

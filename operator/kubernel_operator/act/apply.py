@@ -1,29 +1,23 @@
-"""Carries out actions: the only place that writes to the cluster or speaks to a supervisor."""
+"""Carries out actions: the only place that writes to the cluster."""
 
 from __future__ import annotations
 
 import logging
 import secrets
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
-from kubernel_api.names import pod_name
 from kubernel_cluster import paths
 from kubernel_cluster.cluster import Cluster
 from kubernel_cluster.errors import ApiError, ApiUnavailableError
 from kubernel_operator.build.event import build_event
-from kubernel_operator.build.secret import qualified_secret_name
 from kubernel_operator.decide.actions import (
-    Action,
     Create,
     DeleteInstance,
     DeletePod,
     Explain,
-    Probe,
-    ProbeReplaced,
     ReadLease,
-    Restart,
+    Request,
 )
 from kubernel_operator.decide.leases import lease_end
 from kubernel_operator.decide.reasons import reason_from_events, refusal_of, refusal_of_taken_name
@@ -31,17 +25,10 @@ from kubernel_operator.observe.cache import Cache
 from kubernel_operator.observe.facts import controller_uid, event_facts
 from kubernel_operator.observe.observed import Memory, Refusal
 from kubernel_operator.observe.pod_facts import PodFacts, pod_facts
-from kubernel_operator.observe.report import Report, after_probe, from_control_status
 from kubernel_operator.observe.sweep import LABEL_SELECTOR
 from kubernel_operator.steady_clock import steady_clock
-from kubernel_wire.callback import MalformedReportError, token
-from kubernel_wire.control import ControlError
-
-from .pod_network import PodNetwork
 
 logger = logging.getLogger(__name__)
-
-CONTROL_ATTEMPTS = 2
 
 
 class Applier:
@@ -51,24 +38,20 @@ class Applier:
         self,
         cluster: Cluster,
         cache: Cache,
-        operator_key: bytes,
-        network: PodNetwork,
         clock: Callable[[], float] = steady_clock,
     ):
         self._cluster = cluster
         self._cache = cache
-        self._operator_key = operator_key
-        self._network = network
         self._clock = clock
 
-    async def apply(self, cr: dict[str, Any], memory: Memory, action: Action) -> None:
+    async def apply(self, cr: dict[str, Any], memory: Memory, action: Request) -> None:
         """One action. Refusals are remembered; what is unknown raises, and the work queue comes back.
 
         Raises:
             ClusterError: the write's outcome is unknown or unexpected.
         """
         log = {"namespace": cr["metadata"]["namespace"], "kernel_instance": cr["metadata"]["name"]}
-        level = logging.DEBUG if isinstance(action, Probe | ProbeReplaced | Explain | ReadLease) else logging.INFO
+        level = logging.DEBUG if isinstance(action, Explain | ReadLease) else logging.INFO
         logger.log(level, "%s/%s: %s", *log.values(), describe(action), extra=log)
         match action:
             case Create():
@@ -80,13 +63,6 @@ class Applier:
                     memory.event_reason = reason
                     await self.post_event(cr, reason, why)
                 await self._cluster.delete(instance_path(cr), uid=cr["metadata"]["uid"])
-            case Restart():
-                await self._restart(cr, memory, action)
-            case Probe():
-                await self._probe(cr, memory, action)
-            case ProbeReplaced(pod=pod):
-                if pod.ip is None or not await self._network.accepts(pod.ip):
-                    memory.silent_pods.add(pod.name)
             case Explain(pod=pod):
                 await self._explain(memory, pod)
             case ReadLease(name=name):
@@ -171,37 +147,6 @@ class Applier:
                 memory.incarnation_seen = pod_facts(created).incarnation
                 memory.refused_times, memory.pending = 0, None
 
-    async def _restart(self, cr: dict[str, Any], memory: Memory, action: Restart) -> None:
-        request = {"op": "restart", "generation": action.generation}
-        for attempt in range(CONTROL_ATTEMPTS):
-            try:
-                await self._ask(cr, action.ip, request)
-            except ControlError as error:
-                logger.warning("%s: %s (attempt %d)", cr["metadata"]["name"], error, attempt + 1)
-            else:
-                memory.control_sent = action.generation
-                return
-        memory.control_failed = action.generation
-
-    async def _probe(self, cr: dict[str, Any], memory: Memory, action: Probe) -> None:
-        pod = pod_name(cr["metadata"]["name"], memory.incarnation_seen)
-        before = memory.reports.get(pod)
-        try:
-            answer = await self._ask(cr, action.ip, {"op": "status"})
-            report = from_control_status(answer, self._clock())
-        except (ControlError, MalformedReportError):
-            now = self._clock()
-            if not action.ports_tell and before is not None and before.is_probed:
-                memory.reports[pod] = replace(before, time=now)  # asked; the next question has time
-            if not action.ports_tell or not await self._network.accepts(action.ip):
-                return
-            report = Report("", -1, action.generation, "running", now, ip=action.ip, supervised=False)
-        if memory.reports.get(pod) is before:  # else a callback arrived meanwhile; it knows better
-            memory.reports[pod] = after_probe(before, report)
-
-    async def _ask(self, cr: dict[str, Any], ip: str, request: dict[str, Any]) -> dict[str, Any]:
-        return await self._network.ask(ip, request, token(self._operator_key, qualified_secret_name(cr)))
-
     async def _explain(self, memory: Memory, pod: PodFacts) -> None:
         memory.explained_at = self._clock()
         path = paths.core("events", pod.namespace)
@@ -231,7 +176,7 @@ def instance_path(cr: dict[str, Any]) -> str:
     return f"{paths.kernel_instances(cr['metadata']['namespace'])}/{cr['metadata']['name']}"
 
 
-def describe(action: Action) -> str:
+def describe(action: Request) -> str:
     """One line for the log; never a body, which may hold a key."""
     match action:
         case Create(kind=kind, body=body, why=why):
@@ -240,12 +185,6 @@ def describe(action: Action) -> str:
             return f"delete pod {pod.name}: {why}"
         case DeleteInstance(why=why):
             return f"delete the KernelInstance: {why}"
-        case Restart(why=why):
-            return f"restart in place: {why}"
-        case Probe(why=why):
-            return f"probe the pod: {why}"
-        case ProbeReplaced(pod=pod, why=why):
-            return f"probe pod {pod.name}: {why}"
         case Explain(why=why):
             return f"read the pod's Events: {why}"
         case ReadLease(name=name, why=why):

@@ -64,9 +64,12 @@ class Probe:
 
 @dataclass(frozen=True)
 class ProbeReplaced:
-    """Ask whether a replaced pod still accepts connections."""
+    """Ask whether replaced pods still accept connections.
 
-    pod: PodFacts
+    They are those that have no supervisor, or one that does not answer: nobody there can be told to stop.
+    """
+
+    pods: tuple[PodFacts, ...]
     why: str
 
 
@@ -86,4 +89,8 @@ class ReadLease:
     why: str
 
 
-Action = ReadLease | Create | DeletePod | DeleteInstance | Restart | Probe | ProbeReplaced | Explain
+#: Asked of a pod over the network; a plan has at most one.
+Question = Restart | Probe | ProbeReplaced
+#: Sent to the API server; those of a plan may run at the same time.
+Request = ReadLease | Create | DeletePod | DeleteInstance | Explain
+Action = Request | Question

@@ -36,8 +36,6 @@ from .status import SLOW_START_SECONDS
 # server finds them by reading all Events of the namespace, so they are read seldom. Later: every five minutes.
 EXPLAIN_AT_SECONDS = (2.0, 12.0, 60.0, 300.0)
 _EXPLAINED_BY_EVENTS = {Reason.SCHEDULED, Reason.CONTAINER_CREATING, Reason.IMAGE_PULL_FAILED}
-# A callback that never comes: how soon and how often a running pod is asked instead.
-PROBE_INTERVAL_SECONDS = 0.25
 # A supervisor whose callbacks arrived before, and which has been silent for so long of a start, is asked too.
 CALLBACK_SILENCE_SECONDS = 2.0
 
@@ -166,7 +164,7 @@ def _starting(situation: Situation, observed: Observed, now: float) -> list[Acti
     if situation.pod is None:
         return []
     if situation.answering:
-        return [ProbeReplaced(pod, "open connections would stay with its kernel") for pod in situation.answering]
+        return [ProbeReplaced(situation.answering, "are open connections still with the kernel of a replaced pod?")]
     if situation.ip and situation.pod.kernel_runs and _is_silent(situation, observed, now):
         ports_tell = situation.pod.generation >= situation.wanted or not situation.supervised
         return [Probe(situation.ip, situation.wanted, ports_tell, "its container runs and nothing was reported")]
@@ -192,17 +190,14 @@ def _is_silent(situation: Situation, observed: Observed, now: float) -> bool:
 
 
 def _again_while_starting(kernel: KernelFacts, situation: Situation, observed: Observed, now: float) -> float:
-    """The next deadline: whatever else may happen to a start arrives by watch or callback."""
+    """The next deadline: whatever else may happen to a start arrives by watch or callback, or as an answer."""
     pod = situation.pod
     times = [situation.start_began + kernel.lifecycle.start_deadline, situation.start_began + SLOW_START_SECONDS]
-    if situation.answering:
-        times.append(now + PROBE_INTERVAL_SECONDS)
-    elif pod is not None and situation.stage is Stage.STARTING:
+    if pod is not None and situation.stage is Stage.STARTING and not situation.answering:
         if _needs_events(pod):
             times.append(_explain_due(situation, observed))
         if situation.ip and pod.kernel_runs:
-            silent = _is_silent(situation, observed, now)
-            times.append(now + PROBE_INTERVAL_SECONDS if silent else situation.start_began + CALLBACK_SILENCE_SECONDS)
+            times.append(situation.start_began + CALLBACK_SILENCE_SECONDS)
     return min((t for t in times if t > now), default=now)
 
 

@@ -305,13 +305,16 @@ def _deadline_exceeded(base: Situation, now: float) -> Ending:
 
 
 def _pod_ip(kernel: KernelFacts, pod: PodFacts | None, observed: Observed) -> str | None:
-    if observed.report is not None and observed.report.ip:
-        return observed.report.ip
+    told = observed.report.ip if observed.report is not None else None
     if pod is None:
-        return None
-    if pod.ip is None and kernel.is_about(pod.name) and kernel.status.address is not None:
+        return told
+    if pod.ips:
+        return told if told in pod.ips else pod.ip  # what runs in the pod may say anything
+    if told is not None:
+        return told
+    if kernel.is_about(pod.name) and kernel.status.address is not None:
         return kernel.status.address.pod_ip
-    return pod.ip
+    return None
 
 
 def _supervised(kernel: KernelFacts, observed: Observed) -> bool | None:

@@ -76,6 +76,21 @@ def test_a_callback_is_believed_about_its_own_pod_only(world: World) -> None:
     assert world.instance()["status"]["phase"] == "Running"
 
 
+@pytest.mark.parametrize("generation", [1, 2**53])
+def test_a_generation_that_nobody_asked_for_is_not_believed(world: World, generation: int) -> None:
+    """A server may have asked the supervisor before the spec; user code may say any number."""
+    start(world)
+    assert world.reconciler.take_callback(callback(sequence=3, event="started", state="running", generation=generation))
+    world.reconcile()
+    world.watch()
+    assert world.instance()["status"]["restartGeneration"] == 0
+    assert world.reconciler.take_callback(
+        callback(sequence=4, event="exited", state="exited", exitCode=1, generation=generation)
+    )
+    world.reconcile()
+    assert world.instance()["status"]["exit"]["restartGeneration"] == 0
+
+
 @pytest.mark.parametrize(
     "fields",
     [

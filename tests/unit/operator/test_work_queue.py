@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import selectors
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,30 +9,8 @@ from typing import Any
 import pytest
 import uvloop
 
+from fixtures.jumping_loop import JumpingLoop
 from kubernel_operator.work_queue import BACKOFF_MAX_SECONDS, WorkQueue
-
-
-class JumpingSelector(selectors.SelectSelector):
-    """Never waits: the clock jumps over the time that would have passed."""
-
-    now = 0.0
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Nothing ever happens but time."""
-        assert timeout is not None, "everybody waits for ever"
-        self.now += timeout
-        return super().select(0)
-
-
-class Loop(asyncio.SelectorEventLoop):
-    """Its time is the selector's."""
-
-    def __init__(self) -> None:
-        self.jumping = JumpingSelector()
-        super().__init__(self.jumping)
-
-    def time(self) -> float:
-        return self.jumping.now
 
 
 class Work:
@@ -75,7 +52,7 @@ def run(prepare: Callable[[], Any], work: Work, *, seconds: float = 1000, worker
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(work.queue.run(workers), seconds)
 
-    with asyncio.Runner(loop_factory=Loop) as runner:
+    with asyncio.Runner(loop_factory=JumpingLoop) as runner:
         runner.run(main())
 
 

@@ -249,7 +249,8 @@ def test_whole_actions() -> None:
         Probe("10.0.0.7", 1, True, "its container runs and nothing was reported"),
     )
     assert planned(cr(), seen(pod(2), OLD, report=report())) == Plan(
-        (ProbeReplaced(pod_facts(OLD), "open connections would stay with its kernel"),), NOW + 0.25
+        (ProbeReplaced((pod_facts(OLD),), "are open connections still with the kernel of a replaced pod?"),),
+        pytest.approx(NOW + 0.8),
     )
     assert planned(cr(), seen(PENDING, first_seen=NOW - 2)).actions == (
         Explain(pod_facts(PENDING), "it does not say itself what it waits for"),
@@ -287,7 +288,10 @@ def test_whole_actions() -> None:
             NOW + 1,
             id="callback came: when it is silent",
         ),
-        pytest.param(cr(), seen(pod()), NOW + 0.25, id="container runs, no callback: probe"),
+        pytest.param(cr(), seen(pod()), NOW + 0.8, id="container runs, no callback: its answer is news"),
+        pytest.param(
+            cr(), seen(pod(), first_seen=NOW - 9), NOW + 290, id="container runs and says nothing: the deadline"
+        ),
         pytest.param(
             cr(lifecycle={"startDeadlineSeconds": 10}),
             seen(PENDING, first_seen=NOW - 9.5),

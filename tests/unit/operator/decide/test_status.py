@@ -273,10 +273,31 @@ def test_what_is_not_known_of_an_end_is_absent() -> None:
         ),
         pytest.param(
             cr(status=ready_status(pod="k1-1"), connection={"service": "None"}),
-            seen(pod(2), report=report(ip="10.0.0.8")),
+            seen(pod(2, ip="10.0.0.8"), report=report(ip="10.0.0.8")),
             "10.0.0.8",
             18886,
             id="no Service, new pod",
+        ),
+        pytest.param(
+            cr(connection={"service": "None"}),
+            seen(pod(ip=None), report=report(ip="10.0.0.8")),
+            "10.0.0.8",
+            18886,
+            id="its supervisor knows the address before the kubelet tells it",
+        ),
+        pytest.param(
+            cr(connection={"service": "None"}),
+            seen(pod(), report=report(ip="192.0.2.1")),
+            "10.0.0.7",
+            18886,
+            id="an address that is none of the pod's",
+        ),
+        pytest.param(
+            cr(connection={"service": "None"}),
+            seen(pod(podIPs=[{"ip": "10.0.0.7"}, {"ip": "fd00::7"}]), report=report(ip="fd00::7")),
+            "fd00::7",
+            18886,
+            id="the second one of the pod's addresses",
         ),
     ],
 )

@@ -90,6 +90,7 @@ def test_forged(wrong: str) -> None:
         pytest.param(body(state="idle"), "state", id="unknown state"),
         pytest.param(body(sequence=-1), "sequence", id="negative sequence"),
         pytest.param(body(generation=-1), "generation", id="negative generation"),
+        pytest.param(body(generation=10**30), "generation", id="generation that no status can hold"),
         pytest.param(body(log="x" * 4097), "log", id="long log"),
         pytest.param(body(time=1e300), "time", id="time that no calendar has"),
         pytest.param(body(time=float("nan")), "time", id="time that is no number"),

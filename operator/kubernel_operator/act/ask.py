@@ -1,0 +1,86 @@
+"""What pods are asked over the network, and what is remembered of their answers. Nothing here waits inside a pass."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from kubernel_api.names import pod_name
+from kubernel_operator.build.secret import qualified_secret_name
+from kubernel_operator.decide.actions import Probe, ProbeReplaced, Question, Restart
+from kubernel_operator.observe.observed import Memory
+from kubernel_operator.observe.report import Report, after_probe, from_control_status
+from kubernel_operator.steady_clock import steady_clock
+from kubernel_wire.callback import MalformedReportError, token
+from kubernel_wire.control import ControlError
+
+from .pod_network import PodNetwork
+
+logger = logging.getLogger(__name__)
+
+CONTROL_ATTEMPTS = 2
+
+
+class Asker:
+    """Asks one pod at a time; what it learns goes to ``Memory``. A pod that does not answer is no error."""
+
+    def __init__(self, operator_key: bytes, network: PodNetwork, clock: Callable[[], float] = steady_clock) -> None:
+        self._operator_key = operator_key
+        self._network = network
+        self._clock = clock
+
+    async def ask(self, cr: dict[str, Any], memory: Memory, question: Question) -> None:
+        """One question; it may take some seconds."""
+        log = {"namespace": cr["metadata"]["namespace"], "kernel_instance": cr["metadata"]["name"]}
+        level = logging.INFO if isinstance(question, Restart) else logging.DEBUG
+        logger.log(level, "%s/%s: %s", *log.values(), describe(question), extra=log)
+        match question:
+            case Restart():
+                await self._restart(cr, memory, question)
+            case Probe():
+                await self._probe(cr, memory, question)
+            case ProbeReplaced(pods=pods):
+                for pod in pods:
+                    if pod.ip is None or not await self._network.accepts(pod.ip):
+                        memory.silent_pods.add(pod.name)
+
+    async def _restart(self, cr: dict[str, Any], memory: Memory, question: Restart) -> None:
+        request = {"op": "restart", "generation": question.generation}
+        for attempt in range(CONTROL_ATTEMPTS):
+            try:
+                await self._control(cr, question.ip, request)
+            except ControlError as error:
+                logger.warning("%s: %s (attempt %d)", cr["metadata"]["name"], error, attempt + 1)
+            else:
+                memory.control_sent = question.generation
+                return
+        memory.control_failed = question.generation
+
+    async def _probe(self, cr: dict[str, Any], memory: Memory, question: Probe) -> None:
+        pod = pod_name(cr["metadata"]["name"], memory.incarnation_seen)
+        before = memory.reports.get(pod)
+        try:
+            answer = await self._control(cr, question.ip, {"op": "status"})
+            report = from_control_status(answer, self._clock())
+        except (ControlError, MalformedReportError):
+            if not question.ports_tell or not await self._network.accepts(question.ip):
+                return
+            generation, now = question.generation, self._clock()
+            report = Report("", -1, generation, "running", now, ip=question.ip, supervised=False)
+        if memory.reports.get(pod) is before:  # else a callback arrived meanwhile; it knows better
+            memory.reports[pod] = after_probe(before, report)
+
+    async def _control(self, cr: dict[str, Any], ip: str, request: dict[str, Any]) -> dict[str, Any]:
+        return await self._network.ask(ip, request, token(self._operator_key, qualified_secret_name(cr)))
+
+
+def describe(question: Question) -> str:
+    """One line for the log."""
+    match question:
+        case Restart(why=why):
+            return f"restart in place: {why}"
+        case Probe(why=why):
+            return f"probe the pod: {why}"
+        case ProbeReplaced(pods=pods, why=why):
+            return f"probe {', '.join(pod.name for pod in pods)}: {why}"
