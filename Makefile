@@ -63,6 +63,19 @@ test-oldest: venv tools cluster images ## Run the provisioner's tests with the o
 test-supervisor-pythons: venv ## Run the supervisor in each Python from 3.6 on that is here (pyenv); says which are not
 	@$(PYTEST) -q tests/integration/supervisor/test_pythons.py $(PYTEST_ARGS)
 
+# What differs between kinds of clusters: ways to kernels, images, users, exits, the operator's own network.
+KIND_TESTS ?= tests/e2e/journeys tests/e2e/images tests/e2e/chart tests/e2e/security/test_ports.py \
+  tests/e2e/security/test_encryption.py tests/e2e/provisioner/test_access.py tests/e2e/provisioner/test_take_over.py \
+  tests/e2e/provisioner/test_exit_status.py tests/integration/operator/test_restarts.py
+
+.PHONY: test-kind
+test-kind: venv tools ## Run the demo and some dozens of tests on kind; without a Docker engine, with one made here (Debian, root)
+	@$(PYTHON) tests/cluster engine $(MAKE) demo test-on-kind
+
+.PHONY: test-on-kind
+test-on-kind: venv tools cluster images
+	@$(PYTEST_SHARED) $(KIND_TESTS) $(PYTEST_ARGS)
+
 .PHONY: demo
 demo: venv tools cluster images ## Watch notebooks run in pods, from four sides (2 minutes)
 	@PYTHONPATH=tests $(VENV_BIN)/python -m demo

@@ -12,6 +12,7 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 from cluster import tools  # noqa: E402
 from cluster.choice import ClusterKind, detect  # noqa: E402
 from cluster.clusters import Cluster, open_cluster  # noqa: E402
+from cluster.engine import engine  # noqa: E402
 from cluster.errors import ClusterError  # noqa: E402
 from cluster.layout import Layout, find_layout  # noqa: E402
 
@@ -26,6 +27,10 @@ def main() -> int:
         kind = detect(layout)
         if arguments.command == "tools":
             ensure_tools(kind, layout, arguments.name)
+        elif arguments.command == "engine":
+            engine.run_inside(layout, arguments.words or ["docker", "info"])
+        elif arguments.command == "engine-down":
+            engine.down(layout)
         else:
             run_command(open_cluster(kind, layout), arguments)
     except ClusterError as error:
@@ -91,6 +96,11 @@ def parser() -> argparse.ArgumentParser:
     images_command.add_argument("name", nargs="*", metavar="NAME")
     load_command = commands.add_parser("load", help="load images or docker-archives (*.tar) into the cluster")
     load_command.add_argument("image", nargs="+", metavar="IMAGE")
+    engine_command = commands.add_parser(
+        "engine", help="run a command where a Docker engine answers; one is made when none does"
+    )
+    engine_command.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND")
+    commands.add_parser("engine-down", help="end the Docker engine that was made here")
     for command, text in (("stop", "end a component, as a fault would"), ("start", "start a component again")):
         commands.add_parser(command, help=text).add_argument("component", metavar="COMPONENT")
     return result

@@ -11,7 +11,9 @@ from pathlib import Path
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def pack(root: Path, image: str, target: Path, *, entrypoint: Sequence[str] = ()) -> None:
+def pack(
+    root: Path, image: str, target: Path, *, entrypoint: Sequence[str] = (), announced: Sequence[str] = ()
+) -> None:
     """Writes an image of one layer.
 
     Args:
@@ -19,6 +21,7 @@ def pack(root: Path, image: str, target: Path, *, entrypoint: Sequence[str] = ()
         image: name and tag.
         target: the file to write.
         entrypoint: the image's ENTRYPOINT.
+        announced: images that the file `repositories` names first of all, although they are elsewhere.
     """
     layer = target.with_suffix(".layer")
     with tarfile.open(layer, "w") as tar:
@@ -29,6 +32,8 @@ def pack(root: Path, image: str, target: Path, *, entrypoint: Sequence[str] = ()
     config_name = f"{hashlib.sha256(config).hexdigest()}.json"
     manifest = [{"Config": config_name, "RepoTags": [image], "Layers": [f"{digest}.tar"]}]
     with tarfile.open(target, "w") as tar:
+        if announced:
+            _add(tar, "repositories", json.dumps(repositories(announced, digest)).encode())
         _add(tar, config_name, config)
         _add(tar, "manifest.json", json.dumps(manifest).encode())
         tar.add(layer, arcname=f"{digest}.tar")
@@ -42,6 +47,12 @@ def image_config(layer_digest: str, entrypoint: Sequence[str]) -> bytes:
     layers = {"type": "layers", "diff_ids": [f"sha256:{layer_digest}"]}
     history = [{"created_by": "kubernel"}]
     return json.dumps({**machine, "config": process, "rootfs": layers, "history": history}).encode()
+
+
+def repositories(images: Sequence[str], layer: str) -> dict[str, dict[str, str]]:
+    """Returns the content of the file `repositories`: a layer by repository and tag."""
+    split = [image.rpartition(":") for image in images]
+    return {name: {tag: layer for other, _, tag in split if other == name} for name, _, _ in split}
 
 
 def architecture(machine: str) -> str:

@@ -63,8 +63,13 @@ def run_visibly(argv: Sequence[str | Path]) -> None:
         raise ClusterError(f"{shlex.join(words)}: ended with code {done.returncode}, see above")
 
 
-def succeeds(argv: Sequence[str | Path]) -> bool:
-    """Returns whether the program exists and ends with code 0."""
+def succeeds(argv: Sequence[str | Path], env: Mapping[str, str] | None = None) -> bool:
+    """Returns whether the program exists and ends with code 0.
+
+    Args:
+        argv: program and arguments.
+        env: variables set on top of our own environment.
+    """
     try:
         done = subprocess.run(
             [str(word) for word in argv],
@@ -72,7 +77,7 @@ def succeeds(argv: Sequence[str | Path]) -> bool:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=PROBE_SECONDS,
-            env=environment(),
+            env={**environment(), **(env or {})},
         )
     except (OSError, subprocess.TimeoutExpired):
         return False

@@ -64,6 +64,11 @@ class Layout:
         return self.state / "kind"
 
     @property
+    def engine(self) -> Path:
+        """Folder of the Docker engine that runs where the machine has none; what it keeps is in the cache."""
+        return self.state / "engine"
+
+    @property
     def containerd_socket(self) -> Path:
         """Socket of the cluster's own containerd."""
         return self.state / "containerd.sock"

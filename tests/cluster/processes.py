@@ -42,6 +42,7 @@ class Component:
         listens: what must be free before it can start.
         files: files whose change asks for a restart.
         user: the certificate it identifies itself with to the API server, if it is a client.
+        environment: variables besides PATH.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Component:
     listens: tuple[Endpoint, ...] = ()
     files: tuple[Path, ...] = ()
     user: str | None = None
+    environment: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ def has_fingerprint(process: Process, wanted: str, proc: Path = PROC) -> bool:
 def start(component: Component, log: Path) -> int:
     """Starts the component and returns its pid; in a session of its own it outlives the shell that asked for it."""
     # Nothing of the caller's environment: a proxy or a PATH without sbin must not decide how the cluster behaves.
-    environment = {"PATH": SYSTEM_PATH, FINGERPRINT: fingerprint(component)}
+    environment = {"PATH": SYSTEM_PATH, **dict(component.environment), FINGERPRINT: fingerprint(component)}
     with log.open("ab") as output:
         child = subprocess.Popen(
             component.argv,

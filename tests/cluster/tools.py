@@ -17,7 +17,7 @@ from cluster.commands import run
 from cluster.errors import ClusterError
 from cluster.layout import Layout, search_path
 from cluster.progress import step
-from cluster.versions import GO_TOOLS, KUBERNETES, KUBERNETES_PROGRAMS, GoTool
+from cluster.versions import CRICTL, GO_TOOLS, KUBERNETES, KUBERNETES_PROGRAMS, GoTool
 
 GO_ENVIRONMENT = {"CGO_ENABLED": "0", "GOFLAGS": "-trimpath"}
 STAMPS = ".stamps"
@@ -38,7 +38,8 @@ def builds() -> tuple[Build, ...]:
     return (
         _kubernetes_build("kubernetes", KUBERNETES_PROGRAMS),
         _kubernetes_build("kubectl", ("kubectl",)),
-        *(_tool_build(tool) for tool in GO_TOOLS),
+        _kubernetes_build("kubeadm", ("kubeadm",)),
+        *(_tool_build(tool) for tool in (*GO_TOOLS, CRICTL)),
     )
 
 
@@ -164,6 +165,14 @@ def kubernetes_linker_flags(version: str) -> str:
     package = "k8s.io/component-base/version"
     major, minor, _ = version.removeprefix("v").split(".")
     return f"-s -w -X {package}.gitVersion={version} -X {package}.gitMajor={major} -X {package}.gitMinor={minor}"
+
+
+def source_folder(module: str, version: str) -> Path:
+    """Returns where Go keeps a module's sources, after downloading them when it has none."""
+    with tempfile.TemporaryDirectory() as scratch:
+        (Path(scratch) / "go.mod").write_text("module kubernel.dev/tools/download\n")
+        download = json.loads(_go(Path(scratch), "mod", "download", "-json", f"{module}@{version}"))
+    return Path(download["Dir"])
 
 
 def _go(scratch: Path, *arguments: str) -> str:

@@ -43,6 +43,8 @@ GO_TOOLS = (
     GoTool("helm", "helm.sh/helm/v4/cmd/helm", "v4.3.1"),
     GoTool("kind", "sigs.k8s.io/kind", KIND),
 )
+# What a node image of kind needs besides, where it is made here.
+CRICTL = GoTool("crictl", "sigs.k8s.io/cri-tools/cmd/crictl", "v1.34.0")
 KUBERNETES_PROGRAMS = (
     "kube-apiserver",
     "kube-controller-manager",

@@ -141,8 +141,8 @@ class KindCluster:
     def _create(self, found: state.Node | None, why: str) -> None:
         """Creates the cluster, in the place of one that is of no use."""
         if found:
-            with step("deleting the kind cluster that was there"):
-                say(f"\n  ({why})")
+            say(f"  The kind cluster that is there is made anew: {why}.")
+            with step("deleting the kind cluster"):
                 self._kind("delete", "cluster", "--name", NAME, "--kubeconfig", self.kubeconfig)
         self._stamp.unlink(missing_ok=True)
         pull(state.node_image(os.environ, KIND_NODE_IMAGE))

@@ -24,6 +24,7 @@ NAME_LENGTH = 15
 JOURNAL_LINES = 2000
 # A line of a Kubernetes program (E1125 13:01:02.345678 321 file.go:1] ...), of containerd or of systemd.
 COMPLAINT = re.compile(r"\b[EF]\d{4} [\d:.]+\s+\d+ (?P<said>.*)|\blevel=(?:error|fatal) .*|\b[Ff]ailed to .*")
+COMPLAINT_LENGTH = 300  # some name a whole object
 NUMBERS = re.compile(r"[0-9a-f-]{8,}|\d+")
 
 
@@ -126,7 +127,7 @@ def complaints(journal: str, lines: int = 10) -> str:
             said = found["said"] or found[0]
             key = NUMBERS.sub("", said)[:120]
             different.pop(key, None)
-            different[key] = said
+            different[key] = said[:COMPLAINT_LENGTH]
     return "\n".join(list(different.values())[-lines:]) or tail(journal)
 
 

@@ -60,6 +60,11 @@ def export(layout: Layout, image: str, folder: Path) -> None:
     _buildah(layout, "push", "--quiet", image, f"oci:{folder}:{image}")
 
 
+def export_archive(layout: Layout, image: str, file: Path) -> None:
+    """Writes an image of the store as a docker-archive, under the name it has."""
+    _buildah(layout, "push", "--quiet", image, f"docker-archive:{file}:{image}")
+
+
 def _buildah(layout: Layout, *arguments: str | Path) -> None:
     run(["nice", *_command(layout), *arguments])
 

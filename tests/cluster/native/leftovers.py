@@ -30,7 +30,7 @@ def remove(layout: Layout) -> None:
     _remove_shim_sockets(layout)
     unmount_below(layout.state)
     network.remove()
-    _remove_cgroups()
+    remove_cgroups("kubepods")
     _remove_cni_cache(CNI_CACHE)
     for name in VOLATILE:
         shutil.rmtree(layout.state / name, ignore_errors=True)
@@ -89,16 +89,17 @@ def _remove_cni_cache(folder: Path) -> None:
         (folder / f"cni-loopback-{sandbox}-lo").unlink(missing_ok=True)
 
 
-def _remove_cgroups() -> None:
+def remove_cgroups(name: str) -> None:
+    """Removes the cgroups of that name at the top of all hierarchies, with those inside, unless somebody is in them."""
     deadline = time.monotonic() + CGROUP_SECONDS
-    while (left := _kubelet_cgroups()) and time.monotonic() < deadline:
+    while (left := _cgroups(name)) and time.monotonic() < deadline:
         _remove_folders(left)
         time.sleep(0.02)
 
 
-def _kubelet_cgroups() -> list[Path]:
-    """Returns the kubelet's cgroups of all hierarchies, the innermost first (cgroup v2 has one, at the top)."""
-    tops = [*CGROUPS.glob("kubepods"), *CGROUPS.glob("*/kubepods")]
+def _cgroups(name: str) -> list[Path]:
+    """Returns the cgroups of all hierarchies, the innermost first (cgroup v2 has one, at the top)."""
+    tops = [*CGROUPS.glob(name), *CGROUPS.glob(f"*/{name}")]
     return sorted({folder for top in tops for folder in (top, *_folders_below(top))}, reverse=True)
 
 

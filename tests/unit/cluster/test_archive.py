@@ -28,3 +28,21 @@ def test_an_archive_holds_what_its_manifest_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("machine", "expected"), [("x86_64", "amd64"), ("aarch64", "arm64"), ("arm64", "arm64")])
 def test_an_architecture_is_called_as_images_call_it(machine: str, expected: str) -> None:
     assert architecture(machine) == expected
+
+
+def test_names_of_images_that_are_elsewhere_come_first(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    target = tmp_path / "image.tar"
+    names = ["registry.example.org/a/b:1", "registry.example.org/a/b:2", "localhost:5000/c:1"]
+    pack(tmp_path / "root", "localhost/empty:1", target, announced=names)
+    with tarfile.open(target) as tar:
+        first = tar.next()
+        assert first is not None
+        assert first.name == "repositories"
+        file = tar.extractfile(first)
+        assert file is not None
+        content = json.load(file)
+    assert {name: sorted(tags) for name, tags in content.items()} == {
+        "registry.example.org/a/b": ["1", "2"],
+        "localhost:5000/c": ["1"],
+    }
