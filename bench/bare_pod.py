@@ -86,25 +86,11 @@ class BarePod:
 
     async def _until_running(self) -> str:
         """The pod's address, as soon as a watch shows it running."""
-        query = {"fieldSelector": f"metadata.name={self._name}", "watch": "true"}
-        async for event in watch(self._cluster, paths.core("pods", self._namespace), query):
+        query = {"fieldSelector": f"metadata.name={self._name}"}
+        async for event in self._cluster.watch(paths.core("pods", self._namespace), query):
             status = event["object"].get("status") or {}
             if status.get("phase") == "Running" and status.get("podIP"):
                 return str(status["podIP"])
             if status.get("phase") in ("Failed", "Succeeded"):
                 raise RuntimeError(f"bare pod {self._name}: {status}")
         raise RuntimeError(f"the watch of pod {self._name} ended")
-
-
-async def watch(cluster: Cluster, path: str, query: dict[str, str]) -> Any:
-    """Events of a watch, as they arrive."""
-    api = cluster._api  # the official client's own streaming needs its models
-    serialized = await api.param_serialize(
-        "GET", path, query_params=list(query.items()), header_params={}, auth_settings=["BearerToken"]
-    )
-    response = await api.call_api(*serialized)
-    try:
-        async for line in response.response.content:
-            yield json.loads(line)
-    finally:
-        response.response.close()

@@ -12,7 +12,6 @@ from typing import Any
 
 import zmq
 import zmq.asyncio
-from bare_pod import watch
 
 from fixtures.objects import ready_status
 from kubernel_api.constants import API_VERSION, SECRET_KEY
@@ -54,7 +53,7 @@ class Listener:
 async def make_ready(cluster: Cluster, namespace: str, listener: Listener) -> None:
     """Does to each new KernelInstance of a namespace what the operator would: a Secret and a status."""
     tasks = set()
-    async for event in watch(cluster, paths.kernel_instances(namespace), {"watch": "true"}):
+    async for event in cluster.watch(paths.kernel_instances(namespace), {}):
         if event["type"] == "ADDED":
             tasks.add(asyncio.create_task(_make_ready(cluster, event["object"], listener)))
 

@@ -1,25 +1,35 @@
-"""The operator's connection to the API server: the official asyncio client, raw dicts in and out.
+"""Reads, writes and watches objects on an API server by path. Raw dicts in and out.
 
-The generated models are left out on purpose: a pod is decoded 10 times faster as a dict, and what is read here is
-compared, not edited.
+The official client logs in; its generated models are left out on purpose: a pod is decoded 10 times faster as a dict,
+and what is read here is compared, not edited.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
+import time
 from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
-import aiohttp
-from kubernetes.aio import client, config
+from .answer import decoded
+from .connection import Connection
+from .errors import ApiError, ApiUnavailableError
+from .login import IN_CLUSTER, ClusterKey, in_cluster
+from .retry import NONE, Patience
 
-from kubernel_cluster.errors import ApiError, ApiUnavailableError, ConflictError, NoLoginError
-
-REQUEST_TIMEOUT_SECONDS = 30.0
+# Seconds for one request. The API server itself gives up on a write after 34 s.
+REQUEST_TIMEOUT_SECONDS = 35.0
 # An object may have 1.5 MB: a page of hostile ones is 150 MB at most, and one of ordinary ones 1 MB.
 PAGE_SIZE = 100
 MERGE_PATCH = "application/merge-patch+json"
+# Who waits for longer is told why, once.
+WORTH_A_LINE_SECONDS = 2.0
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -31,57 +41,93 @@ class Listing:
 
 
 class Cluster:
-    """Reads and writes objects by path. One per event loop; ``async with`` it."""
+    """One per event loop.
 
-    def __init__(self, api_client: Any) -> None:
-        self._api = api_client
+    Args:
+        connection: leads to the API server; closed with this.
+        patience: how long requests are tried again.
+    """
+
+    def __init__(self, connection: Connection, patience: Patience = NONE) -> None:
+        self._connection = connection
+        self._patience = patience
 
     @classmethod
-    async def connect(cls, kubeconfig: str | None = None) -> Cluster:
-        """With the pod's own ServiceAccount, else with ``kubeconfig`` or the one in use."""
-        configuration = client.Configuration()
-        try:
-            config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-        except config.ConfigException:
-            await _load_kubeconfig(configuration, kubeconfig)
-        # No limit: a burst of starts would queue behind the default of 100 and behind itself.
-        configuration.connection_pool_maxsize = 0
-        return cls(client.ApiClient(configuration))
+    async def connect(cls, kubeconfig: str | None = None, product: str = "kubernel-operator") -> Cluster:
+        """With the pod's own ServiceAccount, else with ``kubeconfig`` or the one in use.
+
+        Raises:
+            NoLoginError: there is no way in.
+        """
+        return await cls.open(ClusterKey(IN_CLUSTER if in_cluster() else kubeconfig), product)
+
+    @classmethod
+    async def open(cls, key: ClusterKey, product: str, patience: Patience = NONE) -> Cluster:
+        """Logs in; makes no request yet.
+
+        Args:
+            key: which cluster.
+            product: names this program in audit logs and managedFields.
+            patience: how long requests are tried again.
+
+        Raises:
+            NoLoginError: there is no way in.
+        """
+        return cls(await Connection.open(key, product), patience)
+
+    @property
+    def host(self) -> str:
+        """The API server's URL."""
+        return self._connection.host
+
+    @property
+    def namespace(self) -> str:
+        """The one that was asked for, else the kubeconfig's or the pod's own."""
+        return self._connection.namespace
 
     async def close(self) -> None:
         """Closes all connections."""
-        await self._api.close()
+        await self._connection.close()
 
     async def request(
         self,
         method: str,
         path: str,
         *,
-        query: dict[str, Any] | None = None,
+        query: Mapping[str, Any] | None = None,
         body: Any = None,
         content_type: str = "application/json",
     ) -> dict[str, Any]:
-        """One request; the decoded answer.
+        """One request, tried again as patience allows; the decoded answer.
 
         Raises:
             ApiError: the server refused.
             ApiUnavailableError: nothing is known.
+            NoLoginError: the credentials are refused, and there are no others.
         """
-        try:
-            serialized = await self._api.param_serialize(
-                method,
-                path,
-                query_params=list((query or {}).items()),
-                header_params={"Accept": "application/json", "Content-Type": content_type},
-                body=body,
-                auth_settings=["BearerToken"],
-            )
-            response = await self._api.call_api(*serialized, _request_timeout=REQUEST_TIMEOUT_SECONDS)
-            text = await response.read()
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            message = str(error) or type(error).__name__
-            raise ApiUnavailableError(f"{method} {path}: {message}", message=message) from error
-        return decoded(method, path, response.status, text, response.headers)
+        began, attempt = time.monotonic(), 0
+        while True:
+            attempt += 1
+            try:
+                return await self._request_once(method, path, query, body, content_type)
+            except ApiUnavailableError as error:
+                delay = self._patience.delay(attempt, time.monotonic() - began, error)
+                if delay is None:
+                    raise
+                level = logging.WARNING if delay >= WORTH_A_LINE_SECONDS else logging.DEBUG
+                log.log(level, "Trying again in %.1f s: %s", delay, error)
+            await asyncio.sleep(delay)
+
+    async def _request_once(
+        self, method: str, path: str, query: Mapping[str, Any] | None, body: Any, content_type: str
+    ) -> dict[str, Any]:
+        headers = {"Accept": "application/json", "Content-Type": content_type}
+        data = None if body is None else json.dumps(body)
+        async with self._connection.send(
+            method, path, query=query, data=data, headers=headers, seconds=REQUEST_TIMEOUT_SECONDS
+        ) as answer:
+            text = await answer.read()
+        return decoded(method, path, answer.status, text, answer.headers)
 
     async def create(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """POST to a collection."""
@@ -128,47 +174,42 @@ class Cluster:
             version = page.version
         return Listing(items, version)
 
+    async def watch(
+        self, path: str, query: Mapping[str, str], *, silence_seconds: float | None = None
+    ) -> AsyncIterator[dict[str, Any]]:
+        """The events of a watch, bookmarks among them, until the API server ends it.
 
-async def _load_kubeconfig(configuration: Any, path: str | None) -> None:
-    try:
-        await config.load_kube_config(path, client_configuration=configuration)  # type: ignore[no-untyped-call]
-    except (config.ConfigException, OSError) as error:
-        raise NoLoginError(
-            f"not in a cluster, and no usable kubeconfig ({error}); set KUBECONFIG or run `kubectl config view`"
-        ) from error
+        Args:
+            path: the collection.
+            query: selectors, resourceVersion, timeoutSeconds.
+            silence_seconds: how long nothing at all may come.
 
+        Raises:
+            ApiError: the server refused; 410 when ``resourceVersion`` is too old.
+            ApiUnavailableError: nobody answers, or not any more.
+            NoLoginError: the credentials are refused, and there are no others.
+        """
+        query = {**query, "watch": "true", "allowWatchBookmarks": "true"}
+        headers = {"Accept": "application/json"}
+        async with AsyncExitStack() as stack:
+            try:
+                # Our own limit, around each wait: whatever a library forgets, this task is woken.
+                async with asyncio.timeout(silence_seconds):
+                    sending = self._connection.send("GET", path, query=query, headers=headers, seconds=None)
+                    answer = await stack.enter_async_context(sending)
+                    refusal = b"" if answer.status < 300 else await answer.read()
+                if answer.status >= 300:
+                    decoded("GET", path, answer.status, refusal, answer.headers)
+                while True:
+                    async with asyncio.timeout(silence_seconds):
+                        line = await answer.content.readline()
+                    if not line:
+                        return
+                    yield json.loads(line)
+            except TimeoutError as error:
+                message = f"nothing came for {silence_seconds:.0f} s"
+                raise ApiUnavailableError(f"watch {path}: {message}", message=message) from error
 
-def decoded(method: str, path: str, status: int, text: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
-    """An answer as a dict.
-
-    Raises:
-        ApiError: it is a refusal.
-        ApiUnavailableError: it says nothing about what was asked: 429 and 5xx.
-    """
-    try:
-        answer = json.loads(text) if text else {}
-    except ValueError:
-        answer = None
-    if not isinstance(answer, dict):  # whatever stands between us and the API server speaks
-        answer = {"message": text[:200].decode(errors="replace")}
-    if status < 400:
-        return answer
-    reason, message = answer.get("reason") or "Unknown", answer.get("message") or ""
-    details = answer.get("details")
-    if status == 429 or status >= 500:
-        raise ApiUnavailableError(
-            f"{method} {path}: {status} {message}",
-            status=status,
-            reason=reason,
-            message=message,
-            details=details,
-            retry_after=_seconds(headers.get("Retry-After")),
-        )
-    if status == 409 and reason == "Conflict":
-        raise ConflictError(status, reason, message, details)
-    raise ApiError(status, reason, message, details)
-
-
-def _seconds(text: str | None) -> float | None:
-    """The API server gives Retry-After in whole seconds; a date, which HTTP allows too, is nothing it sends."""
-    return float(text) if text and text.isdecimal() else None
+    def websocket(self, path: str, query: Mapping[str, Any], **options: Any) -> Any:
+        """See ``Connection.websocket``."""
+        return self._connection.websocket(path, query, **options)

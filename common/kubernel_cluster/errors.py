@@ -68,4 +68,14 @@ class ApiUnavailableError(ClusterError):
 
 
 class NoLoginError(ClusterError):
-    """There are no credentials; the message says where they were looked for."""
+    """There are no credentials, or they cannot be renewed.
+
+    Attributes:
+        what: what was tried, and how it failed.
+        why: what helps, or what somebody else (a login command) said about it; may be "".
+    """
+
+    def __init__(self, what: str, why: str = "") -> None:
+        super().__init__(f"{what}: {why}" if why else what)
+        self.what = what
+        self.why = why

@@ -1,266 +1,154 @@
-"""The few calls to the API server that a notebook server makes. Raw dicts in and out; errors speak to people.
+"""The few calls to the API server that a notebook server makes. Raw dicts in and out; lives in the background loop.
 
-Built on ``kubernetes.aio``'s ApiClient: its login, TLS, proxy and pool, without its models. Lives in the background
-loop.
+How they get there, and what is tried again, is ``kubernel_cluster``'s; what their failures mean to the person in front
+of the notebook is said here.
 """
 
 from __future__ import annotations
 
-import asyncio
-import json
-import random
-import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
-from kubernel_api.constants import GROUP, PLURAL, VERSION
+from kubernel_cluster import paths
+from kubernel_cluster.cluster import Cluster
+from kubernel_cluster.errors import ApiError, ApiUnavailableError, NoLoginError
+from kubernel_cluster.follow import Follower, Sink
+from kubernel_cluster.login import ClusterKey
+from kubernel_cluster.retry import Patience
 
-from .api_errors import ApiStatusError, explain, unreachable
-from .errors import ClusterError, ClusterUnreachableError
-from .login import ClusterKey, Login, login
+from .api_errors import busy, explain, no_login, unreachable
+from .errors import ClusterError
 
-# Seconds for one request. The API server itself gives up on a write after 34 s.
-REQUEST_SECONDS = 35.0
-CONNECT_SECONDS = 5.0
-# Seconds before a request is tried again that met a busy or absent API server. Someone waits for the first answer, so
-# an API server that is really away is reported within three seconds.
-RETRY_SECONDS = (0.1, 0.4, 1.0)
-# ... and one that swallows packets, where each attempt takes as long as a connection may, after one attempt.
-RETRY_WINDOW_SECONDS = 3.0
-RETRIED_STATUS = frozenset({401, 429, 500, 502, 503, 504})
-
-MERGE_PATCH = "application/merge-patch+json"
-INSTANCES = f"/apis/{GROUP}/{VERSION}/namespaces/{{namespace}}/{PLURAL}"
-LEASES = "/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
-SECRETS = "/api/v1/namespaces/{namespace}/secrets"
+# Someone waits for the first answer, so an API server that is really away is reported within three seconds. One that
+# is there and busy, or elects a leader for its etcd, is waited for.
+PATIENCE = Patience(absent=3.0, busy=30.0)
+# A port-forward that was cut silently (sleep, another Wi-Fi, a NAT's memory) is given up after twice that.
+HEARTBEAT_SECONDS = 10.0
 
 
 class Api:
     """A logged-in API client for one namespace.
 
     Attributes:
-        namespace: the one all calls are about; known after ``open``.
+        key: which cluster.
+        namespace: the one all calls are about.
     """
 
-    def __init__(self, key: ClusterKey, granted: Login, client: Any) -> None:
+    def __init__(self, key: ClusterKey, cluster: Cluster) -> None:
         self.key = key
-        self.namespace = granted.namespace
-        self._client = client
-        self._websockets: Any = None
+        self.namespace = cluster.namespace
+        self._cluster = cluster
+        self.instances = paths.kernel_instances(self.namespace)
+        self._leases = paths.leases(self.namespace)
 
     @classmethod
     async def open(cls, key: ClusterKey) -> Api:
         """Logs in; makes no request yet.
 
         Raises:
-            ConfigurationError: no usable kubeconfig.
+            ConfigurationError: there is no way in.
         """
-        granted = await login(key)
-        return cls(key, granted, _new_client(granted))
+        try:
+            return cls(key, await Cluster.open(key, "kubernel-provisioner", PATIENCE))
+        except NoLoginError as error:
+            raise no_login(error, key) from error
 
     async def close(self) -> None:
         """Closes its connections."""
-        await self._client.close()
+        await self._cluster.close()
 
-    async def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: dict[str, str] | None = None,
-        body: Any = None,
-        content_type: str = "application/json",
-    ) -> dict[str, Any]:
-        """One request, tried again while the API server is busy or away for a moment.
-
-        Raises:
-            ApiStatusError: it answered with an error.
-            ClusterUnreachableError: nobody answered.
-        """
-        give_up = time.monotonic() + RETRY_WINDOW_SECONDS
-        delays = iter(RETRY_SECONDS)
-        while True:
-            used = self._client
-            try:
-                return await self._request_once(method, path, query, body, content_type)
-            except (ApiStatusError, ClusterUnreachableError) as error:
-                delay = next(delays, None)
-                status = error.status if isinstance(error, ApiStatusError) else None
-                is_final = status is not None and status not in RETRIED_STATUS
-                if is_final or delay is None or time.monotonic() > give_up:
-                    raise
-                if status == 401:
-                    await self.renew_login(used)
-            await asyncio.sleep(delay * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
-
-    async def _request_once(
-        self, method: str, path: str, query: dict[str, str] | None, body: Any, content_type: str
-    ) -> dict[str, Any]:
-        response = await self._send(method, path, query, body, content_type, seconds=REQUEST_SECONDS)
-        async with response:
-            text = await self._read(response)
-        answer: dict[str, Any] = json.loads(text)
-        return answer
-
-    async def watch(self, path: str, query: dict[str, str], *, silence_seconds: float) -> AsyncIterator[dict[str, Any]]:
-        """The events of a watch until the API server ends it.
-
-        Raises:
-            ApiStatusError: it answered with an error; 410 when ``resourceVersion`` is too old.
-            ClusterUnreachableError: nobody answered, or nothing came for ``silence_seconds``.
-        """
-        query = {**query, "watch": "true", "allowWatchBookmarks": "true"}
-        response = await self._send("GET", path, query, None, "application/json", seconds=None, silence=silence_seconds)
-        async with response:
-            if response.status >= 300:
-                await self._read(response)
-            async for line in self._lines(response):
-                yield json.loads(line)
-
-    async def _lines(self, response: Any) -> AsyncIterator[bytes]:
-        import aiohttp
-
+    @contextmanager
+    def words_for_people(self) -> Iterator[None]:
+        """Turns what can go wrong on the way into errors for people; refusals pass: see ``explain``."""
         try:
-            async for line in response.content:
-                yield line
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise unreachable(self.key, self._client.configuration.host, error) from error
+            yield
+        except NoLoginError as error:
+            raise no_login(error, self.key) from error
+        except ApiUnavailableError as error:
+            say = unreachable if error.status is None else busy
+            raise say(self.key, self._cluster.host, error) from error
 
-    async def _send(
-        self,
-        method: str,
-        path: str,
-        query: dict[str, str] | None,
-        body: Any,
-        content_type: str,
-        *,
-        seconds: float | None,
-        silence: float | None = None,
-    ) -> Any:
-        import aiohttp
-
-        timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS, sock_read=silence)
-        try:
-            request = await self._serialize(method, path, query, body, content_type)
-            return (await self._client.call_api(*request, _request_timeout=timeout)).response
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise unreachable(self.key, self._client.configuration.host, error) from error
-
-    async def _serialize(
-        self, method: str, path: str, query: dict[str, str] | None, body: Any, content_type: str
-    ) -> Any:
-        return await self._client.param_serialize(
-            method,
-            path,
-            path_params={"namespace": self.namespace},
-            query_params=list((query or {}).items()),
-            header_params={"Accept": "application/json", "Content-Type": content_type},
-            body=body,
-            auth_settings=["BearerToken"],
-        )
-
-    async def _read(self, response: Any) -> bytes:
-        """The body of an answer.
+    async def request(self, method: str, path: str, *, body: Any = None) -> dict[str, Any]:
+        """One request, tried again while the API server is busy, or away for a moment.
 
         Raises:
-            ApiStatusError: the answer is an error.
+            ApiError: it answered with an error.
+            KernelError: nobody answered, or there are no credentials.
         """
-        text: bytes = await response.read()
-        if response.status >= 300:
-            raise ApiStatusError.of(response.status, text)
-        return text
+        with self.words_for_people():
+            return await self._cluster.request(method, path, body=body)
 
-    async def renew_login(self, refused: Any = None) -> None:
-        """Logs in anew: a token may have run out since the kubeconfig was read.
-
-        Args:
-            refused: the client whose credentials were refused; nothing is done when another one has replaced it.
-        """
-        if refused is not None and refused is not self._client:
-            return
-        old, self._websockets = self._client, None
-        self._client = _new_client(await login(self.key))
-        await old.close()
+    def follower(self, selector: str, sink: Sink) -> Follower:
+        """Keeps ``sink`` up to date with the KernelInstances that have these labels."""
+        return Follower(self._cluster, self.instances, {"labelSelector": selector}, sink)
 
     # KernelInstances.
 
     async def create_instance(self, instance: dict[str, Any]) -> dict[str, Any]:
         """Posts a KernelInstance."""
-        return await self.request("POST", INSTANCES, body=instance)
+        return await self.request("POST", self.instances, body=instance)
 
     async def read_instance(self, name: str) -> dict[str, Any]:
         """Reads a KernelInstance."""
-        return await self.request("GET", f"{INSTANCES}/{name}")
+        return await self.request("GET", f"{self.instances}/{name}")
 
     async def patch_instance(self, name: str, patch: dict[str, Any]) -> dict[str, Any]:
         """Merges ``patch`` into a KernelInstance."""
-        return await self.request("PATCH", f"{INSTANCES}/{name}", body=patch, content_type=MERGE_PATCH)
+        with self.words_for_people():
+            return await self._cluster.merge_patch(f"{self.instances}/{name}", patch)
 
     async def delete_instance(self, name: str, uid: str) -> None:
         """Deletes a KernelInstance and all it owns; fine when it is gone or another one has its name."""
-        options = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
-        try:
-            await self.request("DELETE", f"{INSTANCES}/{name}", body=options)
-        except ApiStatusError as error:
-            if error.status not in (404, 409):
-                raise
+        with self.words_for_people():
+            await self._cluster.delete(f"{self.instances}/{name}", uid=uid)
 
-    async def list_instances(self, selector: str) -> dict[str, Any]:
+    async def list_instances(self, selector: str = "") -> list[dict[str, Any]]:
         """The KernelInstances with these labels."""
-        return await self.request("GET", INSTANCES, query={"labelSelector": selector} if selector else {})
+        selectors = {"labelSelector": selector} if selector else {}
+        with self.words_for_people():
+            return (await self._cluster.list(self.instances, **selectors)).items
 
     # The rest.
 
     async def read_secret(self, name: str) -> dict[str, str]:
         """``data`` of a Secret, base64."""
-        return dict((await self.request("GET", f"{SECRETS}/{name}")).get("data") or {})
+        secrets = paths.core("secrets", self.namespace)
+        return dict((await self.request("GET", f"{secrets}/{name}")).get("data") or {})
 
-    async def connect_port(self, pod: str, port: int) -> Any:
+    @asynccontextmanager
+    async def connect_port(self, pod: str, port: int) -> AsyncIterator[Any]:
         """An open WebSocket to a port of a pod; see ``port_forward`` for what goes over it.
 
         Raises:
-            ApiStatusError: the API server, or the kubelet, does not allow it.
-            ClusterUnreachableError: nobody answered.
+            ApiError: the API server, or the kubelet, does not allow it.
+            KernelError: nobody answered, or there are no credentials.
         """
         import aiohttp
-        from kubernetes.aio.stream import WsApiClient
 
-        path = f"/api/v1/namespaces/{{namespace}}/pods/{pod}/portforward"
-        client = self._websockets
-        if client is None:
-            client = self._websockets = WsApiClient(self._client.configuration)  # type: ignore[no-untyped-call]
-            client.rest_client = self._client.rest_client  # one session for both
-        method, url, headers, *_ = await self._serialize("GET", path, {"ports": str(port)}, None, "application/json")
-        try:
-            # The API server takes a WebSocket that accepts JSON only for a mistake: 406.
-            headers = {**headers, "Accept": "*/*"}
-            answer = await client.call_api(method, url, header_params=headers, _preload_content=False)
-            return await answer.response
-        except aiohttp.WSServerHandshakeError as error:
-            raise ApiStatusError(error.status, "", f"port-forward to pod {pod}: {error.message}", {}) from error
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise unreachable(self.key, self._client.configuration.host, error) from error
+        path = f"{paths.core('pods', self.namespace)}/{pod}/portforward"
+        options = {"protocols": ["v4.channel.k8s.io"], "heartbeat": HEARTBEAT_SECONDS}
+        with self.words_for_people():
+            try:
+                async with self._cluster.websocket(path, {"ports": port}, **options) as socket:
+                    yield socket
+            except aiohttp.WSServerHandshakeError as error:
+                raise ApiError(error.status, "", f"port-forward to pod {pod}: {error.message}") from error
 
     async def create_lease(self, lease: dict[str, Any]) -> None:
         """Posts a Lease."""
-        await self.request("POST", LEASES, body=lease)
+        await self.request("POST", self._leases, body=lease)
 
     async def patch_lease(self, name: str, patch: dict[str, Any]) -> None:
         """Merges ``patch`` into a Lease."""
-        await self.request("PATCH", f"{LEASES}/{name}", body=patch, content_type=MERGE_PATCH)
+        with self.words_for_people():
+            await self._cluster.merge_patch(f"{self._leases}/{name}", patch)
 
     async def delete_lease(self, name: str) -> None:
-        """Deletes a Lease."""
-        await self.request("DELETE", f"{LEASES}/{name}")
+        """Deletes a Lease; fine when it is gone."""
+        with self.words_for_people():
+            await self._cluster.delete(f"{self._leases}/{name}")
 
-    def explain(self, error: ApiStatusError, doing: str) -> ClusterError:
+    def explain(self, error: ApiError, doing: str) -> ClusterError:
         """The error for people; see ``api_errors.explain``."""
         return explain(error, doing, self.key, self.namespace)
-
-
-def _new_client(granted: Login) -> Any:
-    from kubernetes.aio.client import ApiClient
-
-    client = ApiClient(granted.configuration)
-    client.user_agent = "kubernel-provisioner"
-    return client

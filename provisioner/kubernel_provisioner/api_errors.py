@@ -2,54 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 from kubernel_api.constants import GROUP, PLURAL
+from kubernel_cluster.errors import ApiError, ApiUnavailableError, NoLoginError
+from kubernel_cluster.login import ClusterKey
 
 from .errors import (
+    ClusterBusyError,
     ClusterError,
     ClusterUnreachableError,
+    ConfigurationError,
     CRDMissingError,
     NamespaceMissingError,
     NotPermittedError,
     RefusedError,
 )
-from .login import ClusterKey
 
 
-class ApiStatusError(Exception):
-    """The API server answered with an error.
-
-    Args:
-        status: HTTP status.
-        reason: the word in its ``Status`` object, e.g. AlreadyExists.
-        message: its sentence.
-        details: what it is about, ``{"name", "group", "kind"}`` as far as given.
-    """
-
-    def __init__(self, status: int, reason: str, message: str, details: dict[str, Any]) -> None:
-        self.status, self.reason, self.message, self.details = status, reason, message, details
-        super().__init__(f"{status} {reason}: {message}")
-
-    @classmethod
-    def of(cls, status: int, text: bytes) -> ApiStatusError:
-        """From an answer's body: a ``Status`` object, or whatever a proxy in between says."""
-        try:
-            body = json.loads(text)
-        except ValueError:
-            body = None
-        if not isinstance(body, dict):
-            body = {"message": text.decode(errors="replace")[:200]}
-        return cls(
-            int(body.get("code") or status),
-            body.get("reason") or "",
-            body.get("message") or "",
-            body.get("details") or {},
-        )
-
-
-def explain(error: ApiStatusError, doing: str, key: ClusterKey, namespace: str) -> ClusterError:
+def explain(error: ApiError, doing: str, key: ClusterKey, namespace: str) -> ClusterError:
     """The error that a person can act on.
 
     Args:
@@ -87,20 +56,35 @@ def explain(error: ApiStatusError, doing: str, key: ClusterKey, namespace: str) 
     )
 
 
-def _more_about(error: ApiStatusError, namespace: str) -> str:
+def _more_about(error: ApiError, namespace: str) -> str:
     if "exceeded quota" in error.message:
         return f"describe resourcequota -n {namespace}"
     return "explain kernel.spec" if error.status == 422 else f"get events -n {namespace}"
 
 
-def _can_i(error: ApiStatusError, kubectl: str, namespace: str) -> str:
+def _can_i(error: ApiError, kubectl: str, namespace: str) -> str:
     kind, group = error.details.get("kind") or PLURAL, error.details.get("group")
     return f"{kubectl} auth can-i --list -n {namespace}  (needed: {kind}{'.' + group if group else ''})"
 
 
-def unreachable(key: ClusterKey, host: str, error: BaseException) -> ClusterUnreachableError:
+def unreachable(key: ClusterKey, host: str, error: ApiUnavailableError) -> ClusterUnreachableError:
     """The error for an API server that does not answer."""
-    text = " ".join(str(error).split()) or type(error).__name__
     return ClusterUnreachableError(
-        f"Cannot reach the Kubernetes API server at {host}.", text[:200], f"{key.kubectl()} cluster-info"
+        f"Cannot reach the Kubernetes API server at {host}.", error.message[:200], f"{key.kubectl()} cluster-info"
+    )
+
+
+def busy(key: ClusterKey, host: str, error: ApiUnavailableError) -> ClusterBusyError:
+    """The error for an API server that answers, and carries nothing out."""
+    return ClusterBusyError(
+        f"The Kubernetes API server at {host} cannot do it now ({error.status} {error.reason}).",
+        error.message[:500],
+        f"{key.kubectl()} get --raw '/readyz?verbose'",
+    )
+
+
+def no_login(error: NoLoginError, key: ClusterKey) -> ConfigurationError:
+    """The error for credentials that cannot be had."""
+    return ConfigurationError(
+        f"Cannot log in to the Kubernetes cluster: {error.what}.", error.why, f"{key.kubectl()} auth whoami"
     )

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubernel_api.constants import API_VERSION, GROUP, PLURAL
+from kubernel_cluster.errors import ApiError
+from kubernel_cluster.login import ClusterKey
 
-from .api import INSTANCES, Api
-from .api_errors import ApiStatusError
+from .api import Api
 from .errors import KubernelError
-from .login import ClusterKey
 
 # Everything the provisioner does; nothing else is needed.
 RIGHTS = (
@@ -74,7 +74,7 @@ def _failure(error: KubernelError) -> Finding:
 async def _version(api: Api) -> Finding:
     try:
         answer = await api.request("GET", "/version")
-    except ApiStatusError as error:
+    except ApiError as error:
         return _failure(api.explain(error, "talk to the API server"))
     return Finding(True, f"the API server answers: Kubernetes {answer.get('gitVersion')}, namespace {api.namespace}")
 
@@ -82,7 +82,7 @@ async def _version(api: Api) -> Finding:
 async def _crd(api: Api) -> Finding:
     try:
         await api.request("GET", f"/apis/{API_VERSION}")
-    except ApiStatusError as error:
+    except ApiError as error:
         return _failure(api.explain(error, f"find {API_VERSION}"))
     return Finding(True, f"the cluster knows {PLURAL}.{GROUP}")
 
@@ -105,7 +105,7 @@ async def _may(api: Api, group: str, resource: str, verb: str) -> bool:
     }
     try:
         answer: dict[str, Any] = await api.request("POST", REVIEWS, body=body)
-    except ApiStatusError as error:
+    except ApiError as error:
         raise api.explain(error, "ask for rights") from error
     return bool(answer.get("status", {}).get("allowed"))
 
@@ -113,8 +113,8 @@ async def _may(api: Api, group: str, resource: str, verb: str) -> bool:
 async def _operator(api: Api, key: ClusterKey) -> Finding:
     """An operator is seen by what it wrote: a notebook server has no right to look at Deployments."""
     try:
-        items = (await api.request("GET", INSTANCES))["items"]
-    except ApiStatusError as error:
+        items = await api.list_instances()
+    except ApiError as error:
         return _failure(api.explain(error, "list KernelInstances"))
     seen = [item for item in items if "observedGeneration" in (item.get("status") or {})]
     if items and not seen:

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from kubernel_cluster.login import ClusterKey
+
 from .errors import KubernelError
 from .kernel_resource import NOT_LOCAL_ARGV
-from .login import ClusterKey
 from .options import parse_pairs
 
 NOT_A_LOCAL_KERNEL = """\

@@ -9,16 +9,16 @@ from contextlib import suppress
 from typing import Any
 
 from kubernel_api.constants import LABEL_SERVER
+from kubernel_cluster.errors import ApiError
+from kubernel_cluster.follow import Follower
+from kubernel_cluster.login import ClusterKey
 
 from .api import Api
-from .api_errors import ApiStatusError
 from .background import Background
 from .errors import KubernelError
 from .lease import SHORTEST_SECONDS, Lease
-from .login import ClusterKey
 from .view import View
 from .wake_up import on_wake_up
-from .watch import Follower
 
 # A server without kernels in a namespace leaves it alone after so long.
 RETIRE_SECONDS = 300.0
@@ -69,18 +69,18 @@ class Cluster:
         follower = self._new_follower()
         try:
             await self.lease.create()
-        except ApiStatusError as error:
+        except ApiError as error:
             raise self.api.explain(error, "create a Lease for this server") from error
         try:
             await follower.relist()
-        except ApiStatusError as error:
+        except ApiError as error:
             raise self.api.explain(error, "list KernelInstances") from error
         self._following = self.run(follower.follow_for_ever())
         self.run(self.lease.renew_for_ever())
         self.run(on_wake_up(self._look_anew))
 
     def _new_follower(self) -> Follower:
-        return Follower(self.api, f"{LABEL_SERVER}={self.server}", self.view)
+        return self.api.follower(f"{LABEL_SERVER}={self.server}", self.view)
 
     def _look_anew(self) -> None:
         """After a sleep: the watch's connection may be long dead, and the operator doubts this process."""
@@ -140,7 +140,7 @@ async def shared_cluster(key: ClusterKey, background: Background, orphan_after: 
         cluster.last_used = time.monotonic()
         try:
             await cluster.lease.last(orphan_after)
-        except ApiStatusError as error:
+        except ApiError as error:
             raise cluster.api.explain(error, "patch the Lease of this server") from error
         return cluster
 
@@ -149,5 +149,5 @@ async def _retire_when_idle(key: ClusterKey, cluster: Cluster, background: Backg
     while not cluster.is_idle:  # noqa: ASYNC110 - time passes, nothing else happens
         await asyncio.sleep(RETIRE_SECONDS / 5)
     del background.shared[key]
-    with suppress(KubernelError, ApiStatusError):  # the namespace may be gone, and the Lease with it
+    with suppress(KubernelError, ApiError):  # the namespace may be gone, and the Lease with it
         await cluster.close()

@@ -13,11 +13,11 @@ from jupyter_core.paths import jupyter_runtime_dir, secure_write
 
 from kubernel_api.conditions import ConditionType, is_true
 from kubernel_api.connection import connection_info
+from kubernel_cluster.errors import ApiError
+from kubernel_cluster.login import ClusterKey
 
 from .api import Api
-from .api_errors import ApiStatusError
 from .errors import KernelFailedError, RefusedError
-from .login import ClusterKey
 from .route import Route, find_route
 
 
@@ -63,7 +63,7 @@ async def _read(api: Api, name: str) -> tuple[dict[str, Any], str]:
     """``status.connection``, and the pod's name."""
     try:
         instance = await api.read_instance(name)
-    except ApiStatusError as error:
+    except ApiError as error:
         if error.status == 404 and error.details.get("name") == name:
             command = f"{api.key.kubectl()} get kernels -n {api.namespace}"
             raise RefusedError(f"There is no kernel {name} in namespace {api.namespace}.", "", command) from error
@@ -75,7 +75,7 @@ async def _read(api: Api, name: str) -> tuple[dict[str, Any], str]:
 async def _read_secret(api: Api, name: str, secret: str) -> dict[str, str]:
     try:
         return await api.read_secret(secret)
-    except ApiStatusError as error:
+    except ApiError as error:
         raise api.explain(error, f"read the key of kernel {name}") from error
 
 

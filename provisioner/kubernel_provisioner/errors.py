@@ -4,6 +4,7 @@
     ├── ConfigurationError          an option, a kernelspec or a kubeconfig is wrong
     ├── ClusterError                the API server cannot be used for this
     │   ├── ClusterUnreachableError     nobody answers
+    │   ├── ClusterBusyError            429 or 5xx: it answers, and carries nothing out
     │   ├── NotPermittedError           401 or 403: credentials or rights are missing
     │   ├── CRDMissingError             the API server does not know KernelInstances
     │   ├── NamespaceMissingError
@@ -45,6 +46,10 @@ class ClusterError(KubernelError):
 
 class ClusterUnreachableError(ClusterError):
     """No API server answers."""
+
+
+class ClusterBusyError(ClusterError):
+    """The API server answers, and carries nothing out: overloaded, or something behind it is down."""
 
 
 class NotPermittedError(ClusterError):

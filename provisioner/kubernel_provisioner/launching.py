@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 from kubernel_api.connection import connection_info
 from kubernel_api.names import secret_name
+from kubernel_cluster.errors import ApiError
 
-from .api_errors import ApiStatusError
 from .cluster import Cluster
 from .kernel_resource import PodOptions, SpecFacts
 from .narrator import Narrator
@@ -124,7 +124,7 @@ async def _read_secret(cluster: Cluster, held: Held) -> dict[str, str]:
         known = cluster.view.get(held.name)
         try:
             return await cluster.api.read_secret(name)
-        except ApiStatusError as error:
+        except ApiError as error:
             is_named = "secretName" in ((known.status.get("connection") if known else None) or {})
             if error.status != 404 or is_named:
                 raise cluster.api.explain(error, f"read Secret {name}") from error

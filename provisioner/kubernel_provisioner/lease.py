@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from kubernel_api.constants import LABEL_MANAGED_BY, LABEL_MANAGED_BY_VALUE, LABEL_SERVER
+from kubernel_cluster.errors import ApiError
 
 from .api import Api
-from .api_errors import ApiStatusError
 from .errors import KubernelError
 
 # A server in a pod is away for as long as its node is lost or its network is mended; a laptop, over night.
@@ -75,7 +75,7 @@ class Lease:
         """Creates the Lease; one that exists already is this process's own, from a moment ago."""
         try:
             await self._api.create_lease(build_lease(self._server, self.seconds, datetime.now(UTC)))
-        except ApiStatusError as error:
+        except ApiError as error:
             if error.status != 409:
                 raise
 
@@ -83,7 +83,7 @@ class Lease:
         """Makes it last so long at least, from now on.
 
         Raises:
-            ApiStatusError: the API server does not allow it.
+            ApiError: the API server does not allow it.
             KubernelError: it does not answer.
         """
         if seconds > self.seconds:
@@ -106,8 +106,8 @@ class Lease:
             try:
                 await self._renew()
                 failures = 0
-            except (KubernelError, ApiStatusError) as error:
-                if isinstance(error, ApiStatusError) and error.details.get("kind") == "namespaces":
+            except (KubernelError, ApiError) as error:
+                if isinstance(error, ApiError) and error.details.get("kind") == "namespaces":
                     return
                 failures += 1
                 level = logging.WARNING if failures == WARN_AFTER_FAILURES else logging.DEBUG
@@ -125,7 +125,7 @@ class Lease:
         spec = {"renewTime": _micro_time(datetime.now(UTC)), "leaseDurationSeconds": self.seconds}
         try:
             await self._api.patch_lease(self.name, {"spec": spec})
-        except ApiStatusError as error:
+        except ApiError as error:
             if error.status != 404:
                 raise
             await self.create()

@@ -15,9 +15,9 @@ from contextlib import suppress
 from typing import Any
 
 from kubernel_api.constants import CONTROL_PORT, PORTS
+from kubernel_cluster.errors import ApiError
 
 from .api import Api
-from .api_errors import ApiStatusError
 from .errors import KubernelError
 
 HOST = "127.0.0.1"
@@ -101,9 +101,9 @@ class PortForward:
         pod = self._pod()
         try:
             if pod is not None:
-                async with await self._api.connect_port(pod, port) as socket:
+                async with self._api.connect_port(pod, port) as socket:
                     await _until_one_ends(_upload(reader, socket), self._download(socket, writer))
-        except (KubernelError, ApiStatusError, OSError) as error:
+        except (KubernelError, ApiError, OSError) as error:
             self.last_error = str(error)
         finally:
             writer.close()
@@ -113,6 +113,9 @@ class PortForward:
     async def _download(self, socket: Any, writer: asyncio.StreamWriter) -> None:
         greeted: set[int] = set()
         async for message in socket:
+            if not isinstance(message.data, bytes):  # the end of a connection that was cut: an exception
+                self.last_error = str(message.data)
+                return
             channel, data = message.data[0], message.data[1:]
             if channel not in greeted:
                 greeted.add(channel)  # the port

@@ -9,12 +9,12 @@ from typing import Any
 
 from kubernel_api.constants import LABEL_SERVER
 from kubernel_api.names import instance_name
+from kubernel_cluster.errors import ApiError
+from kubernel_cluster.login import ClusterKey
 
-from .api_errors import ApiStatusError
 from .background import Background
 from .cluster import Cluster, shared_cluster
 from .errors import KubernelError, LaunchError
-from .login import ClusterKey
 
 # Somebody else's KernelInstances may have the first names of a kernel id that a REST client chose.
 NAME_ATTEMPTS = 5
@@ -75,7 +75,7 @@ class Poster:
         """
         try:
             return await cluster.api.create_instance(body)
-        except ApiStatusError as error:
+        except ApiError as error:
             if error.reason != "AlreadyExists":
                 raise cluster.api.explain(error, f"create KernelInstance {name}") from error
         found = await cluster.api.read_instance(name)
@@ -97,7 +97,7 @@ class Poster:
             try:
                 cluster = await shared_cluster(self._key, self._background)
                 await cluster.api.delete_instance(name, uid)
-            except (KubernelError, ApiStatusError) as error:
+            except (KubernelError, ApiError) as error:
                 if attempt == 0:
                     self._log.warning("KernelInstance %s is not deleted yet, trying again: %s", name, error)
                 await asyncio.sleep(DELETE_RETRY_SECONDS[min(attempt, len(DELETE_RETRY_SECONDS) - 1)])

@@ -15,11 +15,12 @@ from typing import Any, TypeVar, cast
 
 from jupyter_client.connect import KernelConnectionInfo
 
+from kubernel_cluster.login import ClusterKey, in_cluster
+
 from .background import background
 from .kernel_resource import PodOptions, SpecFacts, pod_argv, pod_env, wants_curve
 from .launching import Held, LaunchRequest
 from .lease import IN_A_POD_SECONDS, OUTSIDE_SECONDS
-from .login import ClusterKey, in_cluster
 from .options import ProvisionerOptions
 from .remote_kernel import RemoteKernel
 from .socket_options import set_defaults

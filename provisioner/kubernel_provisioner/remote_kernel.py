@@ -14,16 +14,16 @@ from dataclasses import replace
 from typing import Any
 
 from kubernel_api.constants import LABEL_SERVER
+from kubernel_cluster.errors import ApiError
+from kubernel_cluster.login import ClusterKey
 from kubernel_wire.control import ControlError
 
-from .api_errors import ApiStatusError
 from .background import Background
 from .cluster import Cluster, shared_cluster
 from .errors import KernelDeletedError, KernelFailedError
 from .exit_code import KILLED, describe_end, exit_code
 from .kernel_resource import Identity, build_kernel_instance
 from .launching import Held, LaunchRequest, pod_of, until_usable
-from .login import ClusterKey
 from .posting import Poster
 from .restarting import next_restart, tell_api_server
 from .route import Endpoint, Route, reopen_route
@@ -234,7 +234,7 @@ class RemoteKernel:
         await asyncio.wait({tell}, timeout=None if done is None else TELL_PATIENCE_SECONDS)
         try:
             return tell.result() if tell.done() else held
-        except ApiStatusError as error:
+        except ApiError as error:
             if error.status in (404, 409):
                 self._move_on(held, request, "deleted")
                 return None
@@ -281,7 +281,7 @@ class RemoteKernel:
         }
         try:
             instance = await cluster.api.patch_instance(held.name, patch)
-        except ApiStatusError as error:
+        except ApiError as error:
             if error.status in (404, 409):
                 self._last_code = KILLED
                 return held.info

@@ -6,7 +6,6 @@ import asyncio
 import logging
 from typing import Any
 
-from .api_errors import ApiStatusError
 from .cluster import Cluster
 from .errors import KubernelError
 from .launching import Held
@@ -35,7 +34,7 @@ async def tell_api_server(cluster: Cluster, held: Held, log: logging.Logger, *, 
         has_happened: whether it was done: then this is tried again for as long as the API server is away.
 
     Raises:
-        ApiStatusError: the API server does not allow it.
+        ApiError: the API server does not allow it.
         KubernelError: the API server is away.
     """
     patch = {"metadata": {"uid": held.uid}, "spec": {"restartGeneration": held.restart}}
@@ -44,9 +43,8 @@ async def tell_api_server(cluster: Cluster, held: Held, log: logging.Logger, *, 
         attempts -= 1
         try:
             return await cluster.api.patch_instance(held.name, patch)
-        except (KubernelError, ApiStatusError) as error:
-            is_final = isinstance(error, ApiStatusError) and error.status < 500 and error.status != 429
-            if is_final or not attempts:
+        except KubernelError as error:
+            if not attempts:
                 raise
             log.debug("The restart of %s is not told yet: %s", held.name, error)
         await asyncio.sleep(RETRY_SECONDS)

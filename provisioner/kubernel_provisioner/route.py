@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from kubernel_api.constants import PORTS
+from kubernel_cluster.login import in_cluster
 
 from .api import Api
 from .errors import KernelUnreachableError
 from .heartbeat import Curve, echo
-from .login import in_cluster
 from .port_forward import PortForward
 
 # The Service address of a new kernel answers after kube-proxy's next sync: 1.5 s on an idle node, more on a busy one.

@@ -81,13 +81,22 @@ class View:
         """Takes one event of the watch: ADDED, MODIFIED or DELETED."""
         self._put(Seen(slim(instance), gone=event == "DELETED"))
 
-    def replace(self, instances: list[dict[str, Any]], version: str) -> None:
-        """Takes a complete list. What it lacks was deleted while nobody watched, unless it is younger than the list."""
+    def replace(self, instances: list[dict[str, Any]], version: int, *, restored: bool = False) -> None:
+        """Takes a complete list. What it lacks was deleted while nobody watched, unless it is younger than the list.
+
+        Args:
+            instances: all there are.
+            version: resourceVersion of the list.
+            restored: whether the cluster's etcd was, so that older versions are the truth now.
+        """
         names = {instance["metadata"]["name"] for instance in instances}
         for instance in instances:
-            self._put(Seen(slim(instance)))
+            if restored:
+                self._set(instance["metadata"]["name"], Seen(slim(instance)))
+            else:
+                self._put(Seen(slim(instance)))
         for name, seen in list(self._seen.items()):
-            if name not in names and not seen.gone and seen.version <= int(version):
+            if name not in names and not seen.gone and (restored or seen.version <= version):
                 self._set(name, replace(seen, gone=True))
 
     def forget(self, name: str, uid: str) -> None:

@@ -18,8 +18,8 @@ from traitlets.config import Config
 
 from fixtures.kubectl import Kubectl
 from fixtures.waiting import wait_until
+from kubernel_cluster.login import ClusterKey, log_in
 from kubernel_provisioner import KubernelError, KubernetesProvisioner
-from kubernel_provisioner.login import ClusterKey, login
 
 from .conftest import connected, run
 
@@ -173,7 +173,7 @@ def test_after_a_fork(kubectl: Kubectl, namespace: str) -> None:
         (kernel,) = kubectl.within(namespace).items("kernels")
         assert "deletionTimestamp" not in kernel["metadata"]
         assert manager.is_alive()
-        asyncio.run(login(ClusterKey(str(kubectl.kubeconfig))))  # the files that it needs are there
+        asyncio.run(log_in(ClusterKey(str(kubectl.kubeconfig))))  # the files that it needs are there
         assert code_of_a_fork(kill) == 0
         wait_until("its end", lambda: not manager.is_alive(), seconds=30)
     finally:

@@ -6,10 +6,13 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from kubernetes.aio import client
+from kubernetes.aio.client import Configuration
 
 from kubernel_cluster.cluster import Cluster, Listing
+from kubernel_cluster.connection import Connection
 from kubernel_cluster.errors import ApiError, ApiUnavailableError, ConflictError
+from kubernel_cluster.login import Login
+from kubernel_cluster.retry import NONE, Patience
 
 
 class Server:
@@ -18,6 +21,7 @@ class Server:
     def __init__(self) -> None:
         self.answers: list[tuple[int, Any]] = []
         self.headers: dict[str, str] = {}
+        self.url = ""
         self.asked: list[tuple[str, str, Any, str]] = []
 
     async def handle(self, request: web.Request) -> web.Response:
@@ -36,15 +40,21 @@ async def server() -> AsyncIterator[Server]:
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", server.handle)
     async with TestServer(app) as running:
-        server.url = str(running.make_url(""))  # type: ignore[attr-defined]
+        server.url = str(running.make_url("")).rstrip("/")
         yield server
+
+
+def connected(url: str, patience: Patience = NONE) -> Cluster:
+    async def log_in() -> Login:
+        return Login(Configuration(host=url), "ns")
+
+    return Cluster(Connection(Login(Configuration(host=url), "ns"), log_in, "test/1"), patience)
 
 
 @pytest.fixture
 async def cluster(server: Server) -> AsyncIterator[Cluster]:
     """A connection to it."""
-    configuration = client.Configuration(host=server.url.rstrip("/"))  # type: ignore[attr-defined]
-    cluster = Cluster(client.ApiClient(configuration))
+    cluster = connected(server.url)
     yield cluster
     await cluster.close()
 
@@ -137,7 +147,7 @@ async def test_the_servers_words_are_kept(
 
 
 async def test_nobody_answers() -> None:
-    cluster = Cluster(client.ApiClient(client.Configuration(host="http://127.0.0.1:1")))
+    cluster = connected("http://127.0.0.1:1")
     with pytest.raises(ApiUnavailableError, match=r"^GET /pods/k1: ") as caught:
         await cluster.get("/pods/k1")
     assert (caught.value.status, caught.value.retry_after) == (None, None)
@@ -179,3 +189,14 @@ async def test_pages(server: Server, cluster: Cluster) -> None:
     assert len(server.asked) == 1, "the next page is asked for when it is wanted"
     assert [page async for page in pages] == [Listing([], 7)]
     assert server.asked[1][1] == "/pods?limit=1&labelSelector=a%3Db&continue=next"
+
+
+async def test_who_is_patient_asks_again(server: Server) -> None:
+    cluster = connected(server.url, Patience(absent=0.0, busy=1.0))
+    server.answers = [failure(503, "ServiceUnavailable"), failure(500, "InternalError"), (200, {"a": 1})]
+    assert await cluster.get("/pods/k1") == {"a": 1}
+    server.answers = [failure(404, "NotFound")]
+    with pytest.raises(ApiError):
+        await cluster.get("/pods/k1")
+    await cluster.close()
+    assert len(server.asked) == 4, "a refusal is final"

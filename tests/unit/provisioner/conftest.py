@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from kubernel_cluster.login import ClusterKey
 from kubernel_provisioner import KubernetesProvisioner, launching
 from kubernel_provisioner import provisioner as provisioner_module
 from kubernel_provisioner.api import Api
 from kubernel_provisioner.background import Background
 from kubernel_provisioner.cluster import Cluster, shared_cluster
-from kubernel_provisioner.login import ClusterKey
 
 from .pod import Pod
 

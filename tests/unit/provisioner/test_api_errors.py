@@ -1,11 +1,12 @@
 """What people read when the API server says no, or nothing."""
 
-import json
 from typing import Any
 
 import pytest
 
-from kubernel_provisioner.api_errors import ApiStatusError, explain, unreachable
+from kubernel_cluster.errors import ApiError, ApiUnavailableError, NoLoginError
+from kubernel_cluster.login import ClusterKey
+from kubernel_provisioner.api_errors import busy, explain, no_login, unreachable
 from kubernel_provisioner.errors import (
     ClusterError,
     CRDMissingError,
@@ -13,15 +14,13 @@ from kubernel_provisioner.errors import (
     NotPermittedError,
     RefusedError,
 )
-from kubernel_provisioner.login import ClusterKey
 
 FORBIDDEN = 'kernelinstances.kubernel.dev is forbidden: User "system:serviceaccount:jhub:hub" cannot create resource'
 
 
-def answer(status: int, reason: str, message: str, **details: Any) -> ApiStatusError:
+def answer(status: int, reason: str, message: str, **details: Any) -> ApiError:
     """As the API server sends it."""
-    body = {"kind": "Status", "code": status, "reason": reason, "message": message, "details": details}
-    return ApiStatusError.of(status, json.dumps(body).encode())
+    return ApiError(status, reason, message, details)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +57,7 @@ def answer(status: int, reason: str, message: str, **details: Any) -> ApiStatusE
             id="namespace",
         ),
         pytest.param(
-            ApiStatusError.of(404, b"404 page not found\n"),
+            ApiError(404, "Unknown", "404 page not found"),
             CRDMissingError,
             "Cannot start: the cluster does not know kernelinstances.kubernel.dev.\n"
             "kubernel's operator and its CRD are not installed there.\n"
@@ -81,20 +80,31 @@ def answer(status: int, reason: str, message: str, **details: Any) -> ApiStatusE
         ),
     ],
 )
-def test_explain(error: ApiStatusError, type_: type[ClusterError], text: str) -> None:
+def test_explain(error: ApiError, type_: type[ClusterError], text: str) -> None:
     explained = explain(error, "start", ClusterKey(context="c"), "jhub")
     assert (type(explained), str(explained)) == (type_, text)
 
 
-@pytest.mark.parametrize("body", [b"<html>502 Bad Gateway</html>", b"[]", b"\xff"])
-def test_an_answer_that_is_no_status_object(body: bytes) -> None:
-    error = ApiStatusError.of(502, body)
-    assert (error.status, error.reason, error.details) == (502, "", {})
-
-
 def test_unreachable() -> None:
-    error = unreachable(ClusterKey(kubeconfig="/k"), "https://c:6443", OSError("Connection\n refused"))
+    error = unreachable(ClusterKey(kubeconfig="/k"), "https://c:6443", ApiUnavailableError("Connection refused"))
     assert str(error) == (
         "Cannot reach the Kubernetes API server at https://c:6443.\nConnection refused\n"
         "Try: kubectl --kubeconfig /k cluster-info"
+    )
+
+
+def test_busy() -> None:
+    words = 'failed calling webhook "policy.example.org"'
+    error = ApiUnavailableError("POST /x: 500", status=500, reason="InternalError", message=words)
+    assert str(busy(ClusterKey(), "https://c:6443", error)) == (
+        f"The Kubernetes API server at https://c:6443 cannot do it now (500 InternalError).\n{words}\n"
+        "Try: kubectl get --raw '/readyz?verbose'"
+    )
+
+
+def test_no_login() -> None:
+    error = NoLoginError("the kubeconfig's command `aws` failed (exit code 255)", "SSO session expired")
+    assert str(no_login(error, ClusterKey(context="c"))) == (
+        "Cannot log in to the Kubernetes cluster: the kubeconfig's command `aws` failed (exit code 255).\n"
+        "SSO session expired\nTry: kubectl --context c auth whoami"
     )

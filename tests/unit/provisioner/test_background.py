@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from kubernel_cluster.login import ClusterKey
 from kubernel_provisioner import KubernetesProvisioner
 from kubernel_provisioner import provisioner as provisioner_module
 from kubernel_provisioner.background import Background
 from kubernel_provisioner.cluster import Cluster
-from kubernel_provisioner.login import ClusterKey
 
 from .conftest import INSTANCES, KERNEL, LEASES, FakeApiServer, instance
 from .pod import Pod

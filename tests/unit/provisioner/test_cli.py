@@ -57,12 +57,12 @@ def test_argv_takes_the_rest_of_the_line(tmp_path: Path) -> None:
         pytest.param(["install", "--name", "n", "--env", "A"], "--env: 'A' is not of the form NAME=VALUE\n", id="env"),
         pytest.param(
             ["check", "--kubeconfig", "/nowhere"],
-            "No cluster is configured: there is no kubeconfig at /nowhere.",
+            "Cannot log in to the Kubernetes cluster: there is no kubeconfig at /nowhere.",
             id="check without a cluster",
         ),
         pytest.param(
             ["connect", "k-1", "--kubeconfig", "/nowhere"],
-            "No cluster is configured: there is no kubeconfig at /nowhere.",
+            "Cannot log in to the Kubernetes cluster: there is no kubeconfig at /nowhere.",
             id="connect without a cluster",
         ),
     ],

@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
+from kubernel_cluster.login import ClusterKey
 from kubernel_provisioner import cluster as cluster_module
 from kubernel_provisioner.cluster import Cluster, shared_cluster
 from kubernel_provisioner.errors import CRDMissingError, NamespaceMissingError
-from kubernel_provisioner.login import ClusterKey
 
 from .conftest import INSTANCES, LEASE, LEASES, FakeApiServer, HereAndNow, failure, instance, listing
 

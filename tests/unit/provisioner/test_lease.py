@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from kubernel_cluster.errors import ApiError
 from kubernel_provisioner import lease as lease_module
 from kubernel_provisioner.api import Api
-from kubernel_provisioner.api_errors import ApiStatusError
 from kubernel_provisioner.lease import Lease, build_lease
 
 from .conftest import LEASE, LEASES, FakeApiServer, failure
@@ -47,7 +47,7 @@ async def test_the_most_patient_kernel_decides(api: Api, server: FakeApiServer) 
 async def test_a_lease_that_could_not_be_made_longer_is_asked_for_again(api: Api, server: FakeApiServer) -> None:
     server.answers["PATCH", LEASE] = [failure(403, "Forbidden"), (200, {})]
     lease = Lease(api, "s", 60)
-    with pytest.raises(ApiStatusError):
+    with pytest.raises(ApiError):
         await lease.last(600)
     await lease.last(600)
     assert (lease.seconds, durations(server)) == (600, [600, 600])

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from kubernel_cluster.login import ClusterKey
 from kubernel_provisioner import posting
 from kubernel_provisioner.background import Background
 from kubernel_provisioner.cluster import Cluster
 from kubernel_provisioner.errors import LaunchError, RefusedError
-from kubernel_provisioner.login import ClusterKey
 from kubernel_provisioner.posting import Poster
 
 from .conftest import INSTANCES, FakeApiServer, failure, instance

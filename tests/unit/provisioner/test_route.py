@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from kubernel_provisioner import login, route
+from kubernel_cluster import login
+from kubernel_provisioner import route
 from kubernel_provisioner.cluster import Cluster
 from kubernel_provisioner.errors import KernelUnreachableError
 from kubernel_provisioner.route import Endpoint, Route, find_route, prove, reopen_route
@@ -27,7 +28,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def in_cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """As in a pod with a service account."""
     (tmp_path / "token").touch()
-    monkeypatch.setattr(login, "_ACCOUNT", tmp_path)
+    monkeypatch.setattr(login, "ACCOUNT", tmp_path)
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")
 
 

@@ -62,7 +62,7 @@ def test_a_list_deletes_what_it_lacks_and_spares_what_is_younger() -> None:
     view.apply("ADDED", instance("kept", 5))
     view.apply("ADDED", instance("lost", 6))
     view.offer(instance("posted-meanwhile", 11))
-    view.replace([instance("kept", 7), instance("new", 8)], "10")
+    view.replace([instance("kept", 7), instance("new", 8)], 10)
     states = {name: seen(view, name) for name in ("kept", "lost", "posted-meanwhile", "new")}
     assert states == {"kept": (7, False), "lost": (6, True), "posted-meanwhile": (11, False), "new": (8, False)}
 

@@ -1,0 +1,53 @@
+"""What the API server's answers mean. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from .errors import ApiError, ApiUnavailableError, ClusterError, ConflictError
+
+
+def decoded(method: str, path: str, status: int, text: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
+    """An answer as a dict.
+
+    Raises:
+        ApiError: it is a refusal.
+        ApiUnavailableError: it says nothing about what was asked: 429 and 5xx.
+    """
+    try:
+        answer = json.loads(text) if text else {}
+    except (ValueError, RecursionError):
+        answer = None
+    if not isinstance(answer, dict):  # whatever stands between us and the API server speaks
+        answer = {"message": text[:200].decode(errors="replace")}
+    if status < 300:
+        return answer
+    raise failure(f"{method} {path}", status, answer, retry_after=_seconds(headers.get("Retry-After")))
+
+
+def failure(request: str, status: int, answer: dict[str, Any], retry_after: float | None = None) -> ClusterError:
+    """The error that a ``Status`` object stands for.
+
+    Args:
+        request: what was asked, for the error's text.
+        status: HTTP status.
+        answer: the object.
+        retry_after: seconds that the server wants to be left alone.
+    """
+    reason, message = str(answer.get("reason") or "Unknown"), str(answer.get("message") or "")
+    details = answer.get("details")
+    details = details if isinstance(details, dict) else {}
+    if status == 429 or status >= 500:
+        text = f"{request}: {status} {message}"
+        return ApiUnavailableError(
+            text, status=status, reason=reason, message=message, details=details, retry_after=retry_after
+        )
+    kind = ConflictError if status == 409 and reason == "Conflict" else ApiError
+    return kind(status, reason, message, details)
+
+
+def _seconds(text: str | None) -> float | None:
+    """The API server gives Retry-After in whole seconds; a date, which HTTP allows too, is nothing it sends."""
+    return float(text) if text and text.isdecimal() else None

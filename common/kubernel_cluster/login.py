@@ -1,0 +1,196 @@
+"""Finds the API server and the credentials for it: an explicit kubeconfig, else as kubectl does, else the pod's own.
+
+Cheap to import: the kubernetes package, which takes the better part of a second, is imported by the first ``log_in``.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .errors import NoLoginError
+from .proxy import proxy_for
+
+# In place of a kubeconfig's path: the pod's own ServiceAccount, whatever else is there.
+IN_CLUSTER = "in-cluster"
+ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+
+
+@dataclass(frozen=True)
+class ClusterKey:
+    """Which cluster and namespace; the unset parts are found out by ``log_in``."""
+
+    kubeconfig: str | None = None
+    context: str | None = None
+    namespace: str | None = None
+
+    def kubectl(self) -> str:
+        """The kubectl command with the flags that make it use the same cluster."""
+        named = self.kubeconfig if self.kubeconfig != IN_CLUSTER else None
+        flags = [
+            f" --kubeconfig {named}" if named else "",
+            f" --context {self.context}" if self.context else "",
+        ]
+        return "kubectl" + "".join(flags)
+
+
+@dataclass(frozen=True)
+class Login:
+    """How to reach a cluster.
+
+    Args:
+        configuration: a ``kubernetes.aio.client.Configuration``.
+        namespace: the one that was asked for, else the context's or the pod's own, else "default".
+        context: the kubeconfig's context; None without one. Its user may have switched to another one by the time
+            of the next login, which must not lead to another cluster.
+        lifetime: seconds for which the credentials are good from now on; None when they do not tell.
+        sources: the kubeconfig files that were read, and when each of them was changed last.
+    """
+
+    configuration: Any
+    namespace: str
+    context: str | None = None
+    lifetime: float | None = None
+    sources: Mapping[str, float] | None = None
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether a kubeconfig was written since: another port after a restart of minikube, another token."""
+        return any(_changed(path) != when for path, when in (self.sources or {}).items())
+
+
+def in_cluster() -> bool:
+    """Whether this process runs in a pod that has a ServiceAccount."""
+    return "KUBERNETES_SERVICE_HOST" in os.environ and (ACCOUNT / "token").exists()
+
+
+def kubeconfig_path(key: ClusterKey) -> str | None:
+    """The kubeconfig in use, found as kubectl finds it, or None for the pod's own account."""
+    if key.kubeconfig == IN_CLUSTER:
+        return None
+    if key.kubeconfig:
+        return str(Path(key.kubeconfig).expanduser())
+    if os.environ.get("KUBECONFIG"):
+        return os.environ["KUBECONFIG"]
+    default = Path.home() / ".kube" / "config"
+    return str(default) if default.exists() or not in_cluster() else None
+
+
+async def log_in(key: ClusterKey) -> Login:
+    """Reads credentials; runs the command for them if the kubeconfig names one.
+
+    Raises:
+        NoLoginError: there are none, or they cannot be used.
+    """
+    from kubernetes.aio.client import Configuration
+
+    # With trust_env aiohttp looks into the user's netrc before each request, in a thread. Proxies: see _prepared.
+    configuration = Configuration(client_session_kwargs={"trust_env": False})
+    path = kubeconfig_path(key)
+    if path is None:
+        return _prepared(_from_account(key, configuration))
+    files = _files(path)
+    if not files:
+        raise NoLoginError(
+            f"there is no kubeconfig at {path}", "Set kubeconfig, KUBERNEL_KUBECONFIG or KUBECONFIG, or log in first."
+        )
+    return _prepared(await _from_kubeconfig(key, path, files, configuration))
+
+
+def _from_account(key: ClusterKey, configuration: Any) -> Login:
+    from kubernetes.aio.config import ConfigException, load_incluster_config
+
+    try:
+        load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        namespace = key.namespace or (ACCOUNT / "namespace").read_text().strip()
+    except (ConfigException, OSError) as error:
+        raise NoLoginError("the pod's own ServiceAccount cannot be used", _one_line(error)) from error
+    return Login(configuration, namespace)
+
+
+async def _from_kubeconfig(key: ClusterKey, path: str, files: list[str], configuration: Any) -> Login:
+    from .kubeconfig import load
+
+    sources = {file: _changed(file) for file in files}
+    _leave_files_to_the_parent()
+    try:
+        context, namespace, lifetime = await load(path, key.context, configuration)
+    except NoLoginError:
+        raise
+    except Exception as error:  # the loader raises whatever a malformed file leads it to
+        raise NoLoginError(f"the kubeconfig {path} cannot be used", _one_line(error)) from error
+    if lifetime is None:
+        lifetime = lifetime_of(configuration.api_key.get("BearerToken") or "", time.time())
+    return Login(configuration, key.namespace or namespace or "default", context, lifetime, sources)
+
+
+def _prepared(granted: Login) -> Login:
+    configuration = granted.configuration
+    # No limit: watches and port-forwards stay open, and would keep all else waiting.
+    configuration.connection_pool_maxsize = 0
+    # Python 3.13 is strict about extensions of certificates that kubectl does not ask for, and that clusters' own
+    # authorities lack (EKS: kubernetes-client/python#2394). Chain, expiry and host name are checked all the same.
+    configuration.disable_strict_ssl_verification = True
+    if not configuration.proxy:
+        configuration.proxy = proxy_for(configuration.host, os.environ)
+    if configuration.proxy and not configuration.proxy.startswith(("http://", "https://")):
+        scheme = configuration.proxy.partition(":")[0]  # the rest may hold a password
+        raise NoLoginError(
+            f"the proxy for {configuration.host} cannot be used: it speaks {scheme}",
+            "An http or https proxy is needed.",
+        )
+    return granted
+
+
+def lifetime_of(authorization: str, now: float) -> float | None:
+    """Seconds that a bearer token is still good for, if it is a JWT that tells.
+
+    Args:
+        authorization: with its scheme.
+        now: Unix seconds.
+    """
+    parts = authorization.split(".")
+    if len(parts) != 3:
+        return None
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+        return float(claims["exp"]) - now
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+@functools.cache
+def _leave_files_to_the_parent() -> None:
+    """The kubernetes package writes a kubeconfig's certificates to files, remembers them, and deletes them at exit.
+
+    A forked child that ends by sys.exit would do so, too, and its parent could not log in any more.
+    """
+    from kubernetes.aio.config import kube_config
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=lambda: getattr(kube_config, "_temp_files", {}).clear())
+
+
+def _files(path: str) -> list[str]:
+    """Those of KUBECONFIG's files that exist."""
+    files = (str(Path(part).expanduser()) for part in path.split(os.pathsep) if part)
+    return [file for file in files if Path(file).is_file()]
+
+
+def _changed(file: str) -> float:
+    try:
+        return Path(file).stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 200 else text[:197] + "..."
