@@ -48,6 +48,8 @@ class Reason(StrEnum):
     POD_REPLACED = "PodReplaced"
     # Waiting for something that can still heal.
     UNSCHEDULABLE = "Unschedulable"
+    SCHEDULING_GATED = "SchedulingGated"  # somebody, Kueue for example, keeps the scheduler from looking at the pod
+    SCALING_UP = "ScalingUp"  # an autoscaler adds a node for the pod
     QUOTA_EXCEEDED = "QuotaExceeded"
     IMAGE_PULL_FAILED = "ImagePullFailed"
     VOLUME_PENDING = "VolumePending"
@@ -61,6 +63,9 @@ class Reason(StrEnum):
     NAME_CONFLICT = "NameConflict"
     # Fine.
     RUNNING = "Running"
+    # Not so fine.
+    NODE_UNREACHABLE = "NodeUnreachable"  # the kernel may run on: nobody knows
+    CONNECTION_LOST = "ConnectionLost"  # in an Event: the Secret was deleted, and the new one has another key
     # The end.
     COMPLETED = "Completed"  # exit code 0
     KERNEL_CRASHED = "KernelCrashed"  # any other exit code or signal

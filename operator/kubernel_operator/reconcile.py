@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from kubernel_cluster.errors import ApiError, ConflictError
+from kubernel_cluster.errors import ApiError, ApiUnavailableError, ConflictError
 from kubernel_wire.callback import Callback
 
 from . import metrics
@@ -16,12 +16,12 @@ from .act.apply import Applier
 from .act.ask import Asker
 from .build.event import is_news
 from .build.secret import qualified_secret_name
-from .decide.actions import Action, Explain, Question, ReadLease, Request
+from .decide.actions import Action, Create, Explain, Question, ReadLease, Request
 from .decide.leases import lease_view
 from .decide.plan import Context, plan
 from .decide.situation import Situation, Stage, current_pod, situation
 from .decide.status import build_status, should_write, status_patch
-from .observe.cache import Cache, Key
+from .observe.cache import Cache, Key, key_of
 from .observe.kernel_facts import KernelFacts, kernel_facts
 from .observe.kinds import is_partial
 from .observe.observed import Memory, Observed
@@ -100,21 +100,25 @@ class Reconciler:
         self._remember(memory, found)
         context = self._context()
         status = build_status(kernel, found, observed, context.settings, now)
-        cr = await self._report(cr, memory, found, status, now)
+        cr, untold = await self._report(cr, memory, found, status, now)
         if found.stage is Stage.NEEDS_POD and is_partial(cr):
             cr = await self._applier.read_instance(cr)
         # With the status as it is now: deadlines count from the times that it says, and an own write wakes nobody.
         steps = plan(kernel_facts(cr), found, observed, context, now)
         refused = memory.refused_times
         self.questions.put(key, next((a for a in steps.actions if isinstance(a, Question)), None))
-        await self._apply_all(cr, memory, steps.actions)
-        if memory.refused_times > refused:
-            self._again_after_refusal(key, memory)
-            return
-        if any(isinstance(a, Explain | ReadLease) for a in steps.actions):
-            self.queue.add_after(key, LEARNED_SECONDS)
+        # Nothing is taken away before it was said why.
+        actions = steps.actions if untold is None else tuple(a for a in steps.actions if isinstance(a, Create))
+        failure = await self._apply_all(cr, memory, actions) or untold
+        # Whatever failed: deadlines and Leases are looked at in time.
         if steps.again_at is not None:
             self.queue.add_after(key, steps.again_at - self._clock())
+        if failure is not None:
+            raise failure
+        if memory.refused_times > refused:
+            self._again_after_refusal(key, memory)
+        elif any(isinstance(a, Explain | ReadLease) for a in steps.actions):
+            self.queue.add_after(key, LEARNED_SECONDS)
 
     def _again_after_refusal(self, key: Key, memory: Memory) -> None:
         if memory.refused_times == 1:
@@ -127,37 +131,43 @@ class Reconciler:
         if cr is not None:
             await self._asker.ask(cr, self._memory_of(key, cr), question)
 
-    async def _apply_all(self, cr: dict[str, Any], memory: Memory, actions: tuple[Action, ...]) -> None:
-        """All at once; a failure of one must not keep what the others learned from being remembered."""
+    async def _apply_all(self, cr: dict[str, Any], memory: Memory, actions: tuple[Action, ...]) -> BaseException | None:
+        """All at once; a failure of one, which is returned, does not keep what the others learned from being kept."""
         requests = [self._applier.apply(cr, memory, a) for a in actions if isinstance(a, Request)]
         if not requests:
-            return
+            return None
         results = await asyncio.gather(*requests, return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
+        return next((result for result in results if isinstance(result, BaseException)), None)
 
     async def _report(
         self, cr: dict[str, Any], memory: Memory, found: Situation, status: dict[str, Any], now: float
-    ) -> dict[str, Any]:
-        """Writes the status if it is news; returns the KernelInstance as it is then."""
+    ) -> tuple[dict[str, Any], ApiUnavailableError | None]:
+        """Writes the status if it is news; returns the KernelInstance as it is then, and why it could not be written.
+
+        Raises:
+            ConflictError: the KernelInstance has changed; what was decided is of yesterday.
+        """
         old = cr.get("status") or {}
         patch = status_patch(old, status)
         if not patch or not should_write(found, status.get("reason", ""), now):
-            return cr
+            return cr, None
         try:
             written = await self._applier.patch_status(cr, patch)
-        except ApiError as error:
-            if error.status == 404:
-                return cr  # deleted; the watch will say so
+        except ConflictError:
             raise
+        except ApiUnavailableError as error:
+            return cr, error
+        except ApiError as error:
+            if error.status != 404:  # else it was deleted; the watch will say so
+                logger.warning("%s/%s: its status was refused: %s", *key_of(cr), error)
+            return cr, None
         self.cache.instances.put(written)
         metrics.observe_status(old, status)
         reason = status.get("reason", "")
         if is_news(reason, memory.event_reason):
             memory.event_reason = reason
             await self._applier.post_event(cr, reason, status.get("message", ""))
-        return written
+        return written, None
 
     async def _know_the_pod(self, kernel: KernelFacts, memory: Memory) -> None:
         """Asks for a pod that the status names and this process never saw: is it gone, or is its event on its way?
@@ -194,7 +204,9 @@ class Reconciler:
             service_ip=memory.service_ip or (address.ip if address else None),
             refusal=next(iter(memory.refusals.values()), None),
             pending=memory.pending,
+            hint=memory.hint,
             explained_at=memory.explained_at,
+            secret_posted=memory.secret_posted,
             incarnation_seen=memory.incarnation_seen,
             restart_since=memory.restart_since,
             first_seen=memory.first_seen,

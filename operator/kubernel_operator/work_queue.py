@@ -17,7 +17,8 @@ from typing import Generic, TypeVar
 Key = TypeVar("Key", bound=Sequence[str])
 
 BACKOFF_FIRST_SECONDS = 0.05
-BACKOFF_MAX_SECONDS = 30.0
+# What fails is said, and heals, within seconds: people wait for it.
+BACKOFF_MAX_SECONDS = 5.0
 
 
 class WorkQueue(Generic[Key]):

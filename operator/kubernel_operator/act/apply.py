@@ -7,6 +7,8 @@ import secrets
 from collections.abc import Callable
 from typing import Any
 
+from kubernel_api.conditions import Reason
+from kubernel_api.names import secret_name
 from kubernel_cluster import paths
 from kubernel_cluster.cluster import Cluster
 from kubernel_cluster.errors import ApiError, ApiUnavailableError
@@ -20,7 +22,14 @@ from kubernel_operator.decide.actions import (
     Request,
 )
 from kubernel_operator.decide.leases import lease_end
-from kubernel_operator.decide.reasons import reason_from_events, refusal_of, refusal_of_taken_name
+from kubernel_operator.decide.reasons import (
+    hint_from_events,
+    is_worth_saying,
+    reason_from_events,
+    refusal_of,
+    refusal_of_failure,
+    refusal_of_taken_name,
+)
 from kubernel_operator.observe.cache import Cache
 from kubernel_operator.observe.facts import controller_uid, event_facts
 from kubernel_operator.observe.observed import Memory, Refusal
@@ -116,6 +125,11 @@ class Applier:
         path = paths.core({"secret": "secrets", "pod": "pods", "service": "services"}[action.kind], namespace)
         try:
             created = await self._cluster.create(path, action.body)
+        except ApiUnavailableError as error:
+            memory.failed_times[action.kind] = times = memory.failed_times.get(action.kind, 0) + 1
+            if is_worth_saying(error, times):
+                memory.refusals[action.kind] = refusal_of_failure(action.body["kind"], error)
+            raise
         except ApiError as error:
             if error.status != 409:
                 _refuse(memory, action, refusal_of(action.body["kind"], error))
@@ -126,7 +140,18 @@ class Applier:
             if controller_uid(created) != cr["metadata"]["uid"]:
                 _refuse(memory, action, refusal_of_taken_name(cr, action.body["kind"], created, error))
                 return
+        else:
+            if action.kind == "secret" and (memory.secret or (cr.get("status") or {}).get("connection")):
+                await self._say_that_the_key_is_new(cr)
         self._learn(memory, action, created)
+
+    async def _say_that_the_key_is_new(self, cr: dict[str, Any]) -> None:
+        name = secret_name(cr["metadata"]["name"], cr["metadata"]["uid"])
+        message = (
+            f"Secret {name} was deleted, and was made again with another key: clients that hold the old one get no "
+            "answer from pods that start from now on. Close the kernel and start it anew."
+        )
+        await self.post_event(cr, Reason.CONNECTION_LOST, message)
 
     async def _existing(self, path: str, action: Create) -> dict[str, Any]:
         """The object that is already there. Secrets cannot be read; their name holds our uid."""
@@ -136,9 +161,10 @@ class Applier:
 
     def _learn(self, memory: Memory, action: Create, created: dict[str, Any]) -> None:
         memory.refusals.pop(action.kind, None)
+        memory.failed_times.pop(action.kind, None)
         match action.kind:
             case "secret":
-                memory.secret = True
+                memory.secret, memory.secret_posted = True, self._clock()
             case "service":
                 memory.service = True
                 memory.service_ip = (created.get("spec") or {}).get("clusterIP")
@@ -151,7 +177,8 @@ class Applier:
         memory.explained_at = self._clock()
         path = paths.core("events", pod.namespace)
         listing = await self._cluster.list(path, fieldSelector=f"involvedObject.uid={pod.uid}")
-        memory.pending = reason_from_events(map(event_facts, listing.items))
+        events = [event_facts(event) for event in listing.items]
+        memory.pending, memory.hint = reason_from_events(events), hint_from_events(events)
 
     async def _read_lease(self, cr: dict[str, Any], memory: Memory, name: str) -> None:
         """A LIST of one: it needs no right that the sweep does not need."""

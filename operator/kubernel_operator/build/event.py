@@ -19,6 +19,9 @@ _WARNINGS = STALLING | {
     Reason.VOLUME_PENDING,
     Reason.VOLUME_MOUNT_FAILED,
     Reason.API_ERROR,
+    Reason.NODE_UNREACHABLE,
+    Reason.CONNECTION_LOST,
+    Reason.POD_REJECTED,
     Reason.KERNEL_CRASHED,
     Reason.OOM_KILLED,
     Reason.EVICTED,
@@ -29,7 +32,13 @@ _WARNINGS = STALLING | {
     Reason.DEADLINE_EXCEEDED,
     Reason.ORPHANED,
 }
-_NEWS = _WARNINGS | {Reason.IMAGE_PULLING, Reason.IDLE_TIMEOUT, Reason.RUNNING}
+_NEWS = _WARNINGS | {
+    Reason.SCHEDULING_GATED,
+    Reason.SCALING_UP,
+    Reason.IMAGE_PULLING,
+    Reason.IDLE_TIMEOUT,
+    Reason.RUNNING,
+}
 
 
 def is_news(reason: str, before: str) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from kubernel_api.conditions import Reason
 from kubernel_api.constants import RESTART_GRACE_SECONDS
+from kubernel_api.names import secret_name
 from kubernel_operator.build.pod import build_pod
 from kubernel_operator.build.secret import ConnectionKeys, build_secret, qualified_secret_name
 from kubernel_operator.build.service import build_service
@@ -28,14 +29,16 @@ from .actions import (
     Restart,
 )
 from .endings import silent_node_at
-from .reasons import pending_reason
+from .reasons import misses_secret, pending_reason
 from .situation import EXPLAINED_SECONDS, Situation, Stage, active_deadline, time_to_live
 from .status import SLOW_START_SECONDS
 
 # Seconds after the start at which a pod's Events are read, where the pod itself does not say what it waits for. The API
 # server finds them by reading all Events of the namespace, so they are read seldom. Later: every five minutes.
 EXPLAIN_AT_SECONDS = (2.0, 12.0, 60.0, 300.0)
-_EXPLAINED_BY_EVENTS = {Reason.SCHEDULED, Reason.CONTAINER_CREATING, Reason.IMAGE_PULL_FAILED}
+_EXPLAINED_BY_EVENTS = {Reason.SCHEDULED, Reason.CONTAINER_CREATING, Reason.IMAGE_PULL_FAILED, Reason.UNSCHEDULABLE}
+# A Secret that the kubelet does not find is created again: nobody tells when one is deleted, and it cannot be read.
+SECRET_INTERVAL_SECONDS = 10.0
 # A supervisor whose callbacks arrived before, and which has been silent for so long of a start, is asked too.
 CALLBACK_SILENCE_SECONDS = 2.0
 
@@ -98,6 +101,7 @@ def _steps(kernel: KernelFacts, situation: Situation, observed: Observed, contex
                 (
                     *_surplus_pods(situation, observed),
                     *_missing_children(kernel, observed, context),
+                    *_missed_secret(kernel, situation, observed, context, now),
                     *_starting(situation, observed, now),
                 ),
                 _again_while_starting(kernel, situation, observed, now),
@@ -146,13 +150,30 @@ def _surplus_pods(situation: Situation, observed: Observed) -> list[Action]:
 def _missing_children(kernel: KernelFacts, observed: Observed, context: Context) -> list[Action]:
     actions: list[Action] = []
     if not observed.secret:
-        keys = context.new_keys(kernel.encrypted)
-        body = build_secret(kernel.raw, keys, token="", supervisor=context.supervisor)
-        body["stringData"]["token"] = token(context.operator_key, qualified_secret_name(kernel.raw))
-        actions.append(Create("secret", body, "holds the connection key"))
+        actions.append(_secret(kernel, context, "holds the connection key"))
     if not observed.service and kernel.by_service:
         actions.append(Create("service", build_service(kernel.raw), "keeps the kernel's address"))
     return actions
+
+
+def _secret(kernel: KernelFacts, context: Context, why: str) -> Create:
+    body = build_secret(kernel.raw, context.new_keys(kernel.encrypted), token="", supervisor=context.supervisor)
+    body["stringData"]["token"] = token(context.operator_key, qualified_secret_name(kernel.raw))
+    return Create("secret", body, why)
+
+
+def _missed_secret(
+    kernel: KernelFacts, situation: Situation, observed: Observed, context: Context, now: float
+) -> list[Action]:
+    """The Secret again, for a pod that does not find it: somebody deleted it. If it is there, this changes nothing."""
+    due = _missed_secret_due(kernel, situation, observed)
+    return [_secret(kernel, context, "the kubelet does not find it")] if due is not None and now >= due else []
+
+
+def _missed_secret_due(kernel: KernelFacts, situation: Situation, observed: Observed) -> float | None:
+    if situation.pod is None or not misses_secret(situation.pod, secret_name(kernel.name, kernel.uid)):
+        return None
+    return observed.secret_posted + SECRET_INTERVAL_SECONDS
 
 
 def _restart(situation: Situation) -> list[Action]:
@@ -174,7 +195,7 @@ def _starting(situation: Situation, observed: Observed, now: float) -> list[Acti
 
 
 def _needs_events(pod: PodFacts) -> bool:
-    """Whether only Events can tell why a pod does not run yet. An unschedulable one says so itself."""
+    """Whether Events can tell more: of a pod that nobody has room for, whether an autoscaler adds a node."""
     return not pod.kernel_runs and pending_reason(pod)[0] in _EXPLAINED_BY_EVENTS
 
 
@@ -194,6 +215,8 @@ def _again_while_starting(kernel: KernelFacts, situation: Situation, observed: O
     pod = situation.pod
     times = [situation.start_began + kernel.lifecycle.start_deadline, situation.start_began + SLOW_START_SECONDS]
     if pod is not None and situation.stage is Stage.STARTING and not situation.answering:
+        if (missed := _missed_secret_due(kernel, situation, observed)) is not None:
+            times.append(missed if missed > now else now + SECRET_INTERVAL_SECONDS)
         if _needs_events(pod):
             times.append(_explain_due(situation, observed))
         if situation.ip and pod.kernel_runs:

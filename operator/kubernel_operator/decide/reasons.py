@@ -7,10 +7,12 @@ from typing import Any
 
 from kubernel_api.conditions import Reason
 from kubernel_api.constants import KERNEL_CONTAINER, KIND
-from kubernel_cluster.errors import ApiError
+from kubernel_cluster.errors import ApiError, ApiUnavailableError
 from kubernel_operator.observe.facts import EventFacts
 from kubernel_operator.observe.observed import Refusal
 from kubernel_operator.observe.pod_facts import Container, PodFacts, Terminated, Waiting
+
+TOO_MANY_REQUESTS = 429
 
 
 def refusal_of(kind: str, error: ApiError) -> Refusal:
@@ -28,6 +30,18 @@ def refusal_of(kind: str, error: ApiError) -> Refusal:
     if error.status == 409:
         return Refusal(Reason.NAME_CONFLICT, f"{kind} refused: {text}; delete it or choose another name")
     return Refusal(Reason.CONFIG_ERROR, f"{kind} refused: {text}")
+
+
+def refusal_of_failure(kind: str, error: ApiUnavailableError) -> Refusal:
+    """Why it is not known whether a child was created: a webhook is down, etcd is slow, nobody answers."""
+    status = f" ({error.status})" if error.status is not None else ""
+    return Refusal(Reason.API_ERROR, f"{kind} could not be created yet, it is tried again: {error.message}{status}")
+
+
+def is_worth_saying(error: ApiUnavailableError, times: int) -> bool:
+    """Whether people should hear of a failure: the server explains it, or it is the second in a row."""
+    explained = error.status is not None and error.status != TOO_MANY_REQUESTS
+    return explained or times > 1
 
 
 def refusal_of_taken_name(cr: dict[str, Any], kind: str, found: dict[str, Any], error: ApiError) -> Refusal:
@@ -48,6 +62,8 @@ def pending_reason(pod: PodFacts) -> tuple[Reason, str]:
     """Why a pod that has not ended does not run its kernel yet, as far as the pod itself tells."""
     if pod.scheduled is None:
         return Reason.CREATING, "The pod was created; the scheduler has not seen it yet."
+    if not pod.scheduled.is_true and (pod.gates or pod.scheduled.reason == "SchedulingGated"):
+        return Reason.SCHEDULING_GATED, _gated(pod)
     if not pod.scheduled.is_true:
         message = pod.scheduled.message or "no node fits"
         if "unbound immediate PersistentVolumeClaims" in message or "persistentvolumeclaim" in message:
@@ -77,9 +93,55 @@ def reason_from_events(events: Iterable[EventFacts]) -> tuple[Reason, str] | Non
                 return Reason.VOLUME_MOUNT_FAILED, f"A volume cannot be mounted: {event.message}"
             case "FailedCreatePodSandBox":
                 return Reason.CONTAINER_CREATING, f"The node cannot set up the pod yet: {event.message}"
+            case "TriggeredScaleUp" | "Nominated":  # of the cluster-autoscaler, of Karpenter
+                return Reason.SCALING_UP, f"A node is being added for the pod. {event.message}"
+            case "NotTriggerScaleUp":
+                return None
+            case "FailedScheduling" if event.source == "karpenter":
+                return None
             case "Pulled" | "Created" | "Started" | "SuccessfulAttachVolume":
                 return None
     return None
+
+
+def hint_from_events(events: Iterable[EventFacts]) -> str:
+    """What Events say beside the reason, and what a person would look for in vain in the reason's own words."""
+    for event in events:
+        if event.reason == "FailedToRetrieveImagePullSecret":
+            names = event.message.partition("(")[2].partition(")")[0]
+            return f"Secret {names} does not exist in this namespace" if names else event.message
+    return ""
+
+
+def explained(reason: Reason, message: str, pending: tuple[Reason, str] | None, hint: str) -> tuple[Reason, str]:
+    """What a pod says of itself, joined with what its Events say.
+
+    Args:
+        reason: of the pod itself.
+        message: the sentence to it.
+        pending: from its Events.
+        hint: from its Events.
+    """
+    if pending is not None and (
+        reason in {Reason.SCHEDULED, Reason.CONTAINER_CREATING}
+        or (reason is Reason.UNSCHEDULABLE and pending[0] is Reason.SCALING_UP)
+    ):
+        reason, message = pending
+    return reason, f"{message}; {hint}" if hint and reason is Reason.IMAGE_PULL_FAILED else message
+
+
+def misses_secret(pod: PodFacts, name: str) -> bool:
+    """Whether the kubelet looked for a Secret in vain."""
+    waiting = pod.kernel.waiting if pod.kernel is not None else None
+    return waiting is not None and name in waiting.message and "not found" in waiting.message
+
+
+def _gated(pod: PodFacts) -> str:
+    """Who keeps the scheduler from looking at a pod."""
+    if any(gate.startswith("kueue.x-k8s.io/") for gate in pod.gates):
+        queue = f" {pod.queue}" if pod.queue else ""
+        return f"The pod waits in Kueue's queue{queue}: there is no quota for it yet."
+    return f"The pod waits until its scheduling gates are taken away: {', '.join(pod.gates) or 'not known which'}."
 
 
 def init_failure(init: Container) -> str:

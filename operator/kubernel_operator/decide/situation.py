@@ -83,6 +83,11 @@ class Situation:
     supervised: bool | None = None
     answering: tuple[PodFacts, ...] = ()
 
+    @property
+    def node_is_silent(self) -> bool:
+        """Whether nobody knows what the pod does."""
+        return self.pod is not None and self.pod.node_is_silent
+
 
 def situation(kernel: KernelFacts, observed: Observed, now: float) -> Situation:
     """The stage of a KernelInstance. ``now``: Unix seconds."""
@@ -236,8 +241,8 @@ def _said(known: Exit, pod: PodFacts | None) -> Ending:
 
 def _may_be_explained(pod: PodFacts, ending: Ending) -> bool:
     """Whether a SIGTERM came from the kubelet, for all that is known: it says so when all containers have ended."""
-    terminated = ending.signal == 15 and ending.reason is Reason.KERNEL_CRASHED
-    return terminated and not pod.has_ended and not pod.deleting
+    unasked = ending.signal == 15 and ending.reason is Reason.KERNEL_CRASHED
+    return unasked and not pod.has_ended and not pod.deleting
 
 
 def _ended_at(base: Situation, ending: Ending, observed: Observed, now: float) -> float:

@@ -10,12 +10,12 @@ from kubernel_api.names import secret_name
 from kubernel_operator.build.pod import image_of
 from kubernel_operator.clock import rfc3339, rfc3339_micro
 from kubernel_operator.observe.facts import seconds_of
-from kubernel_operator.observe.kernel_facts import KernelFacts
+from kubernel_operator.observe.kernel_facts import KernelFacts, StatusFacts
 from kubernel_operator.observe.observed import Observed
 from kubernel_operator.settings import Settings
 
 from .endings import Ending
-from .reasons import pending_reason
+from .reasons import explained, pending_reason
 from .situation import Situation, Stage
 from .texts import for_people
 
@@ -69,7 +69,7 @@ def build_status(kernel: KernelFacts, situation: Situation, observed: Observed, 
         "podIncarnation": (pod.incarnation if pod else old.incarnation) or None,
         "nodeName": (pod.node if pod else None) or old.node_name,
         "restartGeneration": situation.wanted if wanted_runs else old.generation,
-        "restartCount": situation.wanted if wanted_runs else old.restart_count,
+        "restartCount": _restart_count(old, situation.wanted) if wanted_runs else old.restart_count,
         "lastActivityTime": _last_activity(observed, old.last_activity),
         "times": _times(kernel, situation, observed, now),
     }
@@ -103,8 +103,15 @@ def _words(situation: Situation, observed: Observed) -> tuple[Phase, Reason, str
         success = situation.ending.reason is Reason.COMPLETED
         phase = (Phase.SUCCEEDED if success else Phase.FAILED) if over else Phase.EXITED
         return phase, situation.ending.reason, situation.ending.message
+    if situation.stage is Stage.RUNNING and situation.node_is_silent:
+        return Phase.RUNNING, Reason.NODE_UNREACHABLE, _silence(situation)
     if situation.stage is Stage.RUNNING:
         return Phase.RUNNING, Reason.RUNNING, _ready(situation)
+    return _words_of_start(situation, observed)
+
+
+def _words_of_start(situation: Situation, observed: Observed) -> tuple[Phase, Reason, str]:
+    """Phase, reason and message on the way to Ready."""
     if observed.refusal is not None and situation.stage in {Stage.NEEDS_POD, Stage.STARTING}:
         return Phase.PENDING, observed.refusal.reason, observed.refusal.message
     restart_sent = situation.stage is Stage.STARTING and observed.control_sent >= situation.wanted
@@ -120,10 +127,13 @@ def _words(situation: Situation, observed: Observed) -> tuple[Phase, Reason, str
         return Phase.PENDING, Reason.CREATING, "The pod is being created."
     if observed.report is not None:
         return Phase.STARTING, Reason.KERNEL_STARTING, "The container runs; the kernel does not answer yet."
-    reason, message = pending_reason(situation.pod)
-    if reason in {Reason.SCHEDULED, Reason.CONTAINER_CREATING} and observed.pending is not None:
-        reason, message = observed.pending
+    reason, message = explained(*pending_reason(situation.pod), observed.pending, observed.hint)
     return (Phase.STARTING if reason is Reason.KERNEL_STARTING else Phase.PENDING), reason, message
+
+
+def _silence(situation: Situation) -> str:
+    node = (situation.pod.node if situation.pod is not None else None) or "of the pod"
+    return f"Node {node} does not answer: the kernel may run on, and is ready again when the node is back."
 
 
 def _ready(situation: Situation) -> str:
@@ -152,8 +162,9 @@ def _conditions(
     stalled = reason in STALLING and not over
     on_the_way = situation.stage in _ON_THE_WAY and not stalled
     failed = over and phase is Phase.FAILED
+    ready: ConditionStatus = "True" if situation.stage is Stage.RUNNING else "False"
     conditions = [
-        make(ConditionType.READY, "True" if situation.stage is Stage.RUNNING else "False", reason, message),
+        make(ConditionType.READY, "Unknown" if reason is Reason.NODE_UNREACHABLE else ready, reason, message),
         make(ConditionType.RECONCILING, "True" if on_the_way else "False", reason, message if on_the_way else ""),
         make(ConditionType.STALLED, "True" if stalled or failed else "False", reason, message if stalled else ""),
         make(ConditionType.FINISHED, "True" if over else "False", reason, message if over else ""),
@@ -191,6 +202,11 @@ def _connection_json(kernel: KernelFacts, ip: str | None, pod_ip: str | None, su
         "controlPort": CONTROL_PORT if supervised else None,
     }
     return {k: v for k, v in connection.items() if v is not None}
+
+
+def _restart_count(old: StatusFacts, wanted: int) -> int:
+    """How often another process was started; restartGeneration may begin at any number."""
+    return (old.restart_count or 0) + (old.generation is not None and wanted > old.generation)
 
 
 def _exit(ending: Ending, message: str) -> Json:

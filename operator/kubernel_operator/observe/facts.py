@@ -68,12 +68,14 @@ class EventFacts:
     Attributes:
         time: when it was last seen, as the API writes times, which sorts as text.
         container: name of the container that it is about, if it is about one.
+        source: the component that says it, e.g. kubelet or karpenter.
     """
 
     reason: str
     message: str
     time: str
     container: str = ""
+    source: str = ""
 
 
 def service_facts(obj: Json) -> ServiceFacts:
@@ -107,6 +109,7 @@ def event_facts(obj: Json) -> EventFacts:
         str(obj.get("message") or ""),
         str(time or obj.get("firstTimestamp") or ""),
         path.partition("{")[2].rstrip("}"),
+        str(part(obj, "source").get("component") or obj.get("reportingComponent") or ""),
     )
 
 

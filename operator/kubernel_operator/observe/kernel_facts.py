@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from kubernel_api.conditions import ConditionType
+from kubernel_api.conditions import ConditionType, Reason
 
 from .facts import Condition, Json, conditions_of, number, part, seconds_of
 
@@ -82,8 +82,10 @@ class StatusFacts:
 
     @property
     def is_ready(self) -> bool:
-        """Whether the kernel was said to accept connections."""
-        return self.says(ConditionType.READY)
+        """Whether the kernel was said to accept connections, and nothing else since but that its node is silent."""
+        return self.says(ConditionType.READY) or any(
+            c.type == ConditionType.READY and c.reason == Reason.NODE_UNREACHABLE for c in self.conditions
+        )
 
     @property
     def is_finished(self) -> bool:

@@ -59,7 +59,9 @@ class Observed:
         service_ip: cluster IP of the Service, once known.
         refusal: why the API server last refused a child.
         pending: what the pod's Events say about why it is pending.
+        hint: what else they say that helps.
         explained_at: Unix seconds when they were read.
+        secret_posted: Unix seconds when the Secret was created last, or found to be there.
         incarnation_seen: highest number of a pod of ours that existed in this process's time; 0 for none.
         restart_since: Unix seconds when this process first saw the restart that is now wanted.
         first_seen: Unix seconds when this process first saw the KernelInstance.
@@ -79,7 +81,9 @@ class Observed:
     service_ip: str | None = None
     refusal: Refusal | None = None
     pending: tuple[Reason, str] | None = None
+    hint: str = ""
     explained_at: float = 0.0
+    secret_posted: float = 0.0
     incarnation_seen: int = 0
     restart_since: float | None = None
     first_seen: float = 0.0
@@ -103,8 +107,11 @@ class Memory:
     service_ip: str | None = None
     refusals: dict[str, Refusal] = field(default_factory=dict)  # by kind of child
     refused_times: int = 0
+    failed_times: dict[str, int] = field(default_factory=dict)  # by kind: in a row, without an answer of the server
     pending: tuple[Reason, str] | None = None
+    hint: str = ""
     explained_at: float = 0.0
+    secret_posted: float = 0.0
     incarnation_seen: int = 0
     restart_wanted: int = 0
     restart_since: float | None = None

@@ -100,6 +100,7 @@ class PodFacts:
     others: tuple[Container, ...] = ()
     scheduled: Condition | None = None
     ready: Condition | None = None
+    containers_ready: Condition | None = None
     disruption: Condition | None = None
     reason: str = ""
     message: str = ""
@@ -118,6 +119,18 @@ class PodFacts:
     def may_run(self) -> bool:
         """Whether its containers may be running: not ended and not being deleted."""
         return not self.deleting and not self.has_ended
+
+    @property
+    def node_is_silent(self) -> bool:
+        """Whether its node has not been heard of for a while (40 s by default), so that nobody knows whether it runs.
+
+        The node controller then takes the condition Ready away, and leaves the kubelet's last word, ContainersReady.
+        """
+        if self.ready is None or self.ready.is_true or self.has_ended:
+            return False
+        if self.ready.reason in {"NodeNotReady", "NodeStatusUnknown"}:
+            return True
+        return self.ready.reason == "" and self.containers_ready is not None and self.containers_ready.is_true
 
     @property
     def kernel_may_run(self) -> bool:
@@ -163,6 +176,7 @@ def pod_facts(obj: Json) -> PodFacts:
         others=tuple(c for c in containers if c.name != KERNEL_CONTAINER),
         scheduled=conditions.get("PodScheduled"),
         ready=conditions.get("Ready"),
+        containers_ready=conditions.get("ContainersReady"),
         disruption=disruption if disruption is not None and disruption.is_true else None,
         reason=str(status.get("reason") or ""),
         message=str(status.get("message") or ""),

@@ -27,6 +27,15 @@ def test_admins_find_every_reason() -> None:
     assert [str(reason) for reason in Reason if f"`{reason}`" not in text and reason not in silent] == []
 
 
+def test_every_reason_is_said_by_some_line_of_code() -> None:
+    """F6: APIError was documented, had its place in two tables, and nothing ever said it."""
+    folders = [REPO / "operator" / "kubernel_operator" / room for room in ("decide", "act")]
+    code = "".join(page.read_text() for folder in folders for page in folder.glob("*.py"))
+    code += (REPO / "crds" / "kubernel_api" / "status.py").read_text()
+    without_tables = re.sub(r"frozenset\(.*?\n\)", "", code, flags=re.DOTALL)
+    assert [reason.name for reason in Reason if f"Reason.{reason.name}" not in without_tables] == []
+
+
 def test_admins_are_told_what_does_not_heal() -> None:
     text = (REPO / "docs" / "admins.md").read_text()
     (sentence,) = re.findall(r"^(.*) do not heal by waiting", text, re.MULTILINE)

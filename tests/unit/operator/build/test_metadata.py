@@ -6,7 +6,7 @@ import pytest
 
 from fixtures.objects import UID, cr, pod
 from kubernel_operator.build.metadata import child_metadata
-from kubernel_operator.observe.cache import controller_uid
+from kubernel_operator.observe.facts import controller_uid
 
 
 @pytest.mark.parametrize(

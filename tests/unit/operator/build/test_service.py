@@ -10,7 +10,7 @@ def test_build_service() -> None:
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": {
-            "name": "k1",
+            "name": "kernel-k1",
             "namespace": "ns",
             "labels": {
                 "app.kubernetes.io/managed-by": "kubernel",
@@ -36,4 +36,4 @@ def test_build_service() -> None:
 
 
 def test_a_name_that_starts_with_a_digit() -> None:
-    assert build_service(cr(name="1a"))["metadata"]["name"] == "k-1a"
+    assert build_service(cr(name="1a"))["metadata"]["name"] == "kernel-1a"

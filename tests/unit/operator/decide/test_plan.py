@@ -40,6 +40,7 @@ UNSCHEDULABLE = pod(
     ip=None,
     scheduled={"status": "False", "reason": "Unschedulable", "message": "0/1 nodes are available"},
 )
+GATED = pod(phase="Pending", state={}, ip=None, scheduled={"status": "False", "reason": "SchedulingGated"})
 NOT_PULLED = pod(phase="Pending", state={"waiting": {"reason": "ImagePullBackOff"}}, ip=None)
 REFUSED = Refusal(Reason.QUOTA_EXCEEDED, "exceeded quota: pods=0")
 KNOWN = {"secret": True, "service": True, "service_ip": "10.96.0.9"}
@@ -127,7 +128,10 @@ RESTARTING = cr(status=ready_status(), restartGeneration=1)
             ["Explain"],
             id="pod pending, explained long ago",
         ),
-        pytest.param(cr(), seen(UNSCHEDULABLE, first_seen=NOW - 9), [], id="pod unschedulable: it says so itself"),
+        pytest.param(
+            cr(), seen(UNSCHEDULABLE, first_seen=NOW - 9), ["Explain"], id="unschedulable: an autoscaler may add a node"
+        ),
+        pytest.param(cr(), seen(GATED, first_seen=NOW - 9), [], id="gated: it says so itself"),
         pytest.param(cr(), seen(NOT_PULLED, first_seen=NOW - 9), ["Explain"], id="image not pulled: Events say more"),
         pytest.param(cr(), seen(pod()), ["Probe"], id="container runs, no callback"),
         pytest.param(cr(), seen(pod(ip=None)), [], id="container runs, no address"),
@@ -333,7 +337,8 @@ def test_again(instance: dict[str, Any], observed: Observed, again_at: float | N
     [
         pytest.param(PENDING, 4, id="scheduled"),
         pytest.param(NOT_PULLED, 4, id="its image cannot be pulled"),
-        pytest.param(UNSCHEDULABLE, 0, id="unschedulable"),
+        pytest.param(UNSCHEDULABLE, 4, id="unschedulable"),
+        pytest.param(GATED, 0, id="gated"),
     ],
 )
 def test_what_five_minutes_of_waiting_cost(there: dict[str, Any], lists: int) -> None:

@@ -7,7 +7,14 @@ import pytest
 from fixtures.objects import cr, pod
 from kubernel_api.conditions import Reason
 from kubernel_cluster.errors import ApiError
-from kubernel_operator.decide.reasons import pending_reason, reason_from_events, refusal_of, refusal_of_taken_name
+from kubernel_operator.decide.reasons import (
+    explained,
+    hint_from_events,
+    pending_reason,
+    reason_from_events,
+    refusal_of,
+    refusal_of_taken_name,
+)
 from kubernel_operator.observe.facts import event_facts
 from kubernel_operator.observe.observed import Refusal
 from kubernel_operator.observe.pod_facts import pod_facts
@@ -183,6 +190,72 @@ def test_pending_reason(pending: dict[str, Any], reason: Reason, message: str) -
     assert pending_reason(pod_facts(pending)) == (reason, message)
 
 
+def gated(*gates: str, queue: str = "") -> dict[str, Any]:
+    made = pod(phase="Pending", state={}, scheduled={"status": "False", "reason": "SchedulingGated", "message": "m"})
+    made["metadata"]["labels"] = {"kueue.x-k8s.io/queue-name": queue} if queue else {}
+    made["spec"]["schedulingGates"] = [{"name": gate} for gate in gates]
+    return made
+
+
+@pytest.mark.parametrize(
+    ("waiting", "message"),
+    [
+        pytest.param(
+            gated("example.org/quota", "example.org/other"),
+            "The pod waits until its scheduling gates are taken away: example.org/quota, example.org/other.",
+            id="somebody's gates",
+        ),
+        pytest.param(
+            gated("kueue.x-k8s.io/admission", queue="team-a"),
+            "The pod waits in Kueue's queue team-a: there is no quota for it yet.",
+            id="Kueue",
+        ),
+        pytest.param(
+            gated("kueue.x-k8s.io/admission"),
+            "The pod waits in Kueue's queue: there is no quota for it yet.",
+            id="Kueue, queue unknown",
+        ),
+    ],
+)
+def test_a_gated_pod_is_not_unschedulable(waiting: dict[str, Any], message: str) -> None:
+    assert pending_reason(pod_facts(waiting)) == (Reason.SCHEDULING_GATED, message)
+
+
+NO_ROOM = (Reason.UNSCHEDULABLE, "The pod cannot be scheduled: 0/4 nodes are available")
+ADDED = (Reason.SCALING_UP, "A node is being added for the pod. why")
+NOT_PULLED = (Reason.IMAGE_PULL_FAILED, "The image i cannot be pulled (ErrImagePull): denied")
+NO_SECRET = "Secret no-such-secret does not exist in this namespace"
+
+
+@pytest.mark.parametrize(
+    ("said", "pending", "hint", "told"),
+    [
+        pytest.param(NO_ROOM, None, "", NO_ROOM, id="no room"),
+        pytest.param(NO_ROOM, ADDED, "", ADDED, id="no room yet: no verdict while a node is on its way"),
+        pytest.param(
+            NO_ROOM, (Reason.IMAGE_PULLING, "old"), "", NO_ROOM, id="no room, and an Event about something else"
+        ),
+        pytest.param(NOT_PULLED, None, "", NOT_PULLED, id="not pulled"),
+        pytest.param(
+            NOT_PULLED,
+            None,
+            NO_SECRET,
+            (Reason.IMAGE_PULL_FAILED, f"{NOT_PULLED[1]}; {NO_SECRET}"),
+            id="F9: not pulled, for want of a Secret",
+        ),
+    ],
+)
+def test_explained(said: Any, pending: Any, hint: str, told: Any) -> None:
+    assert explained(*said, pending, hint) == told
+
+
+def test_hint_from_events() -> None:
+    words = "Unable to retrieve some image pull secrets (no-such-secret); attempting to pull the image may not succeed."
+    events = [event_facts(event("Pulling")), event_facts(event("FailedToRetrieveImagePullSecret", words))]
+    assert hint_from_events(events) == NO_SECRET
+    assert hint_from_events(events[:1]) == ""
+
+
 def event(reason: str, message: str = "why", *, at: int = 0, field: str = "lastTimestamp") -> dict[str, Any]:
     return {"reason": reason, "message": message, field: f"2027-01-15T08:00:{at:02}Z"}
 
@@ -198,6 +271,27 @@ def event(reason: str, message: str = "why", *, at: int = 0, field: str = "lastT
             id="pulling",
         ),
         pytest.param([event("Pulling", at=1), event("Pulled", at=2)], None, id="pulled"),
+        pytest.param(
+            [event("Pulling", at=1), event("Failed", "Failed to pull image i: no", at=2)],
+            (Reason.IMAGE_PULL_FAILED, "The image cannot be pulled: Failed to pull image i: no"),
+            id="a failure takes the pulling back",
+        ),
+        pytest.param(
+            [event("Pulling", at=1), event("BackOff", "Back-off restarting failed container x", at=2)],
+            (Reason.IMAGE_PULLING, "The image is being pulled. why"),
+            id="a back-off about something else does not",
+        ),
+        pytest.param([event("FailedAttachVolume", at=1), event("SuccessfulAttachVolume", at=2)], None, id="attached"),
+        pytest.param(
+            [event("FailedScheduling", at=3), event("TriggeredScaleUp", at=2)], ADDED, id="cluster-autoscaler"
+        ),
+        pytest.param([event("TriggeredScaleUp", at=1), event("NotTriggerScaleUp", at=2)], None, id="no group fits"),
+        pytest.param([event("Nominated", at=1), event("FailedScheduling", at=2)], ADDED, id="Karpenter"),
+        pytest.param(
+            [event("Nominated", at=1), event("FailedScheduling", at=2) | {"source": {"component": "karpenter"}}],
+            None,
+            id="Karpenter gave up",
+        ),
         pytest.param(
             [event("Pulled", at=1, field="eventTime"), event("Pulling", at=2)],
             (Reason.IMAGE_PULLING, "The image is being pulled. why"),

@@ -328,6 +328,20 @@ def test_a_restart_in_place() -> None:
     assert status_patch(instance["status"], built)["exit"] is None
 
 
+@pytest.mark.parametrize(
+    ("known", "wanted", "count"),
+    [
+        pytest.param({}, 1_700_000_000, 0, id="a first start with any number is no restart"),
+        pytest.param(ready_status(generation=3, restartCount=1), 9, 2, id="one restart, whatever the step"),
+        pytest.param(ready_status(generation=9, restartCount=2), 9, 2, id="said before"),
+    ],
+)
+def test_restart_count_counts(known: dict[str, Any], wanted: int, count: int) -> None:
+    """m9: it was the number itself."""
+    instance = cr(status=known, restartGeneration=wanted)
+    assert status(instance, seen(pod(), report=report(generation=wanted)))["restartCount"] == count
+
+
 def test_restart_count_does_not_grow_before_the_new_process_is_ready() -> None:
     instance = cr(status=ready_status(), **RESTARTED)
     assert status(instance, seen(pod(), report=report()))["restartCount"] == 0
@@ -343,6 +357,44 @@ def test_restart_count_does_not_grow_before_the_new_process_is_ready() -> None:
 )
 def test_the_last_word_stays(instance: dict[str, Any]) -> None:
     assert status(instance, seen(pod(), report=report(generation=1))) == instance["status"]
+
+
+READY = [{"type": "ContainersReady", "status": "True"}]
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        pytest.param({"status": "False"}, id="as the node controller writes it"),
+        pytest.param({"status": "False", "reason": "NodeNotReady"}, id="with its reason"),
+    ],
+)
+@pytest.mark.parametrize("known", [pytest.param(report(), id="reported"), pytest.param(None, id="operator is new")])
+def test_nobody_knows_what_a_silent_node_does(condition: dict[str, Any], known: Any) -> None:
+    """M6: it was Ready until the eviction, five minutes later."""
+    silent = pod(conditions=[*READY, {"type": "Ready", **condition}])
+    told = status(cr(status=ready_status()), seen(silent, report=known))
+    assert summary(told) == (
+        "Running",
+        "NodeUnreachable",
+        {**conditions(), "Ready": "Unknown", **SCHEDULED},
+    )
+    again = status(cr(status=told), seen(silent))
+    assert again == told
+    healed = status(cr(status=told), seen(pod(conditions=[*READY, {"type": "Ready", "status": "True"}])))
+    assert summary(healed) == ("Running", "Running", {**conditions("Ready"), **SCHEDULED})
+
+
+@pytest.mark.parametrize(
+    ("containers_ready", "condition"),
+    [
+        pytest.param("False", {"status": "False", "reason": "ContainersNotReady"}, id="a neighbour has ended"),
+        pytest.param("True", {"status": "False", "reason": "ReadinessGatesNotReady"}, id="a readiness gate"),
+    ],
+)
+def test_other_reasons_of_a_pod_are_no_silence(containers_ready: str, condition: dict[str, Any]) -> None:
+    there = pod(conditions=[{"type": "ContainersReady", "status": containers_ready}, {"type": "Ready", **condition}])
+    assert status(cr(), seen(there, report=report()))["reason"] == "Running"
 
 
 def test_an_orphan_s_status_stays() -> None:

@@ -1,0 +1,127 @@
+"""Errors of the API server that are neither refusal nor success. M17, F6, m7, and M5's half about Secrets."""
+
+from typing import Any
+
+import pytest
+
+from fixtures.objects import NOW, cr, ready_status
+from fixtures.operator_world import World
+from kubernel_cluster.errors import ApiError, ApiUnavailableError, ClusterError
+
+WEBHOOK = 'failed calling webhook "policy.example.org": connect: connection refused'
+DOWN = ApiUnavailableError("POST pods: 500", status=500, reason="InternalError", message=WEBHOOK)
+BUSY = ApiUnavailableError("POST pods: 429", status=429, reason="TooManyRequests", message="too many requests")
+SILENT = ApiUnavailableError("POST pods: timed out", message="timed out")
+
+
+def passes(world: World, times: int = 1) -> None:
+    for _ in range(times):
+        world.watch()
+        try:
+            world.reconcile()
+        except ClusterError:
+            world.now += 0.1  # the work queue comes back
+
+
+def words(world: World) -> tuple[str | None, str | None]:
+    status = world.instance().get("status") or {}
+    return status.get("reason"), status.get("message")
+
+
+@pytest.mark.parametrize("kind", ["pods", "services", "secrets"])
+def test_the_server_s_words_are_said(world: World, kind: str) -> None:
+    world.cluster.refusals[kind] = DOWN
+    world.apply(cr())
+    passes(world, 2)
+    reason, message = words(world)
+    name = {"pods": "Pod", "services": "Service", "secrets": "Secret"}[kind]
+    assert reason == "APIError"
+    assert message == f"{name} could not be created yet, it is tried again: {WEBHOOK} (500)"
+    world.cluster.refusals.clear()
+    world.now += 1
+    passes(world, 2)
+    assert words(world)[0] == "Creating"
+    assert len([p for p in world.cluster.objects if f"/{kind}/" in p]) == 1
+
+
+@pytest.mark.parametrize("error", [BUSY, SILENT])
+def test_what_passes_with_the_next_try_is_not_said(world: World, error: ApiUnavailableError) -> None:
+    world.cluster.refusals["pods"] = error
+    world.apply(cr())
+    passes(world)
+    world.cluster.refusals.clear()
+    passes(world, 2)
+    assert words(world)[0] in {None, "Creating"}
+
+
+@pytest.mark.parametrize("error", [BUSY, SILENT])
+def test_the_second_failure_in_a_row_is_said(world: World, error: ApiUnavailableError) -> None:
+    world.cluster.refusals["pods"] = error
+    world.apply(cr())
+    passes(world, 3)
+    assert words(world)[0] == "APIError"
+
+
+def test_a_start_deadline_is_kept_while_the_api_server_fails(world: World) -> None:
+    world.cluster.refusals["pods"] = DOWN
+    world.apply(cr(lifecycle={"startDeadlineSeconds": 20}))
+    passes(world, 2)
+    world.now = NOW + 20.5
+    passes(world)
+    reason, message = words(world)
+    assert reason == "StartTimeout"
+    assert WEBHOOK in str(message)
+
+
+def test_a_status_that_is_refused_keeps_nothing_from_being_done(world: World) -> None:
+    """m7: no status, and no action either, until the deadline."""
+    world.cluster.refusals["kernelinstances/status"] = ApiError(422, "Invalid", "too long")
+    world.apply(cr(lifecycle={"startDeadlineSeconds": 20}))
+    world.now += 2
+    passes(world)
+    assert [p["metadata"]["name"] for p in world.pods()] == ["k1-1"]
+
+
+def test_a_pod_is_not_deleted_before_it_was_said_why(world: World) -> None:
+    world.apply(cr(lifecycle={"startDeadlineSeconds": 20}))
+    passes(world)
+    world.now += 21
+    world.cluster.refusals["kernelinstances/status"] = SILENT
+    passes(world, 3)
+    assert len(world.pods()) == 1
+    world.cluster.refusals.clear()
+    passes(world, 2)
+    assert (words(world)[0], world.pods()) == ("StartTimeout", [])
+
+
+def missing_its_secret(name: str) -> dict[str, Any]:
+    waiting = {"reason": "CreateContainerConfigError", "message": f'secret "{name}" not found'}
+    return {"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "True"}]} | {
+        "containerStatuses": [{"name": "kernel", "state": {"waiting": waiting}}]
+    }
+
+
+def test_a_secret_that_was_deleted_is_made_again(world: World) -> None:
+    """M5: the next pod waited for it until its deadline."""
+    world.apply(cr(status=ready_status(), restartGeneration=1))
+    world.cluster.put("/api/v1/namespaces/ns/services/kernel-k1", {"metadata": {"name": "kernel-k1", "uid": "s"}})
+    passes(world)
+    (made,) = world.pods()
+    world.change_pod(made, **missing_its_secret("k1-0123abcd45"))
+    passes(world)
+    assert [p.rsplit("/", 1)[-1] for p in world.cluster.objects if "/secrets/" in p] == ["k1-0123abcd45"]
+    (event,) = (o for p, o in world.cluster.objects.items() if "/events/" in p and o["reason"] == "ConnectionLost")
+    assert event["type"] == "Warning"
+    assert "start it anew" in event["message"]
+
+
+def test_a_secret_that_the_kubelet_is_late_to_see_is_no_loss(world: World) -> None:
+    world.apply(cr())
+    passes(world)
+    (made,) = world.pods()
+    world.change_pod(made, **missing_its_secret("k1-0123abcd45"))
+    world.now += 11
+    passes(world)
+    keys = {o["stringData"]["key"] for p, o in world.cluster.objects.items() if "/secrets/" in p}
+    assert keys == {"key 0"}
+    assert not [o for p, o in world.cluster.objects.items() if "/events/" in p and o["reason"] == "ConnectionLost"]
