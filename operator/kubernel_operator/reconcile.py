@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from enum import Enum
 from typing import Any
 
 from kubernel_cluster.errors import ApiError, ApiUnavailableError, ConflictError
@@ -21,6 +22,7 @@ from .decide.leases import lease_view
 from .decide.plan import Context, plan
 from .decide.situation import Situation, Stage, current_pod, situation
 from .decide.status import build_status, should_write, status_patch
+from .observe.bucket import Bucket
 from .observe.cache import Cache, Key, key_of
 from .observe.kernel_facts import KernelFacts, kernel_facts
 from .observe.kinds import is_partial
@@ -37,6 +39,20 @@ logger = logging.getLogger(__name__)
 REFUSAL_RETRY_MAX_SECONDS = 15.0
 # What an action learned (Events, a Lease) is looked at this soon.
 LEARNED_SECONDS = 0.1
+
+
+# Callbacks of one pod: a start and a restart are two each, everything else is less than one a minute.
+CALLBACKS_AT_ONCE = 5
+CALLBACKS_PER_SECOND = 1
+
+
+class Verdict(Enum):
+    """What becomes of a genuine callback."""
+
+    TAKEN = "taken"
+    UNKNOWN = "its pod is not known (yet)"
+    FOREIGN = "it is about a pod of somebody else"
+    TOO_MANY = "its pod has said a lot just now"
 
 
 class Reconciler:
@@ -70,24 +86,26 @@ class Reconciler:
                 return
             await self._pass(key, cr)
 
-    def take_callback(self, callback: Callback) -> bool:
-        """A supervisor's report; False when the pod is not known here."""
+    def take_callback(self, callback: Callback) -> Verdict:
+        """A supervisor's report. What runs in the pod may send any, as often as it likes."""
         namespace, _ = callback.secret.split("/")
         pod = self.cache.pods.get((namespace, callback.pod))
         cr = self._owner_of(pod) if pod else None
         if pod is None or cr is None:
-            return False
+            return Verdict.UNKNOWN
         if callback.secret != qualified_secret_name(cr):
-            logger.warning("The pod of %s tried to speak for pod %s.", callback.secret, callback.pod)
-            return False
+            return Verdict.FOREIGN
         key = (namespace, cr["metadata"]["name"])
-        memory = self._memory_of(key, cr)
-        report = merged(memory.reports.get(callback.pod), callback, self._clock())
+        memory, now = self._memory_of(key, cr), self._clock()
+        bucket = memory.callbacks.setdefault(callback.pod, Bucket(CALLBACKS_AT_ONCE, CALLBACKS_PER_SECOND))
+        if not bucket.take(now):
+            return Verdict.TOO_MANY
+        report = merged(memory.reports.get(callback.pod), callback, now)
         logger.debug("%s/%s: callback %d: %s", *key, callback.sequence, callback.event)
         if report is not None:
             memory.reports[callback.pod] = report
             self.queue.add(key)
-        return True
+        return Verdict.TAKEN
 
     async def _pass(self, key: Key, cr: dict[str, Any]) -> None:
         memory = self._memory_of(key, cr)
@@ -184,6 +202,7 @@ class Reconciler:
         address = kernel.status.address
         if kernel.wanted > max(memory.restart_wanted, kernel.status.generation or 0):
             memory.restart_wanted, memory.restart_since = kernel.wanted, now
+            memory.callbacks.clear()  # what was asked for is told at once
         linked = map(pod_facts, self.cache.pods.linked(kernel.namespace, kernel.name))
         pods = tuple(pod for pod in linked if pod.owner_uid == kernel.uid)
         current = current_pod(pods, max(kernel.status.incarnation, memory.incarnation_seen))

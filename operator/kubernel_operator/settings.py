@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 ENV_PREFIX = "KUBERNEL_OPERATOR_"
 _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
@@ -115,7 +116,19 @@ def _checked(settings: Settings) -> Settings:
     ):
         if getattr(settings, name) not in allowed:
             raise SettingsError(f"--{name.replace('_', '-')} must be one of {', '.join(allowed)}")
+    if settings.callback_url:
+        _check_url("--callback-url", settings.callback_url)
     for name in ("workers", "sweep_interval_seconds"):
         if getattr(settings, name) < 1:
             raise SettingsError(f"--{name.replace('_', '-')} must be at least 1")
     return settings
+
+
+def _check_url(option: str, url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        fits = parts.scheme == "http" and parts.hostname and parts.port != 0 and parts.path.strip("/")
+    except ValueError:  # e.g. a port that is no number
+        fits = False
+    if not fits:
+        raise SettingsError(f"{option} must look like http://HOST:8443/v1/callback, not {url!r}")

@@ -20,10 +20,10 @@ from .act.ask import Asker
 from .act.pod_network import PodNetwork
 from .build.secret import ConnectionKeys
 from .decide.plan import Context
-from .edge.callback_server import callback_app
+from .edge.callback_server import CallbackServer
 from .edge.callback_url import resolved
 from .edge.handlers import Kind, Watches
-from .edge.health_server import metrics_app, serve
+from .edge.health_server import metrics_app, opening, serve
 from .housekeeping import LeaseHousekeeping, Sweeps
 from .observe.cache import Cache, Key, key_of
 from .observe.kinds import PODS
@@ -62,8 +62,9 @@ class Operator:
             await serve(stack, metrics_app(), settings.metrics_port)
             self._resolved_url = await resolved(self._url)
             await self._sweeps.first()
-            app = callback_app(self._key, self._reconciler.take_callback)
-            await serve(stack, app, settings.callback_port)
+            callbacks = CallbackServer(self._key, self._reconciler.take_callback)
+            with opening(settings.callback_port):
+                await stack.enter_async_context(callbacks.serving(settings.callback_port))
             work = (
                 self._reconciler.queue.run(settings.workers),
                 self._reconciler.questions.run(),

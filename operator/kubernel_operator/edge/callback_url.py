@@ -19,10 +19,11 @@ async def resolved(url: str) -> str:
     """``url`` with its host as an IPv4 address; unchanged when it cannot be resolved now."""
     parts = urlsplit(url)
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(parts.hostname, parts.port, family=socket.AF_INET)
+        port = parts.port or 80
+        found = await asyncio.get_running_loop().getaddrinfo(parts.hostname, port, family=socket.AF_INET)
     except OSError:
         return url
-    return urlunsplit(parts._replace(netloc=f"{found[0][4][0]}:{parts.port}"))
+    return urlunsplit(parts._replace(netloc=f"{found[0][4][0]}:{port}"))
 
 
 async def own_url(cluster: Cluster, port: int) -> str:

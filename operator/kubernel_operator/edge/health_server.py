@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -20,8 +20,15 @@ async def serve(stack: AsyncExitStack, app: web.Application, port: int) -> None:
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
-    try:
+    with opening(port):
         await web.TCPSite(runner, port=port).start()
+
+
+@contextmanager
+def opening(port: int) -> Iterator[None]:
+    """Says which port cannot be opened inside."""
+    try:
+        yield
     except OSError as error:
         raise SettingsError(
             f"port {port} cannot be opened ({error.strerror}); choose another one, see --help"

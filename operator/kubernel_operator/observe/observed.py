@@ -12,6 +12,7 @@ from enum import Enum
 
 from kubernel_api.conditions import Reason
 
+from .bucket import Bucket
 from .pod_facts import PodFacts
 from .report import Report
 
@@ -125,3 +126,4 @@ class Memory:
     lease_expired_since: float | None = None  # when the API server first said so, and last
     lease_expired_read: float | None = None
     reports: dict[str, Report] = field(default_factory=dict)  # by pod name
+    callbacks: dict[str, Bucket] = field(default_factory=dict)  # by pod name: how many more are taken

@@ -11,7 +11,7 @@ from fixtures.operator_world import World
 from kubernel_api.constants import ANNOTATION_INCARNATION
 from kubernel_cluster.errors import ApiError, ApiUnavailableError, ConflictError
 from kubernel_operator import metrics
-from kubernel_operator.reconcile import log_failure
+from kubernel_operator.reconcile import CALLBACKS_AT_ONCE, Verdict, log_failure
 from kubernel_wire.callback import Callback
 
 CALLBACK = {
@@ -43,7 +43,7 @@ def start(world: World) -> None:
     world.watch()
     world.reconcile()
     world.watch()
-    assert world.reconciler.take_callback(callback())
+    assert world.reconciler.take_callback(callback()) is Verdict.TAKEN
     world.reconcile()
     world.watch()
 
@@ -71,7 +71,7 @@ def test_a_callback_is_believed_about_its_own_pod_only(world: World) -> None:
     world.apply(other)
     world.watch()
     forged = callback(secret="ns/k2-fedcba9800", event="exited", state="exited", sequence=3, exitCode=0)
-    assert not world.reconciler.take_callback(forged)
+    assert world.reconciler.take_callback(forged) is Verdict.FOREIGN
     world.reconcile()
     assert world.instance()["status"]["phase"] == "Running"
 
@@ -80,12 +80,18 @@ def test_a_callback_is_believed_about_its_own_pod_only(world: World) -> None:
 def test_a_generation_that_nobody_asked_for_is_not_believed(world: World, generation: int) -> None:
     """A server may have asked the supervisor before the spec; user code may say any number."""
     start(world)
-    assert world.reconciler.take_callback(callback(sequence=3, event="started", state="running", generation=generation))
+    assert (
+        world.reconciler.take_callback(callback(sequence=3, event="started", state="running", generation=generation))
+        is Verdict.TAKEN
+    )
     world.reconcile()
     world.watch()
     assert world.instance()["status"]["restartGeneration"] == 0
-    assert world.reconciler.take_callback(
-        callback(sequence=4, event="exited", state="exited", exitCode=1, generation=generation)
+    assert (
+        world.reconciler.take_callback(
+            callback(sequence=4, event="exited", state="exited", exitCode=1, generation=generation)
+        )
+        is Verdict.TAKEN
     )
     world.reconcile()
     assert world.instance()["status"]["exit"]["restartGeneration"] == 0
@@ -100,20 +106,48 @@ def test_a_generation_that_nobody_asked_for_is_not_believed(world: World, genera
 )
 def test_a_callback_of_nobody(world: World, fields: dict[str, Any]) -> None:
     start(world)
-    assert not world.reconciler.take_callback(callback(**fields))
+    assert world.reconciler.take_callback(callback(**fields)) is Verdict.UNKNOWN
 
 
 def test_a_callback_before_its_kernel_instance_is_known(world: World) -> None:
     """After a restart of the operator the pod may be in the cache first; the supervisor comes again."""
     world.reconciler.cache.pods.put(pod())
-    assert not world.reconciler.take_callback(callback())
+    assert world.reconciler.take_callback(callback()) is Verdict.UNKNOWN
+
+
+def test_a_pod_that_says_a_lot_is_told_to_wait(world: World) -> None:
+    start(world)
+
+    def said(count: int) -> list[Verdict]:
+        events = [callback(sequence=10 + number, event="activity") for number in range(count)]
+        return [world.reconciler.take_callback(each) for each in events]
+
+    assert said(1000).count(Verdict.TAKEN) == CALLBACKS_AT_ONCE - 1  # its start was one
+    world.now += 3
+    assert said(1000).count(Verdict.TAKEN) == 3
+
+
+def test_restarts_that_were_asked_for_are_told_at_once(world: World) -> None:
+    """However many in a second: each was a write of its user."""
+    start(world)
+    world.supervisors.status["10.0.0.7"] = {"state": "running", "generation": 0}
+    for generation in range(1, 20):
+        world.apply({**world.instance(), "spec": {"restartGeneration": generation}})
+        world.watch()
+        world.reconcile()
+        for more, event, state in ((0, "started", "starting"), (1, "ready", "running")):
+            news = callback(sequence=10 * generation + more, event=event, state=state, generation=generation)
+            assert world.reconciler.take_callback(news) is Verdict.TAKEN
+            world.reconcile()
+            world.watch()
+        assert world.instance()["status"]["restartGeneration"] == generation
 
 
 def test_a_callback_sent_twice_is_taken_and_changes_nothing(world: World) -> None:
     start(world)
     world.cluster.requests.clear()
-    assert world.reconciler.take_callback(callback())
-    assert world.reconciler.take_callback(callback(sequence=1, event="started", state="starting"))
+    assert world.reconciler.take_callback(callback()) is Verdict.TAKEN
+    assert world.reconciler.take_callback(callback(sequence=1, event="started", state="starting")) is Verdict.TAKEN
     world.reconcile()
     assert world.cluster.requests == []
 
@@ -229,7 +263,7 @@ def test_lost_answers_make_no_second_child(world: World) -> None:
     ]
     (secret,) = (o for p, o in world.cluster.objects.items() if "/secrets/" in p)
     assert secret["stringData"]["key"] == "key 0"
-    assert world.reconciler.take_callback(callback())
+    assert world.reconciler.take_callback(callback()) is Verdict.TAKEN
     world.reconcile()
     assert world.instance()["status"]["connection"]["ip"] == "10.96.0.9"  # the Service was adopted
 
@@ -238,7 +272,10 @@ def test_a_status_that_somebody_else_wrote_meanwhile_is_computed_anew(world: Wor
     start(world)
     world.cluster.requests.clear()
     world.apply({**world.instance(), "metadata": {**world.instance()["metadata"], "labels": {"new": "label"}}})
-    assert world.reconciler.take_callback(callback(sequence=3, event="exited", state="exited", exit_code=1))
+    assert (
+        world.reconciler.take_callback(callback(sequence=3, event="exited", state="exited", exit_code=1))
+        is Verdict.TAKEN
+    )
     with pytest.raises(ConflictError):
         world.reconcile()
     world.watch()
@@ -289,7 +326,10 @@ def test_a_pod_that_was_deleted_while_no_operator_ran_is_lost(world: World) -> N
 
 def test_an_instance_that_was_deleted_meanwhile_is_no_error(world: World) -> None:
     start(world)
-    assert world.reconciler.take_callback(callback(sequence=3, event="exited", state="exited", exit_code=1))
+    assert (
+        world.reconciler.take_callback(callback(sequence=3, event="exited", state="exited", exit_code=1))
+        is Verdict.TAKEN
+    )
     world.cluster.remove("/apis/kubernel.dev/v1beta1/namespaces/ns/kernelinstances/k1")
     world.reconcile()
     world.watch()

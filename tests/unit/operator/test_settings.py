@@ -48,6 +48,18 @@ def test_an_empty_variable_counts() -> None:
         pytest.param("--node-selector=a=b", "--node-selector: 'a=b' is not valid", id="no JSON"),
         pytest.param("--node-selector=[]", r"--node-selector must be a JSON dict, not '\[\]'", id="another JSON"),
         pytest.param("--tolerations={}", "--tolerations must be a JSON list, not '{}'", id="no list"),
+        pytest.param(
+            "--callback-url=https://op:8443/v1/callback",
+            "--callback-url must look like http://HOST:8443/v1/callback",
+            id="callbacks with TLS",
+        ),
+        pytest.param("--callback-url=op:8443", "--callback-url must look like", id="callback URL without a scheme"),
+        pytest.param(
+            "--callback-url=http://op:8443", "--callback-url must look like", id="callback URL without a path"
+        ),
+        pytest.param(
+            "--callback-url=http://op:x/cb", "--callback-url must look like", id="callback URL, port no number"
+        ),
         pytest.param("--log-format=xml", "--log-format must be one of plain, json", id="log format"),
         pytest.param("--log-level=LOUD", "--log-level must be one of DEBUG, INFO, WARNING, ERROR", id="log level"),
         pytest.param(
