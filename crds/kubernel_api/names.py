@@ -45,3 +45,8 @@ def pod_name(name: str, incarnation: int) -> str:
 def service_name(name: str) -> str:
     """The Service of a KernelInstance: a KernelInstance named ``postgres`` must not take that DNS name."""
     return f"kernel-{name}"
+
+
+def service_host(namespace: str, service: str) -> str:
+    """The DNS name of a Service, as pods of the cluster resolve it whatever the cluster's domain is."""
+    return f"{service}.{namespace}.svc"

@@ -72,11 +72,12 @@ class Connection(Model):
     """How clients reach the kernel."""
 
     service: Annotated[
-        Literal["ClusterIP", "None"],
+        Literal["ClusterIP", "None", "Headless"],
         Field(
             default="ClusterIP",
             description="ClusterIP keeps one address when the pod is replaced. None hands out the pod's own address: "
-            "faster to start, but it changes with the pod.",
+            "faster to start, but it changes with the pod. Headless hands out a DNS name that follows the pod: for "
+            "many kernels in one namespace, and clients that use the cluster's DNS.",
         ),
     ]
     encryption: Annotated[

@@ -75,7 +75,9 @@ def _add_install(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     install.add_argument("--gpu", help="number of nvidia.com/gpu")
     install.add_argument("--env", action="append", default=[], metavar="NAME=VALUE", help="for the kernel; repeatable")
     install.add_argument("--namespace", help="namespace of the kernels")
-    install.add_argument("--service", choices=["ClusterIP", "None"], help="None: faster, the address may change")
+    install.add_argument(
+        "--service", choices=["ClusterIP", "None", "Headless"], help="None: faster, the address may change"
+    )
     install.add_argument("--working-dir", help="working directory in the pod")
     install.add_argument("--language", default="python", help="language of the kernel")
     install.add_argument("--interrupt-mode", default="", choices=["message", "signal"], help="default: by language")

@@ -168,9 +168,10 @@ class ProvisionerOptions(KernelProvisionerBase):
 
     # How it is reached.
     service = Choice(
-        ["ClusterIP", "None"],
+        ["ClusterIP", "None", "Headless"],
         "ClusterIP",
-        help="ClusterIP keeps the address when the pod is replaced; None hands out the pod's own, which is faster.",
+        help="ClusterIP keeps the address when the pod is replaced; None hands out the pod's own, which is faster; "
+        "Headless a DNS name, for many kernels in one namespace.",
     ).tag(config=True)
     access = Choice(
         ["auto", "direct", "port-forward"],

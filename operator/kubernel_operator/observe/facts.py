@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from kubernel_api.names import service_host
 from kubernel_operator.clock import unix
 
 Json = dict[str, Any]
@@ -36,13 +37,17 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class ServiceFacts:
-    """A Service of ours."""
+    """A Service of ours.
+
+    Attributes:
+        address: its cluster IP; of a headless one, its DNS name; None: it has none yet.
+    """
 
     namespace: str
     name: str
     uid: str
     owner_uid: str
-    cluster_ip: str | None
+    address: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,8 @@ def service_facts(obj: Json) -> ServiceFacts:
     """From a Service."""
     meta = obj["metadata"]
     ip = part(obj, "spec").get("clusterIP")
-    return ServiceFacts(meta["namespace"], meta["name"], meta["uid"], controller_uid(obj) or "", ip)
+    address = service_host(meta["namespace"], meta["name"]) if ip == "None" else ip
+    return ServiceFacts(meta["namespace"], meta["name"], meta["uid"], controller_uid(obj) or "", address)
 
 
 def lease_facts(obj: Json) -> LeaseFacts:

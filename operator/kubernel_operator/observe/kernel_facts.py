@@ -144,7 +144,7 @@ def kernel_facts(obj: Json) -> KernelFacts:
         generation=int(meta.get("generation") or 1),
         deleting=bool(meta.get("deletionTimestamp")),
         wanted=number(spec.get("restartGeneration")),
-        by_service=connection.get("service", "ClusterIP") == "ClusterIP",
+        by_service=connection.get("service") != "None",
         encrypted=connection.get("encryption") == "Curve",
         lifecycle=_lifecycle(part(spec, "lifecycle")),
         status=status_facts(part(obj, "status")),

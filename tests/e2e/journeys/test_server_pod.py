@@ -46,6 +46,28 @@ def test_restart_keeps_the_websocket(server: JupyterServer) -> None:
     server.request("DELETE", f"/sessions/{session['id']}")
 
 
+def test_a_headless_service_is_a_name_that_follows_the_pod(
+    operator: OperatorRelease, namespace: str, kubectl: Kubectl
+) -> None:
+    cluster_command("images", "notebook-server")
+    here = kubectl.within(namespace)
+    with running_server(kubectl, namespace, "--service=Headless") as server:
+        session = server.start_session()
+        kernel_id = session["kernel"]["id"]
+        (kernel,), (service,) = here.items("kernels"), here.items("services")
+        name = service["metadata"]["name"]
+        assert (service["spec"]["clusterIP"], kernel["status"]["connection"]["ip"]) == (
+            "None",
+            f"{name}.{namespace}.svc",
+        )
+        with server.kernel(kernel_id) as socket:
+            assert value(socket, "print(1)") == "1\n"
+            here("delete", "pod", kernel["status"]["podName"], "--grace-period=1")  # the server starts it again
+            socket.until_answered()
+            assert value(socket, "print(2)") == "2\n"
+        server.request("DELETE", f"/sessions/{session['id']}")
+
+
 def test_a_start_that_cannot_work_says_why(server: JupyterServer, namespace: str, kubectl: Kubectl) -> None:
     quota = {
         "apiVersion": "v1",

@@ -37,3 +37,8 @@ def test_build_service() -> None:
 
 def test_a_name_that_starts_with_a_digit() -> None:
     assert build_service(cr(name="1a"))["metadata"]["name"] == "kernel-1a"
+
+
+def test_a_headless_service_has_no_address_of_its_own() -> None:
+    spec = build_service(cr(connection={"service": "Headless"}))["spec"]
+    assert spec == {"clusterIP": "None", **build_service(cr())["spec"]}

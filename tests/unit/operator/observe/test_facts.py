@@ -108,7 +108,9 @@ def test_a_kernel_that_says_nothing_gets_the_schema_s_defaults() -> None:
 def test_service_and_lease() -> None:
     meta = {"name": "n", "namespace": "ns", "uid": "u", "resourceVersion": "7"}
     owned = meta | {"ownerReferences": [{"uid": UID, "controller": True}]}
-    assert service_facts({"metadata": owned, "spec": {"clusterIP": "10.96.0.9"}}).cluster_ip == "10.96.0.9"
+    assert service_facts({"metadata": owned, "spec": {"clusterIP": "10.96.0.9"}}).address == "10.96.0.9"
+    headless = {"metadata": owned | {"name": "kernel-k1"}, "spec": {"clusterIP": "None"}}
+    assert service_facts(headless).address == "kernel-k1.ns.svc"
     lease = lease_facts({"metadata": meta, "spec": {"renewTime": "t", "leaseDurationSeconds": 60}})
     assert (lease.renewed, lease.duration_seconds, lease.version) == ("t", 60, "7")
 
