@@ -63,6 +63,7 @@ class Sweeps:
         """The first one, until it works. Without it nothing is known, and nothing may be decided."""
 
         async def once() -> None:
+            self._wanted.clear()
             await sweep(self._cluster, self._namespaces, self._cache, self._take)
 
         await until_it_works("Not ready yet", once)

@@ -7,7 +7,7 @@ import fnmatch
 import logging
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import zmq
@@ -22,7 +22,7 @@ from .build.secret import ConnectionKeys
 from .decide.plan import Context
 from .edge.callback_server import CallbackServer
 from .edge.callback_url import resolved
-from .edge.handlers import Kind, Watches
+from .edge.handlers import RESOURCES, Kind, Watches
 from .edge.health_server import metrics_app, opening, serve
 from .housekeeping import LeaseHousekeeping, Sweeps
 from .observe.cache import Cache, Key, key_of
@@ -33,6 +33,7 @@ from .tasks import cancelled
 
 logger = logging.getLogger(__name__)
 
+WATCHES_BEGIN_SECONDS = 5.0
 # The callback Service's address can only change when it is deleted and made again.
 RESOLVE_SECONDS = 30.0
 
@@ -52,7 +53,9 @@ class Operator:
         self._sweeps = Sweeps(cluster, settings.watch_namespaces, cache, self._add, interval)
         self._lease_housekeeping = LeaseHousekeeping(cluster, cache, self._is_ignored, interval)
         self._loop = asyncio.get_running_loop()
-        self._watches = Watches(settings.watch_namespaces, self._take_from_thread)
+        self._watches = Watches(settings.watch_namespaces, self._take_from_thread, self._listed_from_thread)
+        self._watches_to_begin = len(RESOURCES) * max(1, len(settings.watch_namespaces))
+        self._watches_began = asyncio.Event()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[list[asyncio.Task[None]]]:
@@ -61,6 +64,11 @@ class Operator:
         async with AsyncExitStack() as stack:
             await serve(stack, metrics_app(), settings.metrics_port)
             self._resolved_url = await resolved(self._url)
+            self._watches.start()
+            stack.push_async_callback(asyncio.to_thread, self._watches.stop)
+            # A sweep after the watches began misses nothing. If they cannot begin, a sweep is what tells why.
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._watches_began.wait(), WATCHES_BEGIN_SECONDS)
             await self._sweeps.first()
             callbacks = CallbackServer(self._key, self._reconciler.take_callback)
             with opening(settings.callback_port):
@@ -75,8 +83,6 @@ class Operator:
             tasks = [asyncio.create_task(each) for each in work]
             for task in tasks:
                 stack.push_async_callback(cancelled, task)
-            self._watches.start()
-            stack.push_async_callback(asyncio.to_thread, self._watches.stop)
             where = ", ".join(settings.watch_namespaces) or "all namespaces"
             logger.info("Watching %s; kernel pods report to %s.", where, self._resolved_url)
             yield tasks
@@ -95,12 +101,19 @@ class Operator:
             await asyncio.sleep(RESOLVE_SECONDS)
             self._resolved_url = await resolved(self._url)
 
-    def _take_from_thread(self, kind: Kind, type_: str | None, obj: dict[str, Any]) -> None:
+    def _listed_from_thread(self) -> None:
+        self._loop.call_soon_threadsafe(self._listed)
+
+    def _listed(self) -> None:
+        self._sweeps.want()
+        self._watches_to_begin -= 1
+        if self._watches_to_begin <= 0:
+            self._watches_began.set()
+
+    def _take_from_thread(self, kind: Kind, type_: str, obj: dict[str, Any]) -> None:
         self._loop.call_soon_threadsafe(self._take, kind, type_, obj)
 
-    def _take(self, kind: Kind, type_: str | None, obj: dict[str, Any]) -> None:
-        if type_ is None:
-            self._sweeps.want()
+    def _take(self, kind: Kind, type_: str, obj: dict[str, Any]) -> None:
         store = self._stores[kind]
         if type_ == "DELETED":
             store.remove(obj)

@@ -14,26 +14,31 @@ import kopf
 from kubernel_api.constants import GROUP, PLURAL, VERSION
 from kubernel_operator import metrics
 
-from .kopf_settings import kopf_settings, session
+from .kopf_settings import NoMemories, kopf_settings, session
 
 logger = logging.getLogger(__name__)
 
 Kind = Literal["instance", "pod", "lease"]
-Take = Callable[[Kind, str | None, dict[str, Any]], None]
+Take = Callable[[Kind, str, dict[str, Any]], None]
+RESOURCES: dict[Kind, tuple[str, str, str]] = {
+    "instance": (GROUP, VERSION, PLURAL),
+    "pod": ("", "v1", "pods"),
+    "lease": ("coordination.k8s.io", "v1", "leases"),
+}
 RESTART_SECONDS = 1.0
 CANCEL_SECONDS = 1.0
 # Only peering uses it. kopf would otherwise ask for the name of the user, and a bare uid in a container has none.
 IDENTITY: Any = "kubernel"
 
 
-def registry(take: Take) -> kopf.OperatorRegistry:
-    """Handlers that call ``take(kind, event type, object)``; type None is a listed object."""
+def registry(take: Take, listed: Callable[[], None]) -> kopf.OperatorRegistry:
+    """Handlers that call ``take(kind, event type, object)``, and ``listed`` for each LIST that begins a watch."""
     handlers = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=handlers)
     async def login(**kwargs: Any) -> kopf.AiohttpSession | None:
         info = kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
-        return session(info) if info else None
+        return session(info, listed) if info else None
 
     def watch(kind: Kind, *resource: str) -> None:
         async def handler(event: Any, **_: Any) -> None:
@@ -41,9 +46,8 @@ def registry(take: Take) -> kopf.OperatorRegistry:
 
         kopf.on.event(*resource, registry=handlers, id=kind)(handler)
 
-    watch("instance", GROUP, VERSION, PLURAL)
-    watch("pod", "", "v1", "pods")
-    watch("lease", "coordination.k8s.io", "v1", "leases")
+    for kind, resource in RESOURCES.items():
+        watch(kind, *resource)
     return handlers
 
 
@@ -54,9 +58,17 @@ class Watches:
     the operator goes on.
     """
 
-    def __init__(self, namespaces: tuple[str, ...], take: Take) -> None:
+    def __init__(self, namespaces: tuple[str, ...], take: Take, listed: Callable[[], None]) -> None:
+        """All that they need.
+
+        Args:
+            namespaces: those that are watched; () for all.
+            take: called with each event, in kopf's thread.
+            listed: called, in kopf's thread, when a watch is built anew: what happened before it will not be told.
+        """
         self._namespaces = namespaces
         self._take = take
+        self._listed = listed
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="kopf", daemon=True)
         self._end_run: Callable[[], object] = lambda: None
@@ -92,12 +104,13 @@ class Watches:
             return
         loop.set_exception_handler(lambda _, context: log_unhandled(context))
         tasks = await kopf.spawn_tasks(
-            registry=registry(self._take),
+            registry=registry(self._take, self._listed),
             settings=kopf_settings(),
             identity=IDENTITY,
             standalone=True,
             clusterwide=not self._namespaces,
             namespaces=self._namespaces,
+            memories=NoMemories(),
             stop_flag=stop,
             ready_flag=self.ready,
         )

@@ -1,8 +1,21 @@
 """kopf watches and does nothing else."""
 
 import itertools
+from collections.abc import AsyncIterator
 
-from kubernel_operator.edge.kopf_settings import Backoffs, NoDiffBase, NoProgress, kopf_settings
+import kopf
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from kubernel_operator.edge.kopf_settings import (
+    Backoffs,
+    NoDiffBase,
+    NoMemories,
+    NoProgress,
+    kopf_settings,
+    session,
+)
 
 
 def test_only_our_pods_are_watched() -> None:
@@ -30,3 +43,42 @@ def test_back_off_never_ends_and_begins_anew() -> None:
     assert 0.1 <= first[0] <= 0.2
     assert all(2.5 <= seconds <= 5.0 for seconds in first[4:])
     assert next(iter(backoffs)) <= 0.2
+
+
+@pytest.fixture
+async def api_server() -> AsyncIterator[str]:
+    """Lists one of many pods, and refuses the rest."""
+
+    async def pods(_: web.Request) -> web.Response:
+        metadata = {"resourceVersion": "77", "continue": "more"}
+        return web.json_response({"kind": "PodList", "metadata": metadata, "items": [{"metadata": {"uid": "u"}}]})
+
+    async def refusal(_: web.Request) -> web.Response:
+        return web.json_response({"kind": "Status", "metadata": {}, "code": 403}, status=403)
+
+    app = web.Application()
+    app.router.add_get("/pods", pods)
+    app.router.add_get("/leases", refusal)
+    async with TestServer(app) as server:
+        yield str(server.make_url("/"))
+
+
+async def test_a_list_of_kopf_is_a_version_and_no_objects(api_server: str) -> None:
+    """A sweep lists everything; kopf would hold all of it at once."""
+    listed: list[bool] = []
+    connection = session(kopf.ConnectionInfo(server=api_server), lambda: listed.append(True))
+    async with connection.aiohttp_session as requests:
+        async with requests.get(f"{api_server}pods") as response:
+            assert await response.json() == {"kind": "PodList", "metadata": {"resourceVersion": "77"}, "items": []}
+        assert listed == [True]
+        async with requests.get(f"{api_server}leases") as response:
+            assert (await response.json())["code"] == 403
+        assert listed == [True]
+    assert kopf_settings().watching.chunk_size == 1
+
+
+async def test_kopf_remembers_no_object() -> None:
+    memories = NoMemories()
+    for number in range(3):
+        await memories.recall({"metadata": {"uid": str(number)}}, noticed_by_listing=True)
+    assert list(memories.iter_all_memories()) == []
