@@ -1,10 +1,9 @@
-"""What runs beside the passes: comparing everything with the API server, and removing what servers left behind."""
+"""What runs beside the passes: comparing everything with the API server."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -12,9 +11,7 @@ from kubernel_cluster.cluster import Cluster
 from kubernel_cluster.errors import ClusterError
 
 from . import metrics
-from .act.lease_cleanup import delete_leases
-from .decide.leases import abandoned_leases
-from .observe.cache import Cache, Key, key_of
+from .observe.cache import Cache, Key
 from .observe.sweep import sweep
 from .patience import RETRY_SECONDS, until_it_works
 
@@ -44,7 +41,7 @@ class Sweeps:
             namespaces: those that are watched; () for all.
             cache: what is known.
             take: called for each object that is news or vanished, with "instance" or "pod" and the key of its
-                KernelInstance.
+                KernelInstance, or with "lease" and its own key.
             interval_seconds: between two comparisons.
         """
         self._cluster = cluster
@@ -86,38 +83,3 @@ class Sweeps:
     def _found(self, kind: str, key: Key) -> None:
         metrics.SWEEP_FOUND.labels(kind).inc()
         self._take(kind, key)
-
-
-class LeaseHousekeeping:
-    """Deletes the Leases of servers that are gone and left no kernel."""
-
-    def __init__(
-        self,
-        cluster: Cluster,
-        cache: Cache,
-        is_ignored: Callable[[str], bool],
-        interval_seconds: float,
-    ) -> None:
-        """All that it needs.
-
-        Args:
-            cluster: the API server.
-            cache: what is known.
-            is_ignored: whether a namespace is to be left alone.
-            interval_seconds: between two looks.
-        """
-        self._cluster = cluster
-        self._cache = cache
-        self._is_ignored = is_ignored
-        self._interval_seconds = interval_seconds
-
-    async def run(self) -> None:
-        """Looks again and again. Runs until cancelled; no Lease that cannot be deleted ends it."""
-        while True:
-            await self.once()
-            await asyncio.sleep(self._interval_seconds)
-
-    async def once(self) -> None:
-        """One look."""
-        abandoned = abandoned_leases(self._cache.leases.values(), self._cache.instances.values(), time.time())
-        await delete_leases(self._cluster, [lease for lease in abandoned if not self._is_ignored(key_of(lease)[0])])

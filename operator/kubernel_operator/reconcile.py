@@ -17,8 +17,7 @@ from .act.apply import Applier
 from .act.ask import Asker
 from .build.event import is_news
 from .build.secret import qualified_secret_name
-from .decide.actions import Action, Create, Explain, Question, ReadLease, Request
-from .decide.leases import lease_view
+from .decide.actions import Action, Create, Explain, Question, Request
 from .decide.plan import Context, plan
 from .decide.situation import Situation, Stage, current_pod, situation
 from .decide.status import build_status, should_write, status_patch
@@ -30,6 +29,7 @@ from .observe.observed import Memory, Observed
 from .observe.pod_facts import pod_facts
 from .observe.report import merged
 from .questions import Questions
+from .server_leases import ServerLeases
 from .steady_clock import steady_clock
 from .work_queue import WorkQueue
 
@@ -63,10 +63,12 @@ class Reconciler:
         applier: Applier,
         asker: Asker,
         cache: Cache,
+        server_leases: ServerLeases,
         context: Callable[[], Context],
         clock: Callable[[], float] = steady_clock,
     ):
         self.cache = cache
+        self._server_leases = server_leases
         self.queue: WorkQueue[Key] = WorkQueue(self.reconcile, log_failure)
         self.questions = Questions(self._ask, self.queue.add)
         self._applier = applier
@@ -119,15 +121,19 @@ class Reconciler:
         context = self._context()
         status = build_status(kernel, found, observed, context.settings, now)
         cr, untold = await self._report(cr, memory, found, status, now)
+        unread: ApiUnavailableError | None = None
         if found.stage is Stage.NEEDS_POD and is_partial(cr):
-            cr = await self._applier.read_instance(cr)
+            try:
+                cr = await self._applier.read_instance(cr)
+            except ApiUnavailableError as error:
+                unread = error
         # With the status as it is now: deadlines count from the times that it says, and an own write wakes nobody.
         steps = plan(kernel_facts(cr), found, observed, context, now)
         refused = memory.refused_times
         self.questions.put(key, next((a for a in steps.actions if isinstance(a, Question)), None))
         # Nothing is taken away before it was said why.
         actions = steps.actions if untold is None else tuple(a for a in steps.actions if isinstance(a, Create))
-        failure = await self._apply_all(cr, memory, actions) or untold
+        failure = await self._apply_all(cr, memory, () if unread else actions) or untold or unread
         # Whatever failed: deadlines and Leases are looked at in time.
         if steps.again_at is not None:
             self.queue.add_after(key, steps.again_at - self._clock())
@@ -135,7 +141,7 @@ class Reconciler:
             raise failure
         if memory.refused_times > refused:
             self._again_after_refusal(key, memory)
-        elif any(isinstance(a, Explain | ReadLease) for a in steps.actions):
+        elif any(isinstance(a, Explain) for a in steps.actions):
             self.queue.add_after(key, LEARNED_SECONDS)
 
     def _again_after_refusal(self, key: Key, memory: Memory) -> None:
@@ -213,7 +219,7 @@ class Reconciler:
         if report is not None and report.generation > kernel.wanted:
             # Its server asked the supervisor itself, and the spec will say so in a moment; or the pod tells tales.
             report = replace(report, generation=kernel.wanted)
-        lease = self.cache.leases.get((kernel.namespace, kernel.lifecycle.lease_name or ""))
+        lease = kernel.lifecycle.lease_name
         return Observed(
             pods=pods,
             report=report,
@@ -235,7 +241,8 @@ class Reconciler:
             deleting_since=memory.deleting_since,
             ends=dict(memory.ends),
             last_seen=memory.last_seen,
-            lease=lease_view(kernel.raw, lease, memory, now),
+            orphaned=lease is not None
+            and self._server_leases.has_expired((kernel.namespace, lease), memory.first_seen),
         )
 
     def _remember(self, memory: Memory, found: Situation) -> None:

@@ -8,6 +8,7 @@ import logging
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 import zmq
@@ -24,10 +25,11 @@ from .edge.callback_server import CallbackServer
 from .edge.callback_url import resolved
 from .edge.handlers import RESOURCES, Kind, Watches
 from .edge.health_server import metrics_app, opening, serve
-from .housekeeping import LeaseHousekeeping, Sweeps
+from .housekeeping import Sweeps
 from .observe.cache import Cache, Key, key_of
 from .observe.kinds import PODS
 from .reconcile import Reconciler
+from .server_leases import ServerLeases
 from .settings import Settings
 from .tasks import cancelled
 
@@ -47,11 +49,12 @@ class Operator:
         self._url = self._resolved_url = callback_url
         self._supervisor = supervisor_source()
         cache = Cache()
-        self._reconciler = Reconciler(Applier(cluster, cache), Asker(key, PodNetwork()), cache, self._context)
+        self._server_leases = ServerLeases(cluster, cache, partial(self._add, "instance"), self._is_ignored)
+        applier, asker = Applier(cluster, cache), Asker(key, PodNetwork())
+        self._reconciler = Reconciler(applier, asker, cache, self._server_leases, self._context)
         self._stores = {"instance": cache.instances, "pod": cache.pods, "lease": cache.leases}
         interval = settings.sweep_interval_seconds
         self._sweeps = Sweeps(cluster, settings.watch_namespaces, cache, self._add, interval)
-        self._lease_housekeeping = LeaseHousekeeping(cluster, cache, self._is_ignored, interval)
         self._loop = asyncio.get_running_loop()
         self._watches = Watches(settings.watch_namespaces, self._take_from_thread, self._listed_from_thread)
         self._watches_to_begin = len(RESOURCES) * max(1, len(settings.watch_namespaces))
@@ -77,7 +80,7 @@ class Operator:
                 self._reconciler.queue.run(settings.workers),
                 self._reconciler.questions.run(),
                 self._sweeps.run(),
-                self._lease_housekeeping.run(),
+                self._server_leases.run(),
                 self._resolves(),
             )
             tasks = [asyncio.create_task(each) for each in work]
@@ -121,11 +124,14 @@ class Operator:
             return
         namespace, name = key_of(obj)
         owner = PODS.link(obj) if kind == "pod" else name
-        if kind != "lease" and owner is not None:
+        if owner is not None:
             self._add(kind, (namespace, owner))
 
-    def _add(self, kind: str, key: Key) -> None:  # noqa: ARG002 - others want to know
-        if not self._is_ignored(key[0]):
+    def _add(self, kind: str, key: Key) -> None:
+        """Something is news: a Lease, or a KernelInstance, or a part of one."""
+        if kind == "lease":
+            self._server_leases.take(key)
+        elif not self._is_ignored(key[0]):
             self._reconciler.queue.add(key)
 
     def _is_ignored(self, namespace: str) -> bool:

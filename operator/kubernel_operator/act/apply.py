@@ -18,10 +18,8 @@ from kubernel_operator.decide.actions import (
     DeleteInstance,
     DeletePod,
     Explain,
-    ReadLease,
     Request,
 )
-from kubernel_operator.decide.leases import lease_end
 from kubernel_operator.decide.reasons import (
     hint_from_events,
     is_worth_saying,
@@ -34,7 +32,6 @@ from kubernel_operator.observe.cache import Cache
 from kubernel_operator.observe.facts import controller_uid, event_facts, service_facts
 from kubernel_operator.observe.observed import Memory, Refusal
 from kubernel_operator.observe.pod_facts import PodFacts, pod_facts
-from kubernel_operator.observe.sweep import LABEL_SELECTOR
 from kubernel_operator.steady_clock import steady_clock
 
 logger = logging.getLogger(__name__)
@@ -60,7 +57,7 @@ class Applier:
             ClusterError: the write's outcome is unknown or unexpected.
         """
         log = {"namespace": cr["metadata"]["namespace"], "kernel_instance": cr["metadata"]["name"]}
-        level = logging.DEBUG if isinstance(action, Explain | ReadLease) else logging.INFO
+        level = logging.DEBUG if isinstance(action, Explain) else logging.INFO
         logger.log(level, "%s/%s: %s", *log.values(), describe(action), extra=log)
         match action:
             case Create():
@@ -74,8 +71,6 @@ class Applier:
                 await self._cluster.delete(instance_path(cr), uid=cr["metadata"]["uid"])
             case Explain(pod=pod):
                 await self._explain(memory, pod)
-            case ReadLease(name=name):
-                await self._read_lease(cr, memory, name)
 
     async def patch_status(self, cr: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
         """Writes a status, refused by the server (409) when the object has changed since it was read."""
@@ -180,23 +175,6 @@ class Applier:
         events = [event_facts(event) for event in listing.items]
         memory.pending, memory.hint = reason_from_events(events), hint_from_events(events)
 
-    async def _read_lease(self, cr: dict[str, Any], memory: Memory, name: str) -> None:
-        """A LIST of one: it needs no right that the sweep does not need."""
-        try:
-            path = paths.leases(cr["metadata"]["namespace"])
-            listing = await self._cluster.list(
-                path, fieldSelector=f"metadata.name={name}", labelSelector=LABEL_SELECTOR
-            )
-        except ApiUnavailableError:
-            memory.lease_expired_since = memory.lease_expired_read = None
-            raise
-        for lease in listing.items:
-            self._cache.leases.put(lease)
-        now = self._clock()
-        if now >= lease_end(cr, next(iter(listing.items), None)):
-            memory.lease_expired_since = memory.lease_expired_since or now
-            memory.lease_expired_read = now
-
 
 def instance_path(cr: dict[str, Any]) -> str:
     """The path of a KernelInstance."""
@@ -214,8 +192,6 @@ def describe(action: Request) -> str:
             return f"delete the KernelInstance: {why}"
         case Explain(why=why):
             return f"read the pod's Events: {why}"
-        case ReadLease(name=name, why=why):
-            return f"read Lease {name}: {why}"
 
 
 def _refuse(memory: Memory, action: Create, refusal: Refusal) -> None:

@@ -81,16 +81,8 @@ class Explain:
     why: str
 
 
-@dataclass(frozen=True)
-class ReadLease:
-    """Ask the API server for a Lease that looks expired in the cache."""
-
-    name: str
-    why: str
-
-
 #: Asked of a pod over the network; a plan has at most one.
 Question = Restart | Probe | ProbeReplaced
 #: Sent to the API server; those of a plan may run at the same time.
-Request = ReadLease | Create | DeletePod | DeleteInstance | Explain
+Request = Create | DeletePod | DeleteInstance | Explain
 Action = Request | Question

@@ -25,7 +25,6 @@ from .actions import (
     Explain,
     Probe,
     ProbeReplaced,
-    ReadLease,
     Restart,
 )
 from .endings import silent_node_at
@@ -71,15 +70,6 @@ class Context:
 
 def plan(kernel: KernelFacts, situation: Situation, observed: Observed, context: Context, now: float) -> Plan:
     """The actions that bring a KernelInstance from where it stands to where it should be."""
-    steps = _steps(kernel, situation, observed, context, now)
-    name = kernel.lifecycle.lease_name
-    if name is None or situation.stage in {Stage.GONE, Stage.FINISHED, Stage.ORPHANED}:
-        return steps
-    reads = (ReadLease(name, "it was not renewed in time"),) if observed.lease.read_due else ()
-    return Plan((*reads, *steps.actions), _earliest(steps.again_at, observed.lease.again_at))
-
-
-def _steps(kernel: KernelFacts, situation: Situation, observed: Observed, context: Context, now: float) -> Plan:
     match situation.stage:
         case Stage.GONE:
             return Plan()

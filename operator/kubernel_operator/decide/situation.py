@@ -15,7 +15,7 @@ from kubernel_api.constants import RESTART_GRACE_SECONDS
 from kubernel_api.names import pod_name
 from kubernel_operator.observe.facts import seconds_of
 from kubernel_operator.observe.kernel_facts import Exit, KernelFacts
-from kubernel_operator.observe.observed import LeaseState, Observed
+from kubernel_operator.observe.observed import Observed
 from kubernel_operator.observe.pod_facts import PodFacts
 
 from .endings import (
@@ -106,7 +106,7 @@ def situation(kernel: KernelFacts, observed: Observed, now: float) -> Situation:
         return base
     if kernel.status.is_finished:
         return _at(base, Stage.FINISHED)
-    if observed.lease.state is LeaseState.EXPIRED:
+    if observed.orphaned:
         return _at(base, Stage.ORPHANED)
     ending = _ending(kernel, base, observed, now)
     if ending is None:

@@ -1,14 +1,13 @@
 """What is known about one KernelInstance's children. Values only; who fills them is ``reconcile``.
 
 A cache that was never listed, a request that failed: those are "unknown" and never "absent". So ``pods`` is only
-built from a synchronised cache, and ``Lease`` has an unknown state of its own.
+built from a synchronised cache.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 
 from kubernel_api.conditions import Reason
 
@@ -23,29 +22,6 @@ class Refusal:
 
     reason: Reason
     message: str
-
-
-class LeaseState(Enum):
-    """What is known of the Lease that a KernelInstance names."""
-
-    NONE_NAMED = "none named"
-    VALID = "valid"
-    EXPIRED = "expired"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True)
-class LeaseView:
-    """The state of a Lease, and what is to be done to keep it true.
-
-    Attributes:
-        again_at: Unix seconds when to look again.
-        read_due: whether the API server is to be asked now.
-    """
-
-    state: LeaseState = LeaseState.NONE_NAMED
-    again_at: float | None = None
-    read_due: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,7 +48,7 @@ class Observed:
         ends: by incarnation and restartGeneration, Unix seconds when this process first saw that process's end.
         last_seen: the newest pod as it was last seen when it was about to end: it may be gone by now.
         deleting_since: by pod name, Unix seconds when this process first saw that the pod is being deleted.
-        lease: of the Lease it names.
+        orphaned: whether the server that created it is gone, by its Lease.
     """
 
     pods: tuple[PodFacts, ...] = ()
@@ -94,7 +70,7 @@ class Observed:
     ends: Mapping[tuple[int, int], float] = field(default_factory=dict)
     last_seen: PodFacts | None = None
     deleting_since: Mapping[str, float] = field(default_factory=dict)
-    lease: LeaseView = LeaseView()
+    orphaned: bool = False
 
 
 @dataclass
@@ -123,7 +99,5 @@ class Memory:
     ends: dict[tuple[int, int], float] = field(default_factory=dict)
     last_seen: PodFacts | None = None
     event_reason: str = ""
-    lease_expired_since: float | None = None  # when the API server first said so, and last
-    lease_expired_read: float | None = None
     reports: dict[str, Report] = field(default_factory=dict)  # by pod name
     callbacks: dict[str, Bucket] = field(default_factory=dict)  # by pod name: how many more are taken

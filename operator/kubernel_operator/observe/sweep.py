@@ -27,7 +27,7 @@ async def sweep(
         namespaces: those that are watched; (None,) for all.
         cache: what is known.
         take: called for each object that is news or vanished, with "instance" or "pod" and the key of its
-            KernelInstance.
+            KernelInstance, or with "lease" and its own key.
 
     Raises:
         ClusterError: a LIST failed; the cache keeps what it had of what was not listed yet.
@@ -36,8 +36,10 @@ async def sweep(
     for namespace in namespaces:
         # Pods first: a KernelInstance whose pod is not in the cache yet would get a second one.
         pods = await _listed(cluster, paths.core("pods", namespace), cache.pods, namespace, ours)
-        await _listed(cluster, paths.leases(namespace), cache.leases, namespace, ours)
+        leases = await _listed(cluster, paths.leases(namespace), cache.leases, namespace, ours)
         instances = await _listed(cluster, paths.kernel_instances(namespace), cache.instances, namespace, {})
+        for changed in leases:
+            take("lease", changed.key)
         for changed in instances:
             take("instance", changed.key)
         for changed in pods:

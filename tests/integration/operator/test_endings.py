@@ -118,25 +118,35 @@ def test_finished_is_the_end(kernels: Kernels) -> None:
     assert kernel.status == finished
 
 
-def test_orphan(place: Place) -> None:
-    """Its server renewed its Lease for the last time a minute ago."""
+@pytest.mark.parametrize("ahead", [-180, 0, 180])
+def test_orphan(place: Place, ahead: int) -> None:
+    """One server is dead and one renews its Lease, both by a clock that goes wrong by so many seconds."""
     kernels = place.kernels
-    minute_ago = (datetime.now(UTC) - timedelta(minutes=1)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    lease = {
-        "apiVersion": "coordination.k8s.io/v1",
-        "kind": "Lease",
-        "metadata": {"name": "dead-server", "labels": {"app.kubernetes.io/managed-by": "kubernel"}},
-        "spec": {"leaseDurationSeconds": 1, "renewTime": minute_ago},
-    }
-    alive = {**lease, "metadata": {**lease["metadata"], "name": "living-server"}}
-    alive["spec"] = {"leaseDurationSeconds": 3600, "renewTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
+
+    def times() -> dict[str, Any]:
+        now = datetime.now(UTC) + timedelta(seconds=ahead)
+        return {"renewTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
+
+    def lease(name: str, duration: int) -> dict[str, Any]:
+        return {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": name, "labels": {"app.kubernetes.io/managed-by": "kubernel"}},
+            "spec": {"leaseDurationSeconds": duration, **times()},
+        }
+
     path = kernels.path("leases", group="coordination.k8s.io/v1")
     with contextlib.ExitStack() as stack:
-        for body in (lease, alive):
+        for body in (lease("dead-server", 1), lease("living-server", 15)):
             kernels.api.request("POST", path, body)
             stack.callback(kernels.api.request, "DELETE", f"{path}/{body['metadata']['name']}")
         orphan = kernels.create(lifecycle={"leaseName": "dead-server"})
         cared_for = kernels.start(lifecycle={"leaseName": "living-server"})
-        orphan.gone()
+
+        def is_gone() -> bool:
+            kernels.api.request("PATCH", f"{path}/living-server", {"spec": times()})
+            return not orphan.exists()
+
+        orphan.wait("gone", is_gone)
         assert [(e["reason"], e["type"]) for e in orphan.events()] == [("Orphaned", "Warning")]
         assert cared_for.status["phase"] == "Running"

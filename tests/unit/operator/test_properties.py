@@ -26,7 +26,7 @@ from kubernel_operator.decide.plan import Context, Plan, plan
 from kubernel_operator.decide.situation import current_pod, situation, started_generation
 from kubernel_operator.decide.status import build_status, status_patch
 from kubernel_operator.observe.kernel_facts import kernel_facts
-from kubernel_operator.observe.observed import LeaseState, LeaseView, Observed, Refusal
+from kubernel_operator.observe.observed import Observed, Refusal
 from kubernel_operator.observe.pod_facts import PodFacts, pod_facts
 from kubernel_wire.callback import token
 
@@ -105,7 +105,6 @@ reports = st.builds(
     reason=st.sampled_from([None, "IdleTimeout"]),
     last_activity=st.none() | moments,
 )
-leases = st.sampled_from([LeaseView(state) for state in LeaseState])
 refusals = st.sampled_from([None, Refusal(Reason.QUOTA_EXCEEDED, "no"), Refusal(Reason.FORBIDDEN, "never")])
 
 
@@ -127,7 +126,7 @@ def observations(draw: st.DrawFn) -> Observed:
         first_seen=draw(moments),
         control_sent=draw(st.integers(-1, 3)),
         control_failed=draw(st.integers(-1, 3)),
-        lease=draw(leases),
+        orphaned=draw(st.booleans()),
     )
 
 
@@ -178,7 +177,7 @@ def test_a_ready_kernel_s_pod_is_never_deleted(instance: dict[str, Any], observe
     deleted = [a.pod.name for a in planned(instance, observed).actions if isinstance(a, DeletePod)]
     built = status(instance, observed)
     if is_true(built, ConditionType.READY) and not instance["metadata"].get("deletionTimestamp"):
-        assert built["podName"] not in deleted or observed.lease.state is LeaseState.EXPIRED
+        assert built["podName"] not in deleted or observed.orphaned
 
 
 @given(instances(), observations())

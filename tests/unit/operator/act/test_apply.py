@@ -15,7 +15,6 @@ from kubernel_operator.decide.actions import (
     DeleteInstance,
     DeletePod,
     Explain,
-    ReadLease,
     Request,
 )
 from kubernel_operator.observe.observed import Memory
@@ -63,7 +62,6 @@ def test_an_orphan_gets_one_event(world: World) -> None:
         pytest.param(DeletePod(pod_facts(pod()), "old"), "delete pod k1-1: old", id="delete pod"),
         pytest.param(DeleteInstance("over", Reason.ORPHANED), "delete the KernelInstance: over", id="delete"),
         pytest.param(Explain(pod_facts(pod()), "late"), "read the pod's Events: late", id="explain"),
-        pytest.param(ReadLease("server-1", "late"), "read Lease server-1: late", id="read lease"),
     ],
 )
 def test_describe(action: Request, text: str) -> None:

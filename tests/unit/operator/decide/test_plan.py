@@ -18,13 +18,12 @@ from kubernel_operator.decide.actions import (
     Explain,
     Probe,
     ProbeReplaced,
-    ReadLease,
     Restart,
 )
 from kubernel_operator.decide.plan import Context, Plan, plan
 from kubernel_operator.decide.situation import situation
 from kubernel_operator.observe.kernel_facts import kernel_facts
-from kubernel_operator.observe.observed import LeaseState, LeaseView, Observed, Refusal
+from kubernel_operator.observe.observed import Observed, Refusal
 from kubernel_operator.observe.pod_facts import pod_facts
 from kubernel_operator.observe.report import Report
 from kubernel_supervisor.bootstrap import bootstrap_script
@@ -95,7 +94,6 @@ def test_first_start() -> None:
 
 
 LEASED = cr(status=ready_status(), lifecycle={"leaseName": "server-1"})
-UNRENEWED = LeaseView(LeaseState.UNKNOWN, read_due=True)
 CLUSTER_IP_IS_NOT_NEEDED = {"service": "None"}
 RESTARTING = cr(status=ready_status(), restartGeneration=1)
 
@@ -193,13 +191,10 @@ RESTARTING = cr(status=ready_status(), restartGeneration=1)
         pytest.param(
             cr(status=ready_status(pod="k1-2")), seen(pod(1, deleting=NOW), pod(2)), [], id="old pod goes already"
         ),
-        pytest.param(LEASED, seen(pod(), lease=UNRENEWED), ["ReadLease"], id="its Lease looks expired"),
-        pytest.param(
-            LEASED, seen(pod(), lease=LeaseView(LeaseState.EXPIRED)), ["DeleteInstance"], id="its Lease is expired"
-        ),
+        pytest.param(LEASED, seen(pod(), orphaned=True), ["DeleteInstance"], id="its Lease is expired"),
         pytest.param(
             cr(status=finished_status(), lifecycle={"leaseName": "server-1"}),
-            seen(lease=UNRENEWED),
+            seen(orphaned=True),
             [],
             id="finished: the Lease does not matter",
         ),
@@ -262,10 +257,7 @@ def test_whole_actions() -> None:
     assert planned(cr(status=finished_status(ended=NOW - 300)), seen(first_seen=NOW - 400)).actions == (
         DeleteInstance("finished for ttlSecondsAfterFinished"),
     )
-    assert planned(LEASED, seen(pod(), lease=UNRENEWED)).actions == (
-        ReadLease("server-1", "it was not renewed in time"),
-    )
-    assert planned(LEASED, seen(lease=LeaseView(LeaseState.EXPIRED))).actions == (
+    assert planned(LEASED, seen(orphaned=True)).actions == (
         DeleteInstance("Its server no longer renews its Lease.", Reason.ORPHANED),
     )
     assert planned(cr(status=finished_status()), seen(pod())).actions == (
@@ -313,9 +305,7 @@ def test_whole_actions() -> None:
         pytest.param(
             cr(status=ready_status()), seen(pod(deleting=NOW + 3)), NOW + 8, id="running, pod is being deleted"
         ),
-        pytest.param(
-            LEASED, seen(pod(), lease=LeaseView(LeaseState.VALID, NOW + 42)), NOW + 42, id="running with a Lease"
-        ),
+        pytest.param(LEASED, seen(pod()), None, id="running with a Lease: it is looked after elsewhere"),
         pytest.param(
             cr(status=ready_status()), seen(pod(), report=report("exited", time=NOW - 1)), NOW + 29, id="grace"
         ),

@@ -19,7 +19,7 @@ from fixtures.objects import (
 from kubernel_api.conditions import Reason
 from kubernel_operator.decide.situation import Situation, Stage, current_pod, situation
 from kubernel_operator.observe.kernel_facts import kernel_facts
-from kubernel_operator.observe.observed import LeaseState, LeaseView, Observed, Refusal
+from kubernel_operator.observe.observed import Observed, Refusal
 from kubernel_operator.observe.pod_facts import pod_facts
 
 RESTARTED = {"restartGeneration": 1}
@@ -41,11 +41,7 @@ OLD = pod(1, deleting=NOW + 3)
             id="finished stays finished whatever is asked for",
         ),
         pytest.param(cr(status=finished_status(), deleting=NOW), seen(), Stage.GONE, id="finished and being deleted"),
-        pytest.param(cr(), seen(pod(), lease=LeaseView(LeaseState.EXPIRED)), Stage.ORPHANED, id="lease expired"),
-        pytest.param(
-            cr(), seen(pod(), lease=LeaseView(LeaseState.UNKNOWN)), Stage.STARTING, id="lease unknown is not expired"
-        ),
-        pytest.param(cr(), seen(pod(), lease=LeaseView(LeaseState.VALID)), Stage.STARTING, id="lease valid"),
+        pytest.param(cr(), seen(pod(), orphaned=True), Stage.ORPHANED, id="lease expired"),
         # Starting.
         pytest.param(cr(), seen(pod(phase="Pending", state={})), Stage.STARTING, id="pod pending"),
         pytest.param(cr(), seen(pod()), Stage.STARTING, id="container runs, nothing reported"),

@@ -22,7 +22,7 @@ from kubernel_api.status import UNOBSERVED_STATUS
 from kubernel_operator.decide.situation import Situation, Stage, situation
 from kubernel_operator.decide.status import build_status, should_write, status_patch
 from kubernel_operator.observe.kernel_facts import kernel_facts
-from kubernel_operator.observe.observed import LeaseState, LeaseView, Observed, Refusal
+from kubernel_operator.observe.observed import Observed, Refusal
 
 PENDING = pod(phase="Pending", state={}, ip=None)
 NOW_TEXT, BEFORE_TEXT = "2027-01-15T08:00:00Z", "2027-01-15T07:59:55Z"
@@ -399,7 +399,7 @@ def test_other_reasons_of_a_pod_are_no_silence(containers_ready: str, condition:
 
 def test_an_orphan_s_status_stays() -> None:
     instance = cr(status=ready_status())
-    assert status(instance, seen(pod(), lease=LeaseView(LeaseState.EXPIRED))) == instance["status"]
+    assert status(instance, seen(pod(), orphaned=True)) == instance["status"]
 
 
 @pytest.mark.parametrize(

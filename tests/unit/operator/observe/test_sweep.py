@@ -57,7 +57,12 @@ def cluster() -> FakeCluster:
 
 def test_the_first_one_fills_the_cache(cluster: FakeCluster) -> None:
     sweeper = Sweeper()
-    assert sweeper.sweep(cluster) == [("instance", ("ns", "k1")), ("instance", ("other", "k2")), ("pod", ("ns", "k1"))]
+    assert sweeper.sweep(cluster) == [
+        ("lease", ("ns", "server-1")),
+        ("instance", ("ns", "k1")),
+        ("instance", ("other", "k2")),
+        ("pod", ("ns", "k1")),
+    ]
     assert sweeper.sizes() == (2, 1, 1)
 
 
@@ -92,7 +97,11 @@ def test_what_changed_without_a_word_is_found(cluster: FakeCluster) -> None:
 def test_only_the_namespaces_that_are_watched(cluster: FakeCluster) -> None:
     sweeper = Sweeper()
     assert sweeper.sweep(cluster, "other") == [("instance", ("other", "k2"))]
-    assert sweeper.sweep(cluster, "other", "ns") == [("instance", ("ns", "k1")), ("pod", ("ns", "k1"))]
+    assert sweeper.sweep(cluster, "other", "ns") == [
+        ("lease", ("ns", "server-1")),
+        ("instance", ("ns", "k1")),
+        ("pod", ("ns", "k1")),
+    ]
 
 
 @pytest.mark.parametrize("resource", ["pods", "leases", "kernelinstances"])
