@@ -65,7 +65,7 @@ class Reason(StrEnum):
     RUNNING = "Running"
     # Not so fine.
     NODE_UNREACHABLE = "NodeUnreachable"  # the kernel may run on: nobody knows
-    CONNECTION_LOST = "ConnectionLost"  # in an Event: the Secret was deleted, and the new one has another key
+    CONNECTION_LOST = "ConnectionLost"  # the Service was deleted; in an Event: the Secret was, and has a new key
     # The end.
     COMPLETED = "Completed"  # exit code 0
     KERNEL_CRASHED = "KernelCrashed"  # any other exit code or signal

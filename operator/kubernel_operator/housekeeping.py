@@ -40,8 +40,8 @@ class Sweeps:
             cluster: the API server.
             namespaces: those that are watched; () for all.
             cache: what is known.
-            take: called for each object that is news or vanished, with "instance" or "pod" and the key of its
-                KernelInstance, or with "lease" and its own key.
+            take: called for each object that is news or vanished, with "instance", "pod" or "service" and
+                the key of its KernelInstance, or with "lease" and its own key.
             interval_seconds: between two comparisons.
         """
         self._cluster = cluster

@@ -23,6 +23,7 @@ from .decide.situation import Situation, Stage, current_pod, situation
 from .decide.status import build_status, should_write, status_patch
 from .observe.bucket import Bucket
 from .observe.cache import Cache, Key, key_of
+from .observe.facts import service_facts
 from .observe.kernel_facts import KernelFacts, kernel_facts
 from .observe.kinds import is_partial
 from .observe.observed import Memory, Observed
@@ -121,6 +122,8 @@ class Reconciler:
         context = self._context()
         status = build_status(kernel, found, observed, context.settings, now)
         cr, untold = await self._report(cr, memory, found, status, now)
+        if self.cache.instances.get(key) is None:
+            return
         unread: ApiUnavailableError | None = None
         if found.stage is Stage.NEEDS_POD and is_partial(cr):
             try:
@@ -141,7 +144,7 @@ class Reconciler:
             raise failure
         if memory.refused_times > refused:
             self._again_after_refusal(key, memory)
-        elif any(isinstance(a, Explain) for a in steps.actions):
+        elif any(isinstance(a, Explain) or (isinstance(a, Create) and found.stage is Stage.RUNNING) for a in actions):
             self.queue.add_after(key, LEARNED_SECONDS)
 
     def _again_after_refusal(self, key: Key, memory: Memory) -> None:
@@ -182,7 +185,9 @@ class Reconciler:
         except ApiUnavailableError as error:
             return cr, error
         except ApiError as error:
-            if error.status != 404:  # else it was deleted; the watch will say so
+            if error.status == 404:
+                self.cache.instances.remove(cr)  # the watch will say so, too; until then nothing is made for it
+            else:
                 logger.warning("%s/%s: its status was refused: %s", *key_of(cr), error)
             return cr, None
         self.cache.instances.put(written)
@@ -219,14 +224,16 @@ class Reconciler:
         if report is not None and report.generation > kernel.wanted:
             # Its server asked the supervisor itself, and the spec will say so in a moment; or the pod tells tales.
             report = replace(report, generation=kernel.wanted)
+        services = map(service_facts, self.cache.services.linked(kernel.namespace, kernel.name))
+        service = next((each for each in services if each.owner_uid == kernel.uid), None)
         lease = kernel.lifecycle.lease_name
         return Observed(
             pods=pods,
             report=report,
-            # A connection in the status says that Secret and Service were created.
+            # A connection in the status says that the Secret was created.
             secret=memory.secret or address is not None,
-            service=memory.service or address is not None,
-            service_ip=memory.service_ip or (address.ip if address else None),
+            service=service is not None,
+            service_ip=(service.address if service else None) or (address.ip if address else None),
             refusal=next(iter(memory.refusals.values()), None),
             pending=memory.pending,
             hint=memory.hint,

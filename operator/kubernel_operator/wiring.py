@@ -27,7 +27,7 @@ from .edge.handlers import RESOURCES, Kind, Watches
 from .edge.health_server import metrics_app, opening, serve
 from .housekeeping import Sweeps
 from .observe.cache import Cache, Key, key_of
-from .observe.kinds import PODS
+from .observe.kinds import PODS, SERVICES
 from .reconcile import Reconciler
 from .server_leases import ServerLeases
 from .settings import Settings
@@ -52,7 +52,12 @@ class Operator:
         self._server_leases = ServerLeases(cluster, cache, partial(self._add, "instance"), self._is_ignored)
         applier, asker = Applier(cluster, cache), Asker(key, PodNetwork())
         self._reconciler = Reconciler(applier, asker, cache, self._server_leases, self._context)
-        self._stores = {"instance": cache.instances, "pod": cache.pods, "lease": cache.leases}
+        self._stores = {
+            "instance": cache.instances,
+            "pod": cache.pods,
+            "service": cache.services,
+            "lease": cache.leases,
+        }
         interval = settings.sweep_interval_seconds
         self._sweeps = Sweeps(cluster, settings.watch_namespaces, cache, self._add, interval)
         self._loop = asyncio.get_running_loop()
@@ -93,7 +98,7 @@ class Operator:
     def missing(self) -> str:
         """What must happen before it is ready; "" when it is."""
         if not self._sweeps.synced:
-            return "the first LIST of KernelInstances, Pods and Leases is not done"
+            return "the first LIST of KernelInstances, Pods, Services and Leases is not done"
         return "" if self._watches.ready.is_set() else "the watches are not established"
 
     def _context(self) -> Context:
@@ -123,7 +128,8 @@ class Operator:
         elif not store.put(obj):
             return
         namespace, name = key_of(obj)
-        owner = PODS.link(obj) if kind == "pod" else name
+        kinds = {"pod": PODS, "service": SERVICES}
+        owner = kinds[kind].link(obj) if kind in kinds else name
         if owner is not None:
             self._add(kind, (namespace, owner))
 

@@ -11,7 +11,7 @@ OPERATOR_RULES = {
     ("kubernel.dev", "kernelinstances"): ["list", "watch", "delete"],
     ("kubernel.dev", "kernelinstances/status"): ["patch"],
     ("", "pods"): ["create", "get", "list", "watch", "delete"],
-    ("", "services"): ["create", "get"],
+    ("", "services"): ["create", "get", "list", "watch"],
     ("", "secrets"): ["create"],
     ("", "events"): ["create", "list"],
     ("coordination.k8s.io", "leases"): ["list", "watch", "delete"],

@@ -29,7 +29,7 @@ from kubernel_operator.decide.reasons import (
     refusal_of_taken_name,
 )
 from kubernel_operator.observe.cache import Cache
-from kubernel_operator.observe.facts import controller_uid, event_facts, service_facts
+from kubernel_operator.observe.facts import controller_uid, event_facts
 from kubernel_operator.observe.observed import Memory, Refusal
 from kubernel_operator.observe.pod_facts import PodFacts, pod_facts
 from kubernel_operator.steady_clock import steady_clock
@@ -161,8 +161,7 @@ class Applier:
             case "secret":
                 memory.secret, memory.secret_posted = True, self._clock()
             case "service":
-                memory.service = True
-                memory.service_ip = service_facts(created).address
+                self._cache.services.put(created)
             case "pod":
                 self._cache.pods.put(created)
                 memory.incarnation_seen = pod_facts(created).incarnation

@@ -10,23 +10,28 @@ from kubernel_api.names import service_name
 from .metadata import child_metadata
 
 
-def build_service(cr: dict[str, Any]) -> dict[str, Any]:
+def build_service(cr: dict[str, Any], address: str | None = None) -> dict[str, Any]:
     """A selector Service with the five ports and the supervisor's; headless when the KernelInstance says so.
 
     A headless one costs kube-proxy nothing, and Kubernetes puts no variables about it into the namespace's other pods.
 
     ``publishNotReadyAddresses`` stays off: it would gain nothing (the kubelet reports address and readiness together)
     and would send clients to an old pod that is stuck in Terminating.
+
+    Args:
+        cr: the KernelInstance.
+        address: what its clients know it by, when the Service was deleted and is made again.
     """
     name = cr["metadata"]["name"]
     ports = {**PORTS, "supervisor": CONTROL_PORT}
-    headless = {"clusterIP": "None"} if cr["spec"].get("connection", {}).get("service") == "Headless" else {}
+    is_headless = (cr["spec"].get("connection") or {}).get("service") == "Headless"
+    cluster_ip = "None" if is_headless else address
     return {
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": child_metadata(cr, service_name(name)),
         "spec": {
-            **headless,
+            **({"clusterIP": cluster_ip} if cluster_ip else {}),
             "selector": {LABEL_MANAGED_BY: LABEL_MANAGED_BY_VALUE, LABEL_INSTANCE: name},
             "ports": [{"name": n, "port": p, "targetPort": p, "protocol": "TCP"} for n, p in ports.items()],
         },

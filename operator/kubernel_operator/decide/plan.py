@@ -142,7 +142,9 @@ def _missing_children(kernel: KernelFacts, observed: Observed, context: Context)
     if not observed.secret:
         actions.append(_secret(kernel, context, "holds the connection key"))
     if not observed.service and kernel.by_service:
-        actions.append(Create("service", build_service(kernel.raw), "keeps the kernel's address"))
+        known = kernel.status.address
+        body = build_service(kernel.raw, known.ip if known else None)
+        actions.append(Create("service", body, "keeps the kernel's address"))
     return actions
 
 

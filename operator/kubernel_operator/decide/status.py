@@ -53,7 +53,7 @@ def build_status(kernel: KernelFacts, situation: Situation, observed: Observed, 
     was_over = situation.stage is Stage.FINISHED and ending is None
     if was_over or situation.stage in {Stage.GONE, Stage.ORPHANED, Stage.ENDING}:
         return old.raw  # its last word was said, or is not known yet
-    phase, reason, message = _words(situation, observed)
+    phase, reason, message = _words(kernel, situation, observed)
     message = for_people(message)
     wanted_runs = situation.stage is Stage.RUNNING or ending is not None
     status: Json = {
@@ -96,7 +96,7 @@ def should_write(situation: Situation, reason: str, now: float) -> bool:
     return not (situation.stage in _ON_THE_WAY and reason in _USUAL and early and situation.replaces is None)
 
 
-def _words(situation: Situation, observed: Observed) -> tuple[Phase, Reason, str]:
+def _words(kernel: KernelFacts, situation: Situation, observed: Observed) -> tuple[Phase, Reason, str]:
     """Phase, reason and message."""
     if situation.ending is not None:
         over = situation.stage is Stage.FINISHED
@@ -105,6 +105,8 @@ def _words(situation: Situation, observed: Observed) -> tuple[Phase, Reason, str
         return phase, situation.ending.reason, situation.ending.message
     if situation.stage is Stage.RUNNING and situation.node_is_silent:
         return Phase.RUNNING, Reason.NODE_UNREACHABLE, _silence(situation)
+    if situation.stage is Stage.RUNNING and kernel.by_service and not observed.service:
+        return Phase.RUNNING, Reason.CONNECTION_LOST, _without_service(observed)
     if situation.stage is Stage.RUNNING:
         return Phase.RUNNING, Reason.RUNNING, _ready(situation)
     return _words_of_start(situation, observed)
@@ -136,6 +138,14 @@ def _silence(situation: Situation) -> str:
     return f"Node {node} does not answer: the kernel may run on, and is ready again when the node is back."
 
 
+def _without_service(observed: Observed) -> str:
+    """That somebody deleted the Service of a living kernel, and what becomes of it."""
+    address = observed.service_ip or "its address"
+    if observed.refusal is not None:
+        return f"Its Service was deleted and cannot be made again at {address}: {observed.refusal.message}"
+    return f"Its Service was deleted and is made again at {address}."
+
+
 def _ready(situation: Situation) -> str:
     """That it is ready; and what happened beside it, which people would look for in vain."""
     others = situation.pod.others if situation.pod is not None else ()
@@ -162,7 +172,7 @@ def _conditions(
     stalled = reason in STALLING and not over
     on_the_way = situation.stage in _ON_THE_WAY and not stalled
     failed = over and phase is Phase.FAILED
-    ready: ConditionStatus = "True" if situation.stage is Stage.RUNNING else "False"
+    ready: ConditionStatus = "True" if reason is Reason.RUNNING else "False"
     conditions = [
         make(ConditionType.READY, "Unknown" if reason is Reason.NODE_UNREACHABLE else ready, reason, message),
         make(ConditionType.RECONCILING, "True" if on_the_way else "False", reason, message if on_the_way else ""),

@@ -1,4 +1,4 @@
-"""kopf's edge: three watches that hand each event on. No decision is made here."""
+"""kopf's edge: four watches that hand each event on. No decision is made here."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from .kopf_settings import NoMemories, kopf_settings, session
 
 logger = logging.getLogger(__name__)
 
-Kind = Literal["instance", "pod", "lease"]
+Kind = Literal["instance", "pod", "service", "lease"]
 Take = Callable[[Kind, str, dict[str, Any]], None]
 RESOURCES: dict[Kind, tuple[str, str, str]] = {
     "instance": (GROUP, VERSION, PLURAL),
     "pod": ("", "v1", "pods"),
+    "service": ("", "v1", "services"),
     "lease": ("coordination.k8s.io", "v1", "leases"),
 }
 RESTART_SECONDS = 1.0

@@ -82,6 +82,7 @@ def kopf_settings() -> kopf.OperatorSettings:
     settings.posting.enabled = False
     settings.peering.standalone = True
     settings.watching.label_selectors["pods"] = LABEL_SELECTOR  # on the server: not every pod of the cluster
+    settings.watching.label_selectors["services"] = LABEL_SELECTOR
     settings.watching.label_selectors["leases.coordination.k8s.io"] = LABEL_SELECTOR
     settings.watching.chunk_size = 1  # see session()
     settings.watching.inactivity_timeout = INACTIVITY_SECONDS

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Generic, NamedTuple, TypeVar
 
 from .facts import Json
-from .kinds import INSTANCES, LEASES, PODS, Kind
+from .kinds import INSTANCES, LEASES, PODS, SERVICES, Kind
 
 logger = logging.getLogger(__name__)
 
@@ -237,6 +237,7 @@ class Cache:
     def __init__(self) -> None:
         self.instances = Store(INSTANCES)
         self.pods = Store(PODS)
+        self.services = Store(SERVICES)
         self.leases = Store(LEASES)
 
 

@@ -82,9 +82,10 @@ class StatusFacts:
 
     @property
     def is_ready(self) -> bool:
-        """Whether the kernel was said to accept connections, and nothing else since but that its node is silent."""
+        """Whether the kernel was said to accept connections, and nothing else since but that the way to it is cut."""
         return self.says(ConditionType.READY) or any(
-            c.type == ConditionType.READY and c.reason == Reason.NODE_UNREACHABLE for c in self.conditions
+            c.type == ConditionType.READY and c.reason in {Reason.NODE_UNREACHABLE, Reason.CONNECTION_LOST}
+            for c in self.conditions
         )
 
     @property

@@ -32,8 +32,8 @@ class Observed:
         pods: all pods that it controls, of any incarnation.
         report: newest report from the supervisor of the newest pod.
         secret: True when the Secret is known to exist; False: not known to.
-        service: the same for the Service.
-        service_ip: cluster IP of the Service, once known.
+        service: whether the Service exists.
+        service_ip: the cluster IP that it has, or had before it was deleted; None before it was ever known.
         refusal: why the API server last refused a child.
         pending: what the pod's Events say about why it is pending.
         hint: what else they say that helps.
@@ -80,8 +80,6 @@ class Memory:
     uid: str
     first_seen: float
     secret: bool = False
-    service: bool = False
-    service_ip: str | None = None
     refusals: dict[str, Refusal] = field(default_factory=dict)  # by kind of child
     refused_times: int = 0
     failed_times: dict[str, int] = field(default_factory=dict)  # by kind: in a row, without an answer of the server

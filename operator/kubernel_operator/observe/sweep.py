@@ -26,25 +26,27 @@ async def sweep(
         cluster: the API server.
         namespaces: those that are watched; (None,) for all.
         cache: what is known.
-        take: called for each object that is news or vanished, with "instance" or "pod" and the key of its
-            KernelInstance, or with "lease" and its own key.
+        take: called for each object that is news or vanished, with "instance", "pod" or "service" and
+            the key of its KernelInstance, or with "lease" and its own key.
 
     Raises:
         ClusterError: a LIST failed; the cache keeps what it had of what was not listed yet.
     """
     ours = {"labelSelector": LABEL_SELECTOR}
     for namespace in namespaces:
-        # Pods first: a KernelInstance whose pod is not in the cache yet would get a second one.
+        # Children first: a KernelInstance whose pod is not in the cache yet would get a second one.
         pods = await _listed(cluster, paths.core("pods", namespace), cache.pods, namespace, ours)
+        services = await _listed(cluster, paths.core("services", namespace), cache.services, namespace, ours)
         leases = await _listed(cluster, paths.leases(namespace), cache.leases, namespace, ours)
         instances = await _listed(cluster, paths.kernel_instances(namespace), cache.instances, namespace, {})
         for changed in leases:
             take("lease", changed.key)
         for changed in instances:
             take("instance", changed.key)
-        for changed in pods:
-            if changed.link is not None:
-                take("pod", (changed.key[0], changed.link))
+        for kind, children in (("pod", pods), ("service", services)):
+            for changed in children:
+                if changed.link is not None:
+                    take(kind, (changed.key[0], changed.link))
 
 
 async def _listed(

@@ -104,7 +104,7 @@ def missing_its_secret(name: str) -> dict[str, Any]:
 def test_a_secret_that_was_deleted_is_made_again(world: World) -> None:
     """M5: the next pod waited for it until its deadline."""
     world.apply(cr(status=ready_status(), restartGeneration=1))
-    world.cluster.put("/api/v1/namespaces/ns/services/kernel-k1", {"metadata": {"name": "kernel-k1", "uid": "s"}})
+    world.add_service()
     passes(world)
     (made,) = world.pods()
     world.change_pod(made, **missing_its_secret("k1-0123abcd45"))

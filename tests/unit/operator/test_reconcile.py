@@ -11,6 +11,7 @@ from fixtures.operator_world import World
 from kubernel_api.constants import ANNOTATION_INCARNATION
 from kubernel_cluster.errors import ApiError, ApiUnavailableError, ConflictError
 from kubernel_operator import metrics
+from kubernel_operator.act.apply import instance_path
 from kubernel_operator.reconcile import CALLBACKS_AT_ONCE, Verdict, log_failure
 from kubernel_wire.callback import Callback
 
@@ -385,6 +386,7 @@ def test_why_a_pod_waits_is_read_from_its_events(world: World) -> None:
 def test_status_is_not_written_for_a_pass_that_says_nothing_new(world: World) -> None:
     world.apply(cr(created=NOW - 60, status=ready_status()))
     world.cluster.put("/api/v1/namespaces/ns/pods/k1-1", pod())
+    world.add_service()
     world.watch()
     world.reconcile()
     assert world.cluster.writes() == []
@@ -430,3 +432,58 @@ def test_a_pod_whose_number_is_none_stops_no_pass(world: World) -> None:
     world.watch()
     world.reconcile()
     assert world.instance()["status"]["podName"] == "k1-1"
+
+
+SERVICE_PATH = "/api/v1/namespaces/ns/services/kernel-k1"
+
+
+@pytest.mark.parametrize("is_new", [False, True], ids=["the same operator", "an operator that never saw it"])
+def test_a_service_that_was_deleted_is_made_again_at_its_address(world: World, is_new: bool) -> None:
+    """M5: kubectl delete svc --all cut every kernel for good, and the status went on saying Ready."""
+    start(world)
+    world.cluster.remove(SERVICE_PATH)
+    world.cluster.next_address = "10.96.0.77"
+    if is_new:
+        world.start_operator()
+    world.watch()
+    world.reconcile()
+    status = world.instance()["status"]
+    assert (status["phase"], status["reason"]) == ("Running", "ConnectionLost")
+    assert status["message"] == "Its Service was deleted and is made again at 10.96.0.9."
+    assert [c["status"] for c in status["conditions"] if c["type"] == "Ready"] == ["False"]
+    assert world.cluster.objects[SERVICE_PATH]["spec"]["clusterIP"] == "10.96.0.9"
+    world.reconcile()
+    status = world.instance()["status"]
+    assert (status["phase"], status["reason"], status["connection"]["ip"]) == ("Running", "Running", "10.96.0.9")
+    assert [c["status"] for c in status["conditions"] if c["type"] == "Ready"] == ["True"]
+    world.cluster.requests.clear()
+    world.watch()
+    world.reconcile()
+    assert world.cluster.writes() == []
+
+
+def test_a_service_that_cannot_be_made_again(world: World) -> None:
+    start(world)
+    world.cluster.remove(SERVICE_PATH)
+    world.cluster.refusals["services"] = ApiError(422, "Invalid", "spec.clusterIPs: provided IP is already allocated")
+    world.watch()
+    world.reconcile()
+    world.reconcile()
+    status = world.instance()["status"]
+    assert (status["phase"], status["reason"]) == ("Running", "ConnectionLost")
+    assert "cannot be made again at 10.96.0.9: Service refused: spec.clusterIPs" in status["message"]
+    world.cluster.refusals.clear()
+    world.reconcile()
+    world.reconcile()
+    assert world.instance()["status"]["reason"] == "Running"
+
+
+def test_nothing_is_made_for_a_kernel_instance_that_is_gone(world: World) -> None:
+    """Its Service's deletion may be heard of before its own."""
+    start(world)
+    world.cluster.remove(instance_path(cr()))
+    service = world.reconciler.cache.services.get(("ns", "kernel-k1"))
+    assert service is not None
+    world.reconciler.cache.services.remove(service)
+    world.reconcile()
+    assert not [path for path in world.cluster.objects if "/services/" in path]

@@ -52,6 +52,7 @@ def leased(world: World) -> World:
     """A running kernel whose server has just renewed its Lease."""
     world.apply(LEASED)
     world.cluster.put("/api/v1/namespaces/ns/pods/k1-1", pod())
+    world.add_service()
     world.cluster.put(PATH, lease(NOW))
     world.watch()
     world.reconcile()

@@ -11,7 +11,7 @@
   verbs: [create, get, list, watch, delete]
 - apiGroups: [""]
   resources: [services]
-  verbs: [create, get]
+  verbs: [create, get, list, watch]
 - apiGroups: [""]
   resources: [secrets]
   verbs: [create]

@@ -42,3 +42,10 @@ def test_a_name_that_starts_with_a_digit() -> None:
 def test_a_headless_service_has_no_address_of_its_own() -> None:
     spec = build_service(cr(connection={"service": "Headless"}))["spec"]
     assert spec == {"clusterIP": "None", **build_service(cr())["spec"]}
+
+
+def test_an_address_that_clients_know_is_asked_for() -> None:
+    assert build_service(cr(), "10.96.0.9")["spec"]["clusterIP"] == "10.96.0.9"
+    assert "clusterIP" not in build_service(cr())["spec"]
+    headless = cr(connection={"service": "Headless"})
+    assert build_service(headless, "kernel-k1.ns.svc")["spec"]["clusterIP"] == "None"

@@ -69,7 +69,7 @@ def test_the_first_one_fills_the_cache(cluster: FakeCluster) -> None:
 def test_pods_are_listed_first(cluster: FakeCluster) -> None:
     """A KernelInstance whose pod is not in the cache yet would get a second one."""
     Sweeper().sweep(cluster)
-    assert [resource for _, resource in cluster.requests] == ["pods", "leases", "kernelinstances"]
+    assert [resource for _, resource in cluster.requests] == ["pods", "services", "leases", "kernelinstances"]
 
 
 def test_a_second_one_finds_nothing(cluster: FakeCluster) -> None:
