@@ -37,8 +37,14 @@ class Kernel(Model):
             min_length=1,
             max_length=64,
             description="The kernel's command. {connection_file} becomes the path of the connection file in the pod. "
-            "Default, without a name too: python3 -m ipykernel_launcher -f {connection_file}.",
-            json_schema_extra=rules(rule("self.size() == 0 || self[0] != ''", "argv must begin with a program")),
+            "32 KiB at most in all. Default, without a name too: python3 -m ipykernel_launcher -f {connection_file}.",
+            json_schema_extra=rules(
+                rule("self.size() == 0 || self[0] != ''", "argv must begin with a program"),
+                rule(
+                    "self.map(word, bytes(word).size()).sum() <= 32768",
+                    "argv is more than 32 KiB in all; put a long program into the image or a volume",
+                ),
+            ),
         ),
     ]
     name: Annotated[

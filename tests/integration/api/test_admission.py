@@ -46,7 +46,7 @@ def largest_spec() -> dict[str, Any]:
     long_path = "/" + "p" * 1000
     return {
         "image": "i" * 1024,
-        "kernel": {"argv": ["a" * 1024] * 64},
+        "kernel": {"argv": ["a" * 512] * 64},
         "env": [{"name": f"VARIABLE_{i:03}", "value": value} for i in range(256)],
         "workingDir": long_path,
         "resources": {
