@@ -38,6 +38,9 @@ logger = logging.getLogger(__name__)
 
 # A refusal (quota, Pod Security) is tried again after 1, 2, 4 ... seconds: nobody tells when it heals.
 REFUSAL_RETRY_MAX_SECONDS = 15.0
+# A KernelInstance that the API server does not find gets nothing made: it is gone, and the watch will say so; or its
+# CRD is being replaced, and it is looked at again after this time.
+GONE_SECONDS = 2.0
 # What an action learned (Events, a Lease) is looked at this soon.
 LEARNED_SECONDS = 0.1
 
@@ -122,7 +125,8 @@ class Reconciler:
         context = self._context()
         status = build_status(kernel, found, observed, context.settings, now)
         cr, untold = await self._report(cr, memory, found, status, now)
-        if self.cache.instances.get(key) is None:
+        if isinstance(untold, ApiError):
+            self.queue.add_after(key, GONE_SECONDS)
             return
         unread: ApiUnavailableError | None = None
         if found.stage is Stage.NEEDS_POD and is_partial(cr):
@@ -168,7 +172,7 @@ class Reconciler:
 
     async def _report(
         self, cr: dict[str, Any], memory: Memory, found: Situation, status: dict[str, Any], now: float
-    ) -> tuple[dict[str, Any], ApiUnavailableError | None]:
+    ) -> tuple[dict[str, Any], ApiError | ApiUnavailableError | None]:
         """Writes the status if it is news; returns the KernelInstance as it is then, and why it could not be written.
 
         Raises:
@@ -186,9 +190,8 @@ class Reconciler:
             return cr, error
         except ApiError as error:
             if error.status == 404:
-                self.cache.instances.remove(cr)  # the watch will say so, too; until then nothing is made for it
-            else:
-                logger.warning("%s/%s: its status was refused: %s", *key_of(cr), error)
+                return cr, error
+            logger.warning("%s/%s: its status was refused: %s", *key_of(cr), error)
             return cr, None
         self.cache.instances.put(written)
         metrics.observe_status(old, status)

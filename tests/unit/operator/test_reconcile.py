@@ -487,3 +487,18 @@ def test_nothing_is_made_for_a_kernel_instance_that_is_gone(world: World) -> Non
     world.reconciler.cache.services.remove(service)
     world.reconcile()
     assert not [path for path in world.cluster.objects if "/services/" in path]
+
+
+def test_a_kernel_instance_that_is_not_found_for_a_moment_is_looked_at_again(world: World) -> None:
+    """While a CRD is replaced the API server answers 404 for everything of it."""
+    start(world)
+    world.cluster.remove(SERVICE_PATH)
+    there = world.cluster.objects.pop(instance_path(cr()))
+    service = world.reconciler.cache.services.get(("ns", "kernel-k1"))
+    assert service is not None
+    world.reconciler.cache.services.remove(service)
+    world.reconcile()
+    assert not [path for path in world.cluster.objects if "/services/" in path]
+    world.cluster.objects[instance_path(cr())] = there
+    world.reconcile()
+    assert world.cluster.objects[SERVICE_PATH]["spec"]["clusterIP"] == "10.96.0.9"
