@@ -73,12 +73,24 @@ class KubernetesProvisioner(ProvisionerOptions):
 
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
         """Arguments for ``launch_kernel``: argv in the pod, and the environment that may pass."""
+        self._restore_address()
         extra_arguments = kwargs.pop("extra_arguments", None) or []
         kwargs = await super().pre_launch(**kwargs)
         spec, options = self._spec_facts(), self._pod_options()
         kwargs["cmd"] = pod_argv(spec, options, kernel_id=str(self.kernel_id), extra_arguments=extra_arguments)
         kwargs["env"] = pod_env(kwargs["env"], spec, options)
         return kwargs
+
+    def _restore_address(self) -> None:
+        """Gives the manager of a kernel that restarts its ports back, if it has forgotten them.
+
+        A restarter does so for "new random ports" when a kernel died young. A client made meanwhile would connect to
+        port 0 and wait for ever, although the address is known and stays.
+        """
+        manager: Any = self.parent
+        if self._kernel.held is not None and self.connection_info and getattr(manager, "shell_port", None) == 0:
+            manager.load_connection_info(self.connection_info)
+            manager.write_connection_file()
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         """Starts or restarts the kernel and returns its connection info once it answers.

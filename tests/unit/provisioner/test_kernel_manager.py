@@ -1,5 +1,6 @@
 """Real kernel managers: what they do with a provisioner's answers, and what becomes of the kernel when they fail."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,6 +35,11 @@ def manager(
     manager.context.destroy(linger=0)
 
 
+def written_by(manager: AsyncKernelManager) -> dict[str, object]:
+    """Its connection file."""
+    return dict(json.loads(Path(manager.connection_file).read_text()))
+
+
 async def end_process(background: Background, cluster: Cluster) -> None:
     """Without a shutdown."""
     background.shared.clear()
@@ -42,7 +48,7 @@ async def end_process(background: Background, cluster: Cluster) -> None:
 
 async def test_a_start_a_restart_and_a_shutdown(manager: AsyncKernelManager, server: FakeApiServer, pod: Pod) -> None:
     def written() -> dict[str, object]:
-        info = json.loads(Path(manager.connection_file).read_text())
+        info = written_by(manager)
         return {name: info[name] for name in ("ip", "shell_port", "hb_port", "key")}
 
     here = {"ip": "127.0.0.1", "shell_port": 18881, "hb_port": pod.hb_port, "key": "k3y"}
@@ -54,6 +60,24 @@ async def test_a_start_a_restart_and_a_shutdown(manager: AsyncKernelManager, ser
     assert (await manager.is_alive(), manager.has_kernel) == (False, False)
     writes = [call for call in server.calls() if call[0] != "GET"]
     assert writes[1:] == [("POST", INSTANCES), ("PATCH", KERNEL), ("DELETE", KERNEL)]
+
+
+async def test_a_kernel_that_restarts_keeps_its_ports(
+    manager: AsyncKernelManager, server: FakeApiServer, pod: Pod
+) -> None:
+    """A restarter forgets them, for new random ones: a client made meanwhile would connect to port 0 for ever."""
+    await manager.start_kernel()
+    ports = manager.ports
+    server.gates["PATCH", KERNEL] = asyncio.Event()
+    restarting = asyncio.create_task(manager.restart_kernel(now=True, newports=True))
+    await server.asked("PATCH", KERNEL)
+    client = manager.client()
+    written = written_by(manager)
+    assert (manager.ports, written["shell_port"], client.shell_port) == (ports, 18881, 18881)
+    assert client.session.key == manager.session.key == b"k3y"
+    server.gates["PATCH", KERNEL].set()
+    await restarting
+    assert manager.ports == ports
 
 
 def dead_calls(manager: AsyncKernelManager) -> list[bool]:
