@@ -12,7 +12,8 @@ import json
 from typing import Any, Literal
 
 Role = Literal["connection", "operator"]
-LINE_LIMIT = 64 * 1024
+# An environment may have 64 KiB, and JSON makes six bytes of two.
+LINE_LIMIT = 256 * 1024
 
 
 class ControlError(Exception):

@@ -15,7 +15,6 @@ IMMUTABLE_FIELDS: Final = (
     "imagePullPolicy",
     "imagePullSecrets",
     "kernel",
-    "env",
     "workingDir",
     "resources",
     "nodeSelector",
@@ -126,7 +125,7 @@ class Lifecycle(Model):
 
 
 class KernelInstanceSpec(Model):
-    """What to run. Everything that shapes the pod is immutable; lifecycle and restartGeneration may change."""
+    """What to run. Everything that shapes the pod is immutable; env, lifecycle and restartGeneration may change."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
@@ -172,8 +171,8 @@ class KernelInstanceSpec(Model):
         Field(
             default=None,
             max_length=256,
-            description="Environment of the kernel. Readable by everyone who may read this object: no place for "
-            "secrets. 64 KiB at most in all.",
+            description="Environment of the kernel; a change takes effect with the next restart. Readable by everyone "
+            "who may read this object: no place for secrets. 64 KiB at most in all.",
             json_schema_extra=unique_by("name")
             | rules(
                 rule(

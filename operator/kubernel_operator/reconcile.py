@@ -159,8 +159,11 @@ class Reconciler:
 
     async def _ask(self, key: Key, question: Question) -> None:
         cr = self.cache.instances.get(key)
-        if cr is not None:
-            await self._asker.ask(cr, self._memory_of(key, cr), question)
+        if cr is None:
+            return
+        if is_partial(cr):  # a restart brings the environment
+            cr = await self._applier.read_instance(cr)
+        await self._asker.ask(cr, self._memory_of(key, cr), question)
 
     async def _apply_all(self, cr: dict[str, Any], memory: Memory, actions: tuple[Action, ...]) -> BaseException | None:
         """All at once; a failure of one, which is returned, does not keep what the others learned from being kept."""

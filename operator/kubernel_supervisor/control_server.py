@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-LINE_LIMIT, LINE_SECONDS, MAX_CONNECTIONS = 64 * 1024, 5.0, 64
+LINE_LIMIT, LINE_SECONDS, MAX_CONNECTIONS = 256 * 1024, 5.0, 64
 
 
 class RequestError(Exception):
@@ -76,7 +76,7 @@ class Conversation:
         if newline and len(line) < LINE_LIMIT:
             self._answer(self._server.answer(line, self._nonce))
         elif len(self._line) >= LINE_LIMIT:
-            self._answer({"ok": False, "error": "a line may have at most 64 KiB"})
+            self._answer({"ok": False, "error": "a line may have at most 256 KiB"})
 
     def _answer(self, answer: "dict[str, Any]") -> None:
         self._answered, self._line = True, b""

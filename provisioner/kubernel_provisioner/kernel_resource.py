@@ -122,7 +122,7 @@ def build_kernel_instance(
         "imagePullPolicy": options.image_pull_policy,
         "imagePullSecrets": [{"name": secret} for secret in options.image_pull_secrets],
         "kernel": _kernel(spec, options, cmd),
-        "env": [{"name": key, "value": str(env[key])} for key in sorted(env)],
+        "env": env_list(env),
         "workingDir": options.working_dir,
         "resources": build_resources(options),
         "nodeSelector": dict(options.node_selector),
@@ -147,6 +147,11 @@ def build_kernel_instance(
         "metadata": _metadata(name, identity, session=str(env.get(_SESSION_VARIABLE, ""))),
         "spec": _without_unset(body),
     }
+
+
+def env_list(env: Mapping[str, str]) -> list[dict[str, str]]:
+    """``spec.env``."""
+    return [{"name": key, "value": str(env[key])} for key in sorted(env)]
 
 
 def _metadata(name: str, identity: Identity, *, session: str) -> dict[str, Any]:

@@ -124,12 +124,14 @@ class ProvisionerOptions(KernelProvisionerBase):
     language = Text(None, allow_none=True, help="The kernel's language, for display.").tag(config=True)
     env = Table(help="Environment of the kernel, in addition to the kernelspec's.").tag(config=True)
     env_allow = Items(Unicode(), help="Names of variables that the server passes on to the kernel.").tag(config=True)
-    working_dir = Text(None, allow_none=True, help="Working directory in the pod. Default: the image's.").tag(
+    working_dir = Text(
+        None,
+        allow_none=True,
+        help="Working directory in the pod. Default: the notebook's folder where path_map knows it, else the image's.",
+    ).tag(config=True)
+    path_map = Table(help="Folders of the server and where the pod has them: {'/home/me/notebooks': '/data'}.").tag(
         config=True
     )
-    path_map = Table(
-        help="Folders of the server and where the pod has them: {'/home/me/notebooks': '/data'}; for resolve_path."
-    ).tag(config=True)
 
     # Where and with what it runs.
     namespace = Text(

@@ -140,7 +140,7 @@ class KubernetesProvisioner(ProvisionerOptions):
         return LaunchRequest(
             kernel_id=str(self.kernel_id),
             spec=self._spec_facts(),
-            options=self._pod_options(),
+            options=self._with_folder(self._pod_options(), kwargs.get("cwd")),
             cmd=list(cmd),
             env=dict(kwargs.get("env") or {}),
             curve=wants_curve(policy, metadata),
@@ -171,6 +171,12 @@ class KubernetesProvisioner(ProvisionerOptions):
 
     def _pod_options(self) -> PodOptions:
         return PodOptions(**{option.name: getattr(self, option.name) for option in dataclasses.fields(PodOptions)})
+
+    def _with_folder(self, options: PodOptions, cwd: Any) -> PodOptions:
+        """The kernel starts in its notebook's folder, where ``path_map`` knows it; the first start decides."""
+        folder = self.resolve_path(str(cwd)) if cwd and options.working_dir is None else None
+        is_usable = folder is not None and PurePosixPath(folder).is_absolute()
+        return dataclasses.replace(options, working_dir=folder) if is_usable else options
 
     def _finalize_env(self, env: dict[str, str]) -> None:
         """Called by the base's ``pre_launch``, which does not expect to have no kernelspec."""
@@ -237,8 +243,8 @@ class KubernetesProvisioner(ProvisionerOptions):
         return recommended if self._kernel.is_supervised else recommended + UNSUPERVISED_SHUTDOWN_SECONDS
 
     def resolve_path(self, path: str) -> str | None:
-        """A path as the kernel sees it, if ``path_map`` says where the pod has that folder."""
-        for local, remote in self.path_map.items():
+        """A path as the kernel sees it, if ``path_map`` says where the pod has that folder, or one around it."""
+        for local, remote in sorted(self.path_map.items(), key=lambda pair: -len(PurePosixPath(pair[0]).parts)):
             if PurePosixPath(path).is_relative_to(local):
                 return str(PurePosixPath(remote) / PurePosixPath(path).relative_to(local))
         return None

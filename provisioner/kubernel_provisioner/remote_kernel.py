@@ -62,7 +62,7 @@ class RemoteKernel:
         self._last_code = 0
         self._doomed: tuple[Held, int] | None = None
         self._judged: tuple[Held, Seen, int | None] | None = None
-        self._env: dict[str, str] | None = None  # of the last launch; None when that was another process's
+        self._env: dict[str, str] | None = None  # as the KernelInstance has it; None: not known
         self.held: Held | None = None
 
     def in_this_process(self, background: Background) -> RemoteKernel:
@@ -211,9 +211,10 @@ class RemoteKernel:
         it done. Where no supervisor can be reached the operator does it, and may replace the pod.
 
         The instance keeps what it was created with: working directory and arguments are immutable. Another environment,
-        for instance of a notebook that was renamed, goes to the supervisor.
+        for instance of a notebook that was renamed, goes both ways: who starts the kernel's process has it.
         """
-        held, seen, env = self.held, self.seen, request.env
+        held, seen = self.held, self.seen
+        env = None if request.env == self._env else request.env
         if held is None:
             return None
         if seen is not None and seen.gone:
@@ -226,11 +227,10 @@ class RemoteKernel:
         restart = next_restart(held, seen)
         done = None
         if held.info:
-            done = await self._supervisor(held).restart(restart, None if env == self._env else env)
-        if done is not None:
-            self._env, restart = env, done
+            done = await self._supervisor(held).restart(restart, env)
+        restart = restart if done is None else done
         held = self.held = replace(held, restart=restart)
-        tell = self.background.errand(self._tell_api_server(cluster, held, has_happened=done is not None))
+        tell = self.background.errand(self._tell_api_server(cluster, held, env, has_happened=done is not None))
         await asyncio.wait({tell}, timeout=None if done is None else TELL_PATIENCE_SECONDS)
         try:
             return tell.result() if tell.done() else held
@@ -240,8 +240,11 @@ class RemoteKernel:
                 return None
             raise cluster.api.explain(error, f"restart KernelInstance {held.name}") from error
 
-    async def _tell_api_server(self, cluster: Cluster, held: Held, *, has_happened: bool) -> Held:
-        instance = await tell_api_server(cluster, held, self._log, has_happened=has_happened)
+    async def _tell_api_server(
+        self, cluster: Cluster, held: Held, env: dict[str, str] | None, *, has_happened: bool
+    ) -> Held:
+        instance = await tell_api_server(cluster, held, env, self._log, has_happened=has_happened)
+        self._env = self._env if env is None else env
         cluster.view.offer(instance)
         told = replace(held, generation=instance["metadata"]["generation"])
         if self.held is not None and self.held.uid == held.uid and self.held.restart == held.restart:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from .cluster import Cluster
 from .errors import KubernelError
+from .kernel_resource import env_list
 from .launching import Held
 from .view import Seen
 
@@ -24,12 +26,15 @@ def next_restart(held: Held, seen: Seen | None) -> int:
     return 1 + max(held.restart, asked, int(seen.status.get("restartGeneration") or 0))
 
 
-async def tell_api_server(cluster: Cluster, held: Held, log: logging.Logger, *, has_happened: bool) -> dict[str, Any]:
+async def tell_api_server(
+    cluster: Cluster, held: Held, env: Mapping[str, str] | None, log: logging.Logger, *, has_happened: bool
+) -> dict[str, Any]:
     """Asks for the restart ``held.restart``, or says that it was done, and returns the KernelInstance.
 
     Args:
         cluster: where it is.
         held: the KernelInstance.
+        env: its new environment, which a pod that replaces this one gets, too; None when it stays.
         log: the provisioner's.
         has_happened: whether it was done: then this is tried again for as long as the API server is away.
 
@@ -37,7 +42,8 @@ async def tell_api_server(cluster: Cluster, held: Held, log: logging.Logger, *, 
         ApiError: the API server does not allow it.
         KubernelError: the API server is away.
     """
-    patch = {"metadata": {"uid": held.uid}, "spec": {"restartGeneration": held.restart}}
+    spec = {"restartGeneration": held.restart, **({} if env is None else {"env": env_list(env)})}
+    patch = {"metadata": {"uid": held.uid}, "spec": spec}
     attempts = ATTEMPTS if has_happened else 1
     while True:
         attempts -= 1

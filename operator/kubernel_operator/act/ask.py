@@ -46,7 +46,8 @@ class Asker:
                         memory.silent_pods.add(pod.name)
 
     async def _restart(self, cr: dict[str, Any], memory: Memory, question: Restart) -> None:
-        request = {"op": "restart", "generation": question.generation}
+        env = {variable["name"]: variable.get("value", "") for variable in cr["spec"].get("env") or []}
+        request = {"op": "restart", "generation": question.generation, "env": env}
         for attempt in range(CONTROL_ATTEMPTS):
             try:
                 await self._control(cr, question.ip, request)

@@ -42,6 +42,32 @@ async def test_a_restart(running: KubernetesProvisioner, server: FakeApiServer, 
     assert pod.requests == [{"op": "restart", "generation": 1}]
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param({"ok": True}, id="in place"),
+        pytest.param({"ok": False, "error": "a line may have at most 256 KiB"}, id="refused by the supervisor"),
+        pytest.param(None, id="no supervisor answers, the pod is replaced"),
+    ],
+)
+async def test_the_environment_of_a_restart(
+    running: KubernetesProvisioner, server: FakeApiServer, pod: Pod, answer: dict[str, object] | None
+) -> None:
+    """Whoever starts the process has it, the supervisor or the operator; it is sent until it was taken."""
+    pod.answer = answer
+    new = {"JPY_SESSION_NAME": "b.ipynb"}
+    restarted = [(200, instance(version=version, **pod.status(restart=version))) for version in (6, 7)]
+    server.answers["PATCH", KERNEL] = [failure(403, "Forbidden"), *restarted]
+    with pytest.raises(KubernelError):
+        await running.launch_kernel([], env=new)
+    for _ in range(2):
+        await running.launch_kernel([], env=new)
+    told = [body["spec"].get("env") for method, path, body in server.requests if (method, path) == ("PATCH", KERNEL)]
+    expected = [{"name": "JPY_SESSION_NAME", "value": "b.ipynb"}]
+    assert told == [expected, expected, None]
+    assert [request.get("env") for request in pod.restarts()] == [new, new, None]
+
+
 @pytest.mark.parametrize("is_restart", [False, True], ids=["start", "restart"])
 async def test_it_returns_when_the_heartbeat_is_echoed(
     provisioner: KubernetesProvisioner, pod: Pod, is_restart: bool

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from jupyter_client.kernelspec import KernelSpec
@@ -155,6 +156,25 @@ async def test_information_for_another_process_is_json() -> None:
 def test_resolve_path(path: str, expected: str | None) -> None:
     assert KubernetesProvisioner(path_map={"/home/me/work": "/data"}).resolve_path(path) == expected
     assert KubernetesProvisioner().resolve_path(path) is None
+
+
+@pytest.mark.parametrize(
+    ("cwd", "working_dir", "expected"),
+    [
+        pytest.param("/home/me/project", None, "/data/project", id="inside"),
+        pytest.param("/home/me", None, "/data", id="the folder itself"),
+        pytest.param("/home/me/scratch/x", None, "/scratch/x", id="the closest folder counts"),
+        pytest.param(Path("/home/me/project"), None, "/data/project", id="as a Path"),
+        pytest.param("/home/you", None, None, id="the image's own where none fits"),
+        pytest.param("/srv/x", None, None, id="no absolute path in the pod"),
+        pytest.param(None, None, None, id="not told"),
+        pytest.param("/home/me/project", "/work", "/work", id="the option wins"),
+    ],
+)
+def test_the_notebooks_folder_is_the_kernels(cwd: object, working_dir: str | None, expected: str | None) -> None:
+    path_map = {"/home/me": "/data", "/home/me/scratch": "/scratch", "/srv": "srv"}
+    made = KubernetesProvisioner(path_map=path_map, working_dir=working_dir)
+    assert made._launch_request([], {"cwd": cwd}).options.working_dir == expected
 
 
 @pytest.mark.parametrize("recommended", [2.0, 5.0])

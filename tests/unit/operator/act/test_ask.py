@@ -32,7 +32,15 @@ def test_restart(world: World) -> None:
     world.supervisors.status[IP] = {"state": "running", "generation": 0}
     remembered = after(world, memory(), Restart(IP, 1, "asked for"))
     assert (remembered.control_sent, remembered.control_failed) == (1, -1)
-    assert world.supervisors.asked == [(IP, {"op": "restart", "generation": 1})]
+    assert world.supervisors.asked == [(IP, {"op": "restart", "generation": 1, "env": {}})]
+
+
+def test_a_restart_brings_the_environment_that_is_asked_for_by_now(world: World) -> None:
+    world.supervisors.status[IP] = {"state": "running", "generation": 0}
+    renamed = cr(env=[{"name": "JPY_SESSION_NAME", "value": "b.ipynb"}, {"name": "EMPTY"}])
+    asyncio.run(world.asker.ask(renamed, memory(), Restart(IP, 1, "asked for")))
+    [(_, request)] = world.supervisors.asked
+    assert request["env"] == {"JPY_SESSION_NAME": "b.ipynb", "EMPTY": ""}
 
 
 def test_restart_of_a_supervisor_that_does_not_answer(world: World) -> None:
