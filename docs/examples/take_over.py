@@ -34,6 +34,8 @@ async def start(path: Path) -> None:
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         # The local provisioner's key is bytes, which JSON does not know.
         json.dump(await manager.provisioner.get_provisioner_info(), file, default=bytes.decode)
+    if hasattr(manager.provisioner, "release"):
+        manager.provisioner.release()  # else the kernel ends with this process, as a local one does
 
 
 async def go_on(info: dict[str, Any]) -> None:

@@ -98,10 +98,11 @@ class Api:
         with self.words_for_people():
             return await self._cluster.merge_patch(f"{self.instances}/{name}", patch)
 
-    async def delete_instance(self, name: str, uid: str) -> None:
-        """Deletes a KernelInstance and all it owns; fine when it is gone or another one has its name."""
-        with self.words_for_people():
-            await self._cluster.delete(f"{self.instances}/{name}", uid=uid)
+    async def delete_instance(self, name: str, uid: str, version: str) -> None:
+        """Deletes a KernelInstance and all it owns, if it is still that one, and unchanged; see ``ownership``."""
+        preconditions = {"uid": uid, "resourceVersion": version}
+        options = {"preconditions": preconditions, "propagationPolicy": "Background"}
+        await self.request("DELETE", f"{self.instances}/{name}", body=options)
 
     async def list_instances(self, selector: str = "") -> list[dict[str, Any]]:
         """The KernelInstances with these labels."""

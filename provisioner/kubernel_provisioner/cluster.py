@@ -17,11 +17,13 @@ from .api import Api
 from .background import Background
 from .errors import KubernelError
 from .lease import SHORTEST_SECONDS, Lease
-from .view import View
+from .ownership import delete_own, read_if_same, server_of
+from .view import Seen, View
 from .wake_up import on_wake_up
 
 # A server without kernels in a namespace leaves it alone after so long.
 RETIRE_SECONDS = 300.0
+FIND_OUT_RETRY_SECONDS = 1.0
 
 
 class Cluster:
@@ -80,7 +82,38 @@ class Cluster:
         self.run(on_wake_up(self._look_anew))
 
     def _new_follower(self) -> Follower:
-        return self.api.follower(f"{LABEL_SERVER}={self.server}", self.view)
+        return self.api.follower(f"{LABEL_SERVER}={self.server}", self)
+
+    def apply(self, event: str, obj: dict[str, Any]) -> None:
+        """Takes one event of the watch."""
+        known = self.view.get(obj["metadata"]["name"])
+        if event != "DELETED":
+            self.view.apply(event, obj)
+        elif known is not None and not known.gone and known.uid == obj["metadata"]["uid"]:
+            self.run(self._find_out(known))
+
+    def replace(self, objects: list[dict[str, Any]], version: int, *, restored: bool = False) -> None:
+        """Takes a complete list."""
+        missing: list[Seen] = []
+        self.view.replace(objects, version, restored=restored, missing=missing.append)
+        for seen in missing:
+            self.run(self._find_out(seen))
+
+    async def _find_out(self, seen: Seen) -> None:
+        """What a watch of this server's kernels calls deleted may have been taken over by another server."""
+        while True:
+            try:
+                found = await read_if_same(self.api, seen.name, seen.uid)
+            except ApiError:  # the right to read is gone, or the namespace
+                found = None
+            except KubernelError:
+                await asyncio.sleep(FIND_OUT_RETRY_SECONDS)
+                continue
+            if found is not None and server_of(found) == self.server:
+                self.view.offer(found)
+            else:
+                self.view.lose(seen, taken=found is not None)
+            return
 
     def _look_anew(self) -> None:
         """After a sleep: the watch's connection may be long dead, and the operator doubts this process."""
@@ -111,9 +144,11 @@ class Cluster:
                 task.cancel()
         living = self.view.living()
         left = [seen for seen in living if seen.uid not in self.given_out]
+        deletions = (delete_own(self.api, s.name, s.uid, str(s.version), self.server) for s in left)
         try:
-            await asyncio.gather(*(self.api.delete_instance(seen.name, seen.uid) for seen in left))
-            if left == living:
+            # All of them are tried; one that is refused is deleted when the Lease ends.
+            answers = await asyncio.gather(*deletions, return_exceptions=True)
+            if left == living and not any(isinstance(answer, BaseException) for answer in answers):
                 await self.api.delete_lease(self.lease.name)
         finally:
             await self.api.close()

@@ -60,6 +60,7 @@ class Held:
         generation: its ``metadata.generation`` after our last write.
         restart: the restartGeneration that was last asked for.
         info: connection info; empty until the kernel was ready once.
+        server: the one that drives it, in its label.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Held:
     generation: int
     restart: int
     info: dict[str, Any]
+    server: str = ""
 
 
 async def until_usable(

@@ -15,6 +15,7 @@ from kubernel_cluster.login import ClusterKey
 from .background import Background
 from .cluster import Cluster, shared_cluster
 from .errors import KubernelError, LaunchError
+from .ownership import delete_own, server_of
 
 # Somebody else's KernelInstances may have the first names of a kernel id that a REST client chose.
 NAME_ATTEMPTS = 5
@@ -86,17 +87,27 @@ class Poster:
         await asyncio.wait({post})
         instance = None if post.cancelled() or post.exception() else post.result()
         if instance is not None:
-            await self._delete(instance["metadata"]["name"], instance["metadata"]["uid"])
+            metadata = instance["metadata"]
+            await self._delete(metadata["name"], metadata["uid"], server_of(instance), metadata["resourceVersion"])
 
-    def delete(self, name: str, uid: str) -> asyncio.Task[None]:
-        """Deletes a KernelInstance in the background, however long the API server is away."""
-        return self._background.errand(self._delete(name, uid))
+    def delete(self, name: str, uid: str, server: str) -> asyncio.Task[None]:
+        """Deletes a KernelInstance in the background, however long the API server is away.
 
-    async def _delete(self, name: str, uid: str) -> None:
+        Args:
+            name: of the KernelInstance.
+            uid: of the KernelInstance.
+            server: the one that drives it; when another one has taken it over, it is left alone.
+        """
+        return self._background.errand(self._delete(name, uid, server))
+
+    async def _delete(self, name: str, uid: str, server: str, version: str | None = None) -> None:
         for attempt in range(DELETE_ATTEMPTS):
             try:
                 cluster = await shared_cluster(self._key, self._background)
-                await cluster.api.delete_instance(name, uid)
+                known = cluster.view.get(name)
+                version = str(known.version) if known is not None and known.uid == uid else version
+                if not await delete_own(cluster.api, name, uid, version, server):
+                    self._log.info("KernelInstance %s was left alone: another server has taken it over", name)
             except (KubernelError, ApiError) as error:
                 if attempt == 0:
                     self._log.warning("KernelInstance %s is not deleted yet, trying again: %s", name, error)

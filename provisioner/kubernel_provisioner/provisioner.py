@@ -252,15 +252,19 @@ class KubernetesProvisioner(ProvisionerOptions):
     async def get_provisioner_info(self) -> dict[str, Any]:
         """What another process needs to take over the kernel; can be written as JSON, and holds its key.
 
-        A kernel whose information was asked for is not deleted when this process ends, but when its Lease ends.
+        Reading it changes nothing: see ``release``.
         """
         info = await super().get_provisioner_info()
         connection = dict(info["connection_info"])
         if isinstance(connection.get("key"), bytes):
             connection["key"] = connection["key"].decode()
-        held = self._kernel.give_out()
+        held = self._kernel.held
         instance = dataclasses.asdict(dataclasses.replace(held, info={})) if held else None
         return {**info, "connection_info": connection, "namespace": self._kernel.namespace, "instance": instance}
+
+    def release(self) -> None:
+        """Lets the kernel outlive this process, until its Lease ends or another process takes the kernel over."""
+        self._kernel.give_out()
 
     async def load_provisioner_info(self, provisioner_info: dict[str, Any]) -> None:
         """Takes over the kernel of another process: its watch and its Lease become this process's."""

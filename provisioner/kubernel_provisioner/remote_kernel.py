@@ -24,9 +24,10 @@ from .errors import KernelDeletedError, KernelFailedError
 from .exit_code import KILLED, describe_end, exit_code
 from .kernel_resource import Identity, build_kernel_instance
 from .launching import Held, LaunchRequest, pod_of, until_usable
+from .ownership import patch_own, server_of, taken_over
 from .posting import Poster
 from .restarting import next_restart, tell_api_server
-from .route import Endpoint, Route, reopen_route
+from .route import Endpoint, Route, adopt_route
 from .supervised import Supervisor
 from .verdict import is_current, is_finished
 from .view import Seen
@@ -120,10 +121,13 @@ class RemoteKernel:
 
     def describe_end(self) -> str:
         """How it ended, in one line."""
-        return describe_end(self.seen.status, gone=self.seen.gone) if self.seen else "its KernelInstance was deleted"
+        seen = self.seen
+        if seen is not None and seen.taken:
+            return "another server has taken it over"
+        return describe_end(seen.status, gone=seen.gone) if seen else "its KernelInstance was deleted"
 
     def give_out(self) -> Held | None:
-        """What another process needs to take the kernel over; from now on it outlives this process."""
+        """From now on the kernel outlives this process, until the Lease ends or another process takes it over."""
         if self._cluster is not None and self.held is not None:
             self._cluster.given_out.add(self.held.uid)
         return self.held
@@ -176,6 +180,8 @@ class RemoteKernel:
         deletions = self._deletions
         cluster = self._cluster = await shared_cluster(self._key, self.background, request.orphan_after)
         async with self._lock:
+            if self.held is not None and self.held.info and self.held.server != cluster.server:
+                await self.adopt(self.held, request.orphan_after)  # a forked child restarts its parent's kernel
             if deletions != self._deletions:
                 raise KernelDeletedError(f"Kernel {request.kernel_id} was shut down while it started.")
             held = self.held = await self._restart(cluster, request) or await self._create(cluster, request, ticket)
@@ -202,7 +208,7 @@ class RemoteKernel:
         metadata = instance["metadata"]
         cluster.view.offer(instance)
         self._env = request.env
-        return Held(metadata["name"], metadata["uid"], metadata["generation"], 0, {})
+        return Held(metadata["name"], metadata["uid"], metadata["generation"], 0, {}, cluster.server)
 
     async def _restart(self, cluster: Cluster, request: LaunchRequest) -> Held | None:
         """Restarts the kernel that is held, or returns None when there is none any more.
@@ -217,6 +223,8 @@ class RemoteKernel:
         env = None if request.env == self._env else request.env
         if held is None:
             return None
+        if seen is not None and seen.taken:
+            raise taken_over(request.kernel_id)
         if seen is not None and seen.gone:
             self._move_on(held, request, "deleted")
             return None
@@ -231,19 +239,24 @@ class RemoteKernel:
         restart = restart if done is None else done
         held = self.held = replace(held, restart=restart)
         tell = self.background.errand(self._tell_api_server(cluster, held, env, has_happened=done is not None))
+        tell.add_done_callback(lambda task: task.cancelled() or task.exception())  # it may fail when nobody waits
         await asyncio.wait({tell}, timeout=None if done is None else TELL_PATIENCE_SECONDS)
         try:
-            return tell.result() if tell.done() else held
+            told = tell.result() if tell.done() else held
         except ApiError as error:
-            if error.status in (404, 409):
-                self._move_on(held, request, "deleted")
-                return None
             raise cluster.api.explain(error, f"restart KernelInstance {held.name}") from error
+        if told is None:
+            self._move_on(held, request, "deleted")
+        elif told.server != held.server:
+            raise taken_over(request.kernel_id)
+        return told
 
     async def _tell_api_server(
         self, cluster: Cluster, held: Held, env: dict[str, str] | None, *, has_happened: bool
-    ) -> Held:
+    ) -> Held | None:
         instance = await tell_api_server(cluster, held, env, self._log, has_happened=has_happened)
+        if instance is None or server_of(instance) != held.server:
+            return None if instance is None else replace(held, server=server_of(instance))
         self._env = self._env if env is None else env
         cluster.view.offer(instance)
         told = replace(held, generation=instance["metadata"]["generation"])
@@ -275,31 +288,28 @@ class RemoteKernel:
             Connection info for this process's clients.
 
         Raises:
+            KernelDeletedError: another server was faster.
             KubernelError: the API server does not allow it.
         """
         cluster = self._cluster = await shared_cluster(self._key, self.background, orphan_after)
         patch = {
-            "metadata": {"uid": held.uid, "labels": {LABEL_SERVER: cluster.server}},
+            "metadata": {"labels": {LABEL_SERVER: cluster.server}},
             "spec": {"lifecycle": {"leaseName": cluster.lease.name}},
         }
         try:
-            instance = await cluster.api.patch_instance(held.name, patch)
+            instance = await patch_own(cluster.api, held.name, held.uid, None, held.server, patch)
         except ApiError as error:
-            if error.status in (404, 409):
-                self._last_code = KILLED
-                return held.info
             raise cluster.api.explain(error, f"take over KernelInstance {held.name}") from error
+        if instance is None:
+            self._last_code = KILLED
+            return held.info
+        if server_of(instance) != cluster.server:
+            raise taken_over(held.name)
         cluster.view.offer(instance)
-        return await self._adopt_route(cluster, held, instance["status"].get("connection") or {})
-
-    async def _adopt_route(self, cluster: Cluster, held: Held, connection: dict[str, Any]) -> dict[str, Any]:
-        was_direct = held.info.get("ip") == connection.get("ip")
-        ports = {f"{name}_port": port for name, port in (connection.get("ports") or {}).items()}
-        direct = {**held.info, "ip": connection.get("ip"), **ports}
-        self.held, self._route = replace(held, info=direct), Route(is_found=True)
-        if not was_direct:
-            wanted = {name: int(held.info[f"{name}_port"]) for name in connection.get("ports") or {}}
-            self._route = await reopen_route(cluster.api, wanted, lambda: pod_of(cluster, held))
+        held = replace(held, server=cluster.server, generation=instance["metadata"]["generation"])
+        connection = instance["status"].get("connection") or {}
+        direct, self._route = await adopt_route(cluster.api, held.info, connection, lambda: pod_of(cluster, held))
+        self.held = replace(held, info=direct)
         return self._route.info(direct)
 
     # Ending.
@@ -376,11 +386,12 @@ class RemoteKernel:
         held = self.held
         if held is None:
             return None
-        code = exit_code(self.seen.status, wanted=held.restart, current=True) if self.seen else None
+        seen = self.seen
+        code = exit_code(seen.status, wanted=held.restart, current=True) if seen else None
         code = self._doom_of(held) if code is None else code
         self._last_code, self.held = (KILLED if code is None else code), None
         self._drop_route()
-        return self._poster.delete(held.name, held.uid)
+        return None if seen is not None and seen.taken else self._poster.delete(held.name, held.uid, held.server)
 
     def _drop_route(self) -> None:
         """An address is one kernel's: the next one gets its own."""

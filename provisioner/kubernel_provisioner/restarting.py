@@ -11,6 +11,7 @@ from .cluster import Cluster
 from .errors import KubernelError
 from .kernel_resource import env_list
 from .launching import Held
+from .ownership import patch_own
 from .view import Seen
 
 RETRY_SECONDS = 2.0
@@ -28,8 +29,8 @@ def next_restart(held: Held, seen: Seen | None) -> int:
 
 async def tell_api_server(
     cluster: Cluster, held: Held, env: Mapping[str, str] | None, log: logging.Logger, *, has_happened: bool
-) -> dict[str, Any]:
-    """Asks for the restart ``held.restart``, or says that it was done, and returns the KernelInstance.
+) -> dict[str, Any] | None:
+    """Asks for the restart ``held.restart``, or says that it was done.
 
     Args:
         cluster: where it is.
@@ -38,17 +39,21 @@ async def tell_api_server(
         log: the provisioner's.
         has_happened: whether it was done: then this is tried again for as long as the API server is away.
 
+    Returns:
+        The KernelInstance; another server's, unchanged, when that has taken it over; None when it is gone.
+
     Raises:
         ApiError: the API server does not allow it.
         KubernelError: the API server is away.
     """
+    known = cluster.view.get(held.name)
+    version = str(known.version) if known is not None and known.uid == held.uid else None
     spec = {"restartGeneration": held.restart, **({} if env is None else {"env": env_list(env)})}
-    patch = {"metadata": {"uid": held.uid}, "spec": spec}
     attempts = ATTEMPTS if has_happened else 1
     while True:
         attempts -= 1
         try:
-            return await cluster.api.patch_instance(held.name, patch)
+            return await patch_own(cluster.api, held.name, held.uid, version, held.server, {"spec": spec})
         except KubernelError as error:
             if not attempts:
                 raise

@@ -126,9 +126,26 @@ async def _decide(
         network.direct = False
 
 
-async def reopen_route(api: Api, ports: dict[str, int], pod: Callable[[], str | None]) -> Route:
-    """The way through the API server, by the local ports of before where they are free."""
-    return Route(await PortForward.open(api, pod, wanted=ports), is_found=True)
+async def adopt_route(
+    api: Api, known: dict[str, Any], connection: dict[str, Any], pod: Callable[[], str | None]
+) -> tuple[dict[str, Any], Route]:
+    """The way that another process's clients took, by the same local ports where they are free.
+
+    Args:
+        api: to go through.
+        known: connection info of those clients.
+        connection: ``status.connection``.
+        pod: the name of the kernel's pod at the time of a call; None while there is none.
+
+    Returns:
+        Connection info with the cluster's own addresses, and the route.
+    """
+    ports = connection.get("ports") or {}
+    direct = {**known, "ip": connection.get("ip"), **{f"{name}_port": port for name, port in ports.items()}}
+    if known.get("ip") == connection.get("ip"):
+        return direct, Route(is_found=True)
+    wanted = {name: int(known[f"{name}_port"]) for name in ports}
+    return direct, Route(await PortForward.open(api, pod, wanted=wanted), is_found=True)
 
 
 async def prove(route: Route, direct: dict[str, Any], subject: str, seconds: float = PATIENCE_SECONDS) -> None:

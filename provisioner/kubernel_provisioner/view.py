@@ -7,6 +7,7 @@ a whole one. A deleted KernelInstance leaves an entry that says so until ``forge
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,11 +18,13 @@ class Seen:
 
     Args:
         instance: metadata, spec.restartGeneration and status; the rest is dropped to keep 1,000 of them small.
-        gone: whether it was deleted.
+        gone: whether it was deleted, as far as this server is concerned.
+        taken: whether it lives on with another server.
     """
 
     instance: dict[str, Any]
     gone: bool = False
+    taken: bool = False
 
     @property
     def name(self) -> str:
@@ -81,13 +84,25 @@ class View:
         """Takes one event of the watch: ADDED, MODIFIED or DELETED."""
         self._put(Seen(slim(instance), gone=event == "DELETED"))
 
-    def replace(self, instances: list[dict[str, Any]], version: int, *, restored: bool = False) -> None:
+    def lose(self, seen: Seen, *, taken: bool) -> None:
+        """Takes it that one is gone, or another server's by now."""
+        self._put(replace(seen, gone=True, taken=taken))
+
+    def replace(
+        self,
+        instances: list[dict[str, Any]],
+        version: int,
+        *,
+        restored: bool = False,
+        missing: Callable[[Seen], None] | None = None,
+    ) -> None:
         """Takes a complete list. What it lacks was deleted while nobody watched, unless it is younger than the list.
 
         Args:
             instances: all there are.
             version: resourceVersion of the list.
             restored: whether the cluster's etcd was, so that older versions are the truth now.
+            missing: called with what it lacks, in place of taking that for deleted.
         """
         names = {instance["metadata"]["name"] for instance in instances}
         for instance in instances:
@@ -97,7 +112,10 @@ class View:
                 self._put(Seen(slim(instance)))
         for name, seen in list(self._seen.items()):
             if name not in names and not seen.gone and (restored or seen.version <= version):
-                self._set(name, replace(seen, gone=True))
+                if missing is None:
+                    self._set(name, replace(seen, gone=True))
+                else:
+                    missing(seen)
 
     def forget(self, name: str, uid: str) -> None:
         """Drops an entry that nobody will ask for any more."""

@@ -256,6 +256,7 @@ async def provisioner(
     server.answers["GET", SECRET] = [(200, pod.secret())]
     server.answers["PATCH", KERNEL] = [(200, instance(version=6, **pod.status(restart=1)))]
     server.answers["DELETE", KERNEL] = [(200, {})]
+    server.answers["GET", KERNEL] = [(200, instance(**pod.status()))]
     server.forwards = pod.forwards()
     return KubernetesProvisioner(kubeconfig=key.kubeconfig, kernel_id="1", access="direct")
 

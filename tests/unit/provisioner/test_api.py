@@ -85,22 +85,6 @@ async def test_nobody_answers(write_kubeconfig: Callable[..., ClusterKey], monke
     await api.close()
 
 
-@pytest.mark.parametrize("answer", [(200, {}), failure(404, "NotFound"), failure(409, "Conflict")])
-async def test_deleting_what_is_gone_or_another_is_fine(
-    api: Api, server: FakeApiServer, answer: tuple[int, dict[str, object]]
-) -> None:
-    server.answers["DELETE", f"{INSTANCES}/k-1"] = [answer]
-    await api.delete_instance("k-1", "u1")
-    body = {"preconditions": {"uid": "u1"}, "propagationPolicy": "Background"}
-    assert server.requests == [("DELETE", f"{INSTANCES}/k-1", body)]
-
-
-async def test_deleting_may_be_forbidden(api: Api, server: FakeApiServer) -> None:
-    server.answers["DELETE", f"{INSTANCES}/k-1"] = [failure(403, "Forbidden")]
-    with pytest.raises(ApiError):
-        await api.delete_instance("k-1", "u1")
-
-
 async def test_the_users_netrc_is_left_alone(
     api: Api, server: FakeApiServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -37,7 +37,7 @@ async def test_a_start(provisioner: KubernetesProvisioner, server: FakeApiServer
 async def test_a_restart(running: KubernetesProvisioner, server: FakeApiServer, pod: Pod) -> None:
     """By the supervisor itself; the operator finds it done. The Secret is not read again: key and ports stay."""
     assert await running.launch_kernel([]) == pod.info()
-    patch = {"metadata": {"uid": "u1"}, "spec": {"restartGeneration": 1}}
+    patch = {"metadata": {"uid": "u1", "resourceVersion": "5"}, "spec": {"restartGeneration": 1}}
     assert server.requests == [("PATCH", KERNEL, patch)]
     assert pod.requests == [{"op": "restart", "generation": 1}]
 
@@ -135,7 +135,9 @@ def no_operator(
 async def test_a_restart_needs_no_operator(running: KubernetesProvisioner, server: FakeApiServer, pod: Pod) -> None:
     assert await running.launch_kernel([]) == pod.info()
     assert [request["generation"] for request in pod.restarts()] == [1]
-    assert server.requests == [("PATCH", KERNEL, {"metadata": {"uid": "u1"}, "spec": {"restartGeneration": 1}})]
+    assert server.requests == [
+        ("PATCH", KERNEL, {"metadata": {"uid": "u1", "resourceVersion": "5"}, "spec": {"restartGeneration": 1}})
+    ]
     assert await running.poll() is None
 
 
@@ -149,7 +151,11 @@ async def test_a_restart_without_operator_and_api_server(
     assert await running.launch_kernel([]) == pod.info()
     server.answers["PATCH", KERNEL] = told
     await background.finish_errands(10)
-    assert server.requests[-1] == ("PATCH", KERNEL, {"metadata": {"uid": "u1"}, "spec": {"restartGeneration": 1}})
+    assert server.requests[-1] == (
+        "PATCH",
+        KERNEL,
+        {"metadata": {"uid": "u1", "resourceVersion": "5"}, "spec": {"restartGeneration": 1}},
+    )
     assert await running.poll() is None
 
 

@@ -92,7 +92,7 @@ async def test_delete_is_tried_until_it_is_done(
     monkeypatch.setattr(posting, "DELETE_RETRY_SECONDS", (0.0,))
     cluster.view.offer(instance("k-a"))
     server.answers["DELETE", f"{INSTANCES}/k-a"] = [failure(403, "Forbidden"), failure(403, "Forbidden"), (200, {})]
-    await poster.delete("k-a", "u1")
+    await poster.delete("k-a", "u1", "s")
     assert len(server.requests) == 3
     assert cluster.view.get("k-a") is None
 
@@ -107,6 +107,7 @@ async def test_delete_gives_up_at_last(
     monkeypatch.setattr(posting, "DELETE_RETRY_SECONDS", (0.0,))
     monkeypatch.setattr(posting, "DELETE_ATTEMPTS", 3)
     server.answers["DELETE", f"{INSTANCES}/k-a"] = [failure(403, "Forbidden")]
-    await poster.delete("k-a", "u1")
+    server.answers["GET", f"{INSTANCES}/k-a"] = [(200, instance("k-a"))]
+    await poster.delete("k-a", "u1", "s")
     assert [record.levelname for record in caplog.records] == ["WARNING", "ERROR"]
     assert caplog.messages[-1] == "KernelInstance k-a could not be deleted; try: kubectl delete kernel k-a"

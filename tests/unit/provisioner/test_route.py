@@ -9,7 +9,7 @@ from kubernel_cluster import login
 from kubernel_provisioner import route
 from kubernel_provisioner.cluster import Cluster
 from kubernel_provisioner.errors import KernelUnreachableError
-from kubernel_provisioner.route import Endpoint, Route, find_route, prove, reopen_route
+from kubernel_provisioner.route import Endpoint, Route, adopt_route, find_route, prove
 
 from .conftest import PORT_FORWARD, FakeApiServer, failure
 from .pod import HOST, Pod
@@ -145,8 +145,10 @@ async def test_what_clients_get(cluster: Cluster, server: FakeApiServer, pod: Po
     local = {f"{name}_port": ports[name] for name in ("shell", "iopub", "stdin", "control", "hb")}
     assert way.info(pod.info()) == {**pod.info(), "ip": "127.0.0.1", **local}
     assert way.control(pod.status()["connection"]) == Endpoint("127.0.0.1", ports["supervisor"])
+    known, connection = way.info(pod.info()), pod.status()["connection"] | {"ip": "10.0.0.7"}
     await way.close()
-    again = await reopen_route(cluster.api, dict(ports), lambda: "k-1-1")
+    direct, again = await adopt_route(cluster.api, known, connection, lambda: "k-1-1")
+    assert direct == {**pod.info(), "ip": "10.0.0.7"}
     assert again.is_found
     assert again.info(pod.info()) == {**pod.info(), "ip": "127.0.0.1", **local}
     await again.close()
