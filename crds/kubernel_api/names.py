@@ -22,14 +22,14 @@ def instance_name(kernel_id: str) -> str:
     name = f"k-{kernel_id}"
     if len(name) <= NAME_MAX_LENGTH and _DNS_LABEL.fullmatch(name):
         return name
-    return "k-" + hashlib.sha256(kernel_id.encode()).hexdigest()[:32]
+    return "k-" + hashlib.sha256(kernel_id.encode(errors="surrogatepass")).hexdigest()[:32]
 
 
 def label_value(text: str) -> str:
     """``text`` when it is a valid label value, else a hash of it. Labels are an index, not a place to read from."""
     if len(text) <= 63 and re.fullmatch(r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?", text):
         return text
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:32]
 
 
 def secret_name(name: str, uid: str) -> str:

@@ -83,15 +83,16 @@ def _at_exit() -> None:
     mine = _by_process.get(os.getpid())
     if mine is None:
         return
-    closing = [shared.close() for shared in mine.shared.values() if hasattr(shared, "close")]
     with suppress(Exception):  # the process ends; the Lease runs out by itself
-        mine.submit(_leave(mine, closing)).result(EXIT_PATIENCE_SECONDS)
+        mine.submit(_leave(mine)).result(EXIT_PATIENCE_SECONDS)
 
 
-async def _leave(mine: Background, closing: list[Coroutine[Any, Any, None]]) -> None:
+async def _leave(mine: Background) -> None:
     await mine.finish_errands(EXIT_PATIENCE_SECONDS / 2)
+    closing = [shared.close() for shared in mine.shared.values() if hasattr(shared, "close")]
     await asyncio.gather(*closing, return_exceptions=True)
 
 
-os.register_at_fork(after_in_child=_after_fork)
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(after_in_child=_after_fork)
 atexit.register(_at_exit)

@@ -8,7 +8,7 @@ from typing import Any
 from kubernel_api.conditions import ConditionType, Reason, is_true
 
 #: A kernel that ended without a known exit code was ended from outside (deleted, evicted, lost with its node).
-KILLED = -int(signal.SIGKILL)
+KILLED = -int(getattr(signal, "SIGKILL", 9))  # Windows has no such signal, and its kernels run on Linux
 
 
 def exit_code(status: dict[str, Any] | None, *, wanted: int, current: bool, gone: bool = False) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -10,6 +11,9 @@ from dataclasses import dataclass
 # So new connections are tried all the time, each given up soon.
 TRY_EVERY_SECONDS = 0.02
 TRY_SECONDS = 0.3
+# An address that swallows for longer may be nobody's: from a laptop, the cluster's lead out of the default route.
+HURRY_SECONDS = 2.0
+TRY_CALMLY_EVERY_SECONDS = 0.1
 # One ping and its echo; a socket that connected to a half-started kernel is given up after that.
 ECHO_SECONDS = 2.0
 
@@ -42,11 +46,13 @@ async def echo(host: str, port: int, *, curve: Curve | None, seconds: float) -> 
 
 async def _until_connectable(host: str, port: int) -> None:
     tries: set[asyncio.Task[bool]] = set()
+    hurry_until = time.monotonic() + HURRY_SECONDS
     try:
         while True:
+            pause = TRY_EVERY_SECONDS if time.monotonic() < hurry_until else TRY_CALMLY_EVERY_SECONDS
             tries.add(asyncio.create_task(_connects(host, port)))
             await asyncio.sleep(0)
-            done, tries = await asyncio.wait(tries, timeout=TRY_EVERY_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            done, tries = await asyncio.wait(tries, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
             if any(task.result() for task in done):
                 return
             if done:  # refused at once: no need to hurry

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
@@ -23,6 +23,7 @@ from .errors import ConfigurationError
 #: First words of the argv that ``kubernel install`` writes for clients that ignore provisioners.
 NOT_LOCAL_ARGV = ("kubernel", "not-a-local-kernel")
 
+_RESOURCES = ("requests", "limits")
 _PYTHON = re.compile(r"python(\d+(\.\d+)?)?(\.exe)?")
 _PLACEHOLDER = re.compile(r"\{([A-Za-z0-9_]+)\}")
 # Folders of this machine: a pod has others, and guessing them would start something else or nothing.
@@ -33,6 +34,9 @@ _SESSION_VARIABLE = "JPY_SESSION_NAME"
 _NEVER_PASSED_ON = {"PATH", "HOME", "JPY_PARENT_PID", "PYTHONEXECUTABLE", "PYTHONHOME"}
 _NEVER_PASSED_ON_PREFIX = "KUBERNETES_"
 _PASSED_ON_PREFIX = "KERNEL_"
+# What the API takes as an environment; see ``kubernel_api.spec``.
+ENV_VARIABLES, ENV_BYTES, ENV_VALUE_LENGTH = 256, 65_536, 32_768
+_VARIABLE = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -181,10 +185,19 @@ def build_resources(options: PodOptions) -> dict[str, dict[str, Any]]:
     """``resources`` with the shortcuts worked in; what ``resources`` says itself wins.
 
     ``cpu`` and ``memory`` are request and limit at once: who asks for 2Gi expects to get them, and no more.
+
+    Raises:
+        ConfigurationError: ``resources`` has other parts, or parts that are no mappings.
     """
     shortcuts = _without_unset({"cpu": options.cpu, "memory": options.memory})
     gpus = _without_unset({"nvidia.com/gpu": options.gpu})
     given = options.resources
+    wrong = [name for name, amounts in given.items() if name not in _RESOURCES or not isinstance(amounts, Mapping)]
+    if wrong:
+        raise ConfigurationError(
+            f"The option resources is wrong: {wrong[0]!r} is {given[wrong[0]]!r}.",
+            "It has requests and limits, each a mapping: {'requests': {'cpu': '1'}, 'limits': {'memory': '2Gi'}}.",
+        )
     return _without_unset(
         {
             "requests": {**shortcuts, **given.get("requests", {})},
@@ -230,17 +243,45 @@ def _refuse_local_folders(argv: Sequence[str], name: str) -> None:
         )
 
 
-def pod_env(given: Mapping[str, str], spec: SpecFacts, options: PodOptions) -> dict[str, str]:
+def pod_env(
+    given: Mapping[str, str],
+    spec: SpecFacts,
+    options: PodOptions,
+    warn: Callable[[str], None] = lambda _: None,
+) -> dict[str, str]:
     """The environment of the kernel: an allow-list, since ``given`` is the whole environment of a notebook server.
+
+    A KERNEL_* variable that a KernelInstance cannot have is left out: nobody asked for it by name.
 
     Args:
         given: the environment of the launch, with the kernelspec's variables already substituted in it.
         spec: its ``env`` names variables that may pass.
-        options: ``env_allow`` names more; ``env`` is set whatever ``given`` holds.
+        options: ``env_allow`` names more; ``env`` is set whatever ``given`` holds, and unset where it says null.
+        warn: takes a sentence for the log.
     """
     names = set(spec.env) | set(options.env_allow) | {_SESSION_VARIABLE}
-    passed = {key: value for key, value in given.items() if key in names or key.startswith(_PASSED_ON_PREFIX)}
-    return {**{key: value for key, value in passed.items() if _may_pass(key)}, **options.env}
+    named = {key: value for key, value in given.items() if key in names and _may_pass(key)}
+    env = {key: value for key, value in {**named, **options.env}.items() if value is not None}
+    room = ENV_BYTES - sum(_bytes(key) + _bytes(str(value)) for key, value in env.items())
+    unfit = []
+    for key in sorted(key for key in given if key.startswith(_PASSED_ON_PREFIX) and key not in {*env, *options.env}):
+        size = _bytes(key) + _bytes(given[key])
+        if _is_possible(key, given[key]) and size <= room and len(env) < ENV_VARIABLES:
+            env[key], room = given[key], room - size
+        else:
+            unfit.append(key)
+    if unfit:
+        warn(f"Not passed on to the kernel, for their names or sizes: {', '.join(map(repr, unfit))[:500]}")
+    return env
+
+
+def _is_possible(name: str, value: str) -> bool:
+    is_text = not any("\ud800" <= character <= "\udfff" for character in value)
+    return is_text and len(value) <= ENV_VALUE_LENGTH and len(name) <= 253 and bool(_VARIABLE.fullmatch(name))
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode(errors="surrogatepass"))
 
 
 def _may_pass(name: str) -> bool:

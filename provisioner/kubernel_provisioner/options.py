@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from jupyter_client.provisioning.provisioner_base import KernelProvisionerBase
-from traitlets import Dict, Enum, Int, List, TraitType, Unicode
+from traitlets import Dict, Enum, Int, List, TraitError, TraitType, Unicode
 
 from .errors import ConfigurationError
 
@@ -29,8 +29,8 @@ class _FromEnvironment(TraitType[Any, Any]):
         if not text:
             return super().default(obj)
         try:
-            return self.parse(text)
-        except ValueError as error:
+            return self._validate(obj, self.parse(text))
+        except (ValueError, TraitError) as error:
             raise ConfigurationError(
                 f"The environment variable {variable} is wrong: {error}", f"It is {text!r}."
             ) from error

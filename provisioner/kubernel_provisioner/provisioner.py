@@ -50,7 +50,7 @@ class KubernetesProvisioner(ProvisionerOptions):
         self._remote: RemoteKernel | None = None
         self._has_process = False
         self._expects_end = False
-        self._said_that_signals_are_lost = False
+        self._warned: set[str] = set()
 
     @property
     def has_process(self) -> bool:
@@ -78,7 +78,7 @@ class KubernetesProvisioner(ProvisionerOptions):
         kwargs = await super().pre_launch(**kwargs)
         spec, options = self._spec_facts(), self._pod_options()
         kwargs["cmd"] = pod_argv(spec, options, kernel_id=str(self.kernel_id), extra_arguments=extra_arguments)
-        kwargs["env"] = pod_env(kwargs["env"], spec, options)
+        kwargs["env"] = pod_env(kwargs["env"], spec, options, self._warn_once)
         return kwargs
 
     def _restore_address(self) -> None:
@@ -204,17 +204,15 @@ class KubernetesProvisioner(ProvisionerOptions):
         settled = await self._do(self._kernel.signal(signum))
         # Every shutdown and restart begins with a SIGINT that nobody asked for.
         if not settled and not self._kernel.is_supervised and not getattr(self.parent, "shutting_down", False):
-            self._say_once_that_signals_are_lost()
+            self._warn_once(
+                "it cannot be interrupted or sent signals: its image has no Python for the supervisor. "
+                "Restart the kernel to end a cell, or add python3 to the image."
+            )
 
-    def _say_once_that_signals_are_lost(self) -> None:
-        if self._said_that_signals_are_lost:
-            return
-        self._said_that_signals_are_lost = True
-        self.log.warning(
-            "Kernel %s cannot be interrupted or sent signals: its image has no Python for the supervisor. "
-            "Restart the kernel to end a cell, or add python3 to the image.",
-            self.kernel_id,
-        )
+    def _warn_once(self, text: str) -> None:
+        if text not in self._warned:
+            self._warned.add(text)
+            self.log.warning("Kernel %s: %s", self.kernel_id, text)
 
     async def terminate(self, restart: bool = False) -> None:  # noqa: ARG002
         """SIGTERM. ``restart`` is always False here, whatever follows."""

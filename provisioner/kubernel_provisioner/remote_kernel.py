@@ -342,7 +342,7 @@ class RemoteKernel:
 
     async def kill(self) -> None:
         """SIGKILL, or the end of the pod where nobody takes signals."""
-        if not await self.signal(signal.SIGKILL):
+        if not await self.signal(-KILLED):
             await self._doom(KILLED)
 
     async def _doom(self, code: int) -> None:

@@ -27,6 +27,7 @@ def hashed(kernel_id: str) -> str:
         pytest.param("a" * 50, "k-" + "a" * 50, id="52 characters"),
         pytest.param("a" * 51, hashed("a" * 51), id="53 characters"),
         pytest.param("", hashed(""), id="empty"),
+        pytest.param("\ud800", "k-" + hashlib.sha256(b"\xed\xa0\x80").hexdigest()[:32], id="half a character"),
         pytest.param("UPPER", hashed("UPPER"), id="upper case"),
         pytest.param("my kernel", hashed("my kernel"), id="space"),
         pytest.param("a.b", hashed("a.b"), id="dot"),

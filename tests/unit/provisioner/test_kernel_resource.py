@@ -213,3 +213,47 @@ def test_env(spec: SpecFacts, options: PodOptions, expected: dict[str, str]) -> 
 )
 def test_encryption(policy: str, supported: Any, expected: bool) -> None:
     assert wants_curve(policy, {"supported_encryption": supported}) is expected
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        pytest.param("KERNEL_ODD NAME", "1", id="a space"),
+        pytest.param("KERNEL_%", "1", id="a sign"),
+        pytest.param("KERNEL_\u00e9", "1", id="a letter that is no ASCII"),
+        pytest.param("KERNEL_LONG", "x" * 40_000, id="a long value"),
+        pytest.param("KERNEL_" + "X" * 250, "1", id="a long name"),
+        pytest.param("KERNEL_BYTES", "\udcff", id="bytes that are no text"),
+    ],
+)
+def test_what_the_api_would_refuse_is_left_out_with_a_warning(name: str, value: str) -> None:
+    """The server has it for some reason of its own; it must not keep kernels from starting."""
+    warnings: list[str] = []
+    given = {name: value, "KERNEL_USERNAME": "ada"}
+    assert pod_env(given, SpecFacts(), PodOptions(), warnings.append) == {"KERNEL_USERNAME": "ada"}
+    assert len(warnings) == 1
+    assert repr(name)[1:20] in warnings[0]
+    assert pod_env(given, SpecFacts(), PodOptions(env={name: value}))[name] == value  # asked for: the API may say no
+
+
+@pytest.mark.parametrize(("count", "size"), [(300, 1), (4, 30_000)], ids=["too many", "too much"])
+def test_no_more_variables_are_passed_on_than_the_api_takes(count: int, size: int) -> None:
+    warnings: list[str] = []
+    given = {f"KERNEL_{number:03}": "x" * size for number in range(count)}
+    env = pod_env(given, SpecFacts(), PodOptions(env={"MINE": "1"}), warnings.append)
+    assert env["MINE"] == "1"
+    assert len(env) <= 256
+    assert sum(len(key) + len(value) for key, value in env.items()) <= 65_536
+    assert len(env) > 2
+    assert len(warnings) == 1
+
+
+def test_null_unsets_a_variable() -> None:
+    given = {"KERNEL_A": "1", "B": "2"}
+    assert pod_env(given, SpecFacts(env={"B": "2"}), PodOptions(env={"KERNEL_A": None, "B": None})) == {}
+
+
+@pytest.mark.parametrize("resources", [{"limits": 3}, {"limit": {"cpu": "1"}}])
+def test_resources_that_are_none(resources: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match="The option resources is wrong"):
+        build_resources(PodOptions(resources=resources))

@@ -115,3 +115,12 @@ def test_how_long_a_process_may_be_away(
     monkeypatch.setattr(provisioner_module, "in_cluster", lambda: in_a_pod)
     provisioner = KubernetesProvisioner(orphan_after_seconds=option)
     assert provisioner._launch_request([], {}).orphan_after == expected
+
+
+@pytest.mark.parametrize(
+    ("option", "text"), [("service", "clusterip"), ("access", "portforward"), ("start_deadline_seconds", "0")]
+)
+def test_a_wrong_variable_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, option: str, text: str) -> None:
+    monkeypatch.setenv(f"KUBERNEL_{option.upper()}", text)
+    with pytest.raises(ConfigurationError, match=f"KUBERNEL_{option.upper()} is wrong"):
+        getattr(KubernetesProvisioner(), option)

@@ -188,3 +188,12 @@ def test_importing_it_is_cheap() -> None:
     """A notebook server imports it when it lists kernelspecs."""
     code = "import sys, kubernel_provisioner; print([m for m in ('kubernetes', 'aiohttp', 'yaml') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_it_can_be_imported_where_there_is_neither_fork_nor_sigkill() -> None:
+    """As on Windows."""
+    code = (
+        "import os, signal; del os.fork, os.register_at_fork, signal.SIGKILL;"
+        "import kubernel_provisioner; from kubernel_provisioner.exit_code import KILLED; print(KILLED)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "-9\n"
