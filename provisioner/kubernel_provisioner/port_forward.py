@@ -15,10 +15,8 @@ from contextlib import suppress
 from typing import Any
 
 from kubernel_api.constants import CONTROL_PORT, PORTS
-from kubernel_cluster.errors import ApiError
 
 from .api import Api
-from .errors import KubernelError
 
 HOST = "127.0.0.1"
 POD_PORTS = {**PORTS, "supervisor": CONTROL_PORT}
@@ -103,8 +101,8 @@ class PortForward:
             if pod is not None:
                 async with self._api.connect_port(pod, port) as socket:
                     await _until_one_ends(_upload(reader, socket), self._download(socket, writer))
-        except (KubernelError, ApiError, OSError) as error:
-            self.last_error = str(error)
+        except Exception as error:  # whatever ends a connection: ZMQ makes another one
+            self.last_error = str(error) or type(error).__name__
         finally:
             writer.close()
             with suppress(OSError):

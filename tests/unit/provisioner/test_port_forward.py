@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import WSMsgType, web
 
+from kubernel_provisioner import api as api_module
 from kubernel_provisioner.api import Api
 from kubernel_provisioner.port_forward import PortForward
 
-from .conftest import NAMESPACE, FakeApiServer
+from .conftest import LEASE, NAMESPACE, FakeApiServer
 
 PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
 
@@ -21,13 +22,17 @@ class EchoingPods(FakeApiServer):
         super().__init__()
         self.opened: list[tuple[str, str]] = []
         self.sockets: list[web.WebSocketResponse] = []
+        self.is_reachable = True
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
+        if not request.path.endswith("/portforward"):
+            return await super().handle(request)
         self.headers.append(dict(request.headers))
         self.opened.append((request.path, request.query["ports"]))
         if "forbidden" in request.path:
             return web.json_response({"message": "no"}, status=403)
-        socket = web.WebSocketResponse(protocols=["v4.channel.k8s.io"])
+        # Without a network nothing comes back, no pong either.
+        socket = web.WebSocketResponse(protocols=["v4.channel.k8s.io"], autoping=self.is_reachable)
         await socket.prepare(request)
         self.sockets.append(socket)
         port = int(request.query["ports"]).to_bytes(2, "little")
@@ -88,6 +93,48 @@ async def test_a_round_trip(forward: PortForward, server: EchoingPods) -> None:
 async def test_much_data(forward: PortForward) -> None:
     data = bytes(range(256)) * 8192
     assert await ask(forward, "iopub", data) == data
+
+
+async def test_hundreds_of_connections_leave_the_lease_alone(
+    api: Api, forward: PortForward, server: EchoingPods
+) -> None:
+    """Thirty notebooks with three tabs each: a Lease that waited for a free connection cost all kernels."""
+    server.answers["PATCH", LEASE] = [(200, {})]
+    held = []
+    for name in ("shell", "iopub", "control") * 104:
+        reader, writer = await asyncio.open_connection(forward.host, forward.ports[name])
+        writer.write(b"1")
+        held.append((reader, writer))
+    async with asyncio.timeout(60):
+        assert [await reader.readexactly(1) for reader, _ in held] == [b"1"] * 312
+    async with asyncio.timeout(10):
+        await api.patch_lease("kubernel-server-s", {"spec": {}})
+    for _, writer in held:
+        writer.close()
+
+
+async def test_a_connection_that_goes_silent_is_given_up_and_the_next_one_works(
+    api: Api, pods: list[str], server: EchoingPods, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After a sleep, a change of Wi-Fi, or a NAT that forgets: nothing says that it is dead, and cells would hang."""
+    monkeypatch.setattr(api_module, "HEARTBEAT_SECONDS", 0.1)
+    server.is_reachable = False
+    forward = await PortForward.open(api, lambda: pods[0])
+    reader, writer = await asyncio.open_connection(forward.host, forward.ports["shell"])
+    writer.write(b"1")
+    async with asyncio.timeout(10):
+        assert await reader.read() in (b"", b"1")
+        assert await reader.read() == b""
+    writer.close()
+    server.is_reachable = True
+    assert await ask(forward, "shell", b"2") == b"2"
+    await forward.close()
+    assert caplog.messages == []
+
+
+def test_a_silent_connection_is_given_up_within_half_a_minute() -> None:
+    """A pong is waited for half as long as the pings are apart."""
+    assert api_module.HEARTBEAT_SECONDS * 1.5 <= 30
 
 
 async def test_a_replaced_pod_is_met_by_the_next_connection(
