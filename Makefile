@@ -16,6 +16,7 @@ PYTEST := $(VENV_BIN)/pytest
 PYTEST_ARGS ?=
 # Most tests wait for Kubernetes, so there are more of them at once than a small machine has cores.
 WORKERS ?= 3
+KERNELS ?= 10000
 PYTEST_SHARED = $(PYTEST) --numprocesses=$(WORKERS) --dist=worksteal
 CHART := helm/kubernel
 
@@ -91,6 +92,10 @@ bench-idle: venv tools cluster images ## Measure what 1,000 idle kernels cost a 
 .PHONY: bench-concurrent
 bench-concurrent: venv tools cluster images ## Measure 20 starts at once next to bare pods and local kernels (5 minutes)
 	@$(VENV_BIN)/python bench/concurrent_starts.py
+
+.PHONY: bench-scale
+bench-scale: venv tools cluster ## Measure what KERNELS=10000 idle kernels cost the operator, on a node that runs nothing (20 minutes)
+	@$(VENV_BIN)/python bench/scale.py --kernels=$(KERNELS)
 
 # cluster, cluster-down, kubeconfig, tools, images
 -include cluster.mk
