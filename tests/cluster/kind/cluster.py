@@ -48,6 +48,7 @@ class KindCluster:
             todo, why = state.decide(found, self._read_stamp(), self._made_from())
             if todo in {state.Step.CREATE, state.Step.REMAKE} or not self._take_up(todo):
                 self._create(found, why or "it does not become ready")
+            node.refuse_absent_pods()
             if found := node.inspect():
                 routes.ensure(found.address)
         say(f"The cluster is up: export KUBECONFIG={self.kubeconfig}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from cluster.commands import run, succeeds, tail
 from cluster.errors import ClusterError
 from cluster.kind.state import Node, parse_node
+from cluster.layout import KIND_POD_CIDR
 from cluster.waiting import wait_until
 
 CONTAINER = "kubernel-control-plane"
@@ -93,6 +94,16 @@ def stop(name: str) -> None:
 def start(name: str) -> None:
     """Starts a component again."""
     run(_inside(component(name).start))
+
+
+def refuse_absent_pods() -> None:
+    """Makes the node answer for pods that are gone, as a node with a bridge does by itself.
+
+    Their addresses would lead to the default route, out of the node and, by our routes, back into it, where Linux drops
+    such packets without a word. A client that connects to a Service in the second after its pod's end could then wait
+    for that pod for two minutes, although there is another one.
+    """
+    run(_inside(f"ip route replace unreachable {KIND_POD_CIDR} metric 4096"))
 
 
 def inspect() -> Node | None:
