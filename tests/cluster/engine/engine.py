@@ -18,7 +18,7 @@ from cluster.errors import ClusterError
 from cluster.layout import Layout
 from cluster.locking import locked
 from cluster.native import debian, leftovers
-from cluster.processes import Component, Process, find, kill, list_processes, start, stop
+from cluster.processes import Component, Process, find, kill, list_processes, start
 from cluster.progress import say, step
 from cluster.versions import IMAGE_PACKAGES, NODE_PACKAGES
 from cluster.waiting import wait_until
@@ -122,7 +122,7 @@ def _prepare(layout: Layout, docker: Docker) -> None:
 def _end(layout: Layout) -> None:
     processes = list_processes()
     if found := find(holder(layout, Docker.of(layout)), layout.state, processes):
-        stop(found)
+        kill([found])  # it takes no other signal
     if found := find(uplink(layout, 0), layout.state, processes):
         kill([found])
     leftovers.remove_cgroups("docker")
