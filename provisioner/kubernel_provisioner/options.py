@@ -181,7 +181,9 @@ class ProvisionerOptions(KernelProvisionerBase):
         help="direct: the cluster's addresses; port-forward: through the API server; auto: what answers.",
     ).tag(config=True)
     kubeconfig = Text(
-        None, allow_none=True, help="Path of a kubeconfig. Default: as kubectl finds it, or the pod's own account."
+        None,
+        allow_none=True,
+        help="Path of a kubeconfig; in-cluster: the pod's own account. Default: as kubectl finds it, or that account.",
     ).tag(config=True)
     context = Text(None, allow_none=True, help="Context in the kubeconfig. Default: its current one.").tag(config=True)
     operator_timeout = Seconds(

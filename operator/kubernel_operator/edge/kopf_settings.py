@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
-import socket
+import ssl
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,6 +12,7 @@ import aiohttp
 import kopf
 from kopf._core.reactor.inventory import ResourceMemories
 
+from kubernel_cluster.pool import keepalive_socket
 from kubernel_operator.observe.sweep import LABEL_SELECTOR
 
 # Bookmarks come about once a minute: a shorter limit would cut healthy watches.
@@ -119,7 +120,9 @@ def session(info: kopf.ConnectionInfo, listed: Callable[[], None]) -> kopf.Aioht
                 listed()
             return answer
 
-    connector = aiohttp.TCPConnector(limit=0, ssl=info.as_ssl_context(), socket_factory=_keepalive_socket)
+    context = info.as_ssl_context()
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # as for our own requests: see kubernel_cluster.login
+    connector = aiohttp.TCPConnector(limit=0, ssl=context, socket_factory=keepalive_socket)
     return kopf.AiohttpSession(
         server=info.server,
         default_namespace=info.default_namespace,
@@ -127,14 +130,3 @@ def session(info: kopf.ConnectionInfo, listed: Callable[[], None]) -> kopf.Aioht
             connector=connector, headers=info.as_http_headers(), response_class=EmptyLists
         ),
     )
-
-
-def _keepalive_socket(address: Any) -> socket.socket:
-    family, type_, proto, _, _ = address
-    sock = socket.socket(family, type_, proto)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 10)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 20_000)
-    return sock

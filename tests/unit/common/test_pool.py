@@ -1,0 +1,66 @@
+"""What connections to an API server are made of."""
+
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+import kopf
+import pytest
+
+from kubernel_cluster.login import ClusterKey, log_in
+from kubernel_cluster.pool import Pool, keepalive_socket
+from kubernel_operator.edge.kopf_settings import session
+
+
+@pytest.fixture
+def _strict_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python 3.13 and newer."""
+    create = ssl.create_default_context
+
+    def strict(*args: Any, **kwargs: Any) -> ssl.SSLContext:
+        context = create(*args, **kwargs)
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        return context
+
+    monkeypatch.setattr(ssl, "create_default_context", strict)
+
+
+def is_strict(connector: Any) -> bool:
+    context: ssl.SSLContext = connector._ssl
+    assert context.verify_mode == ssl.CERT_REQUIRED
+    assert context.check_hostname
+    return bool(context.verify_flags & ssl.VERIFY_X509_STRICT)
+
+
+@pytest.mark.usefixtures("_strict_python")
+async def test_certificates_are_checked_as_kubectl_does(write_kubeconfig: Callable[..., str]) -> None:
+    """Authorities without key usage or identifiers, such as old EKS clusters', are accepted."""
+    granted = await log_in(ClusterKey(write_kubeconfig("https://10.96.0.1", {"token": "t"})))
+    pool = Pool(granted.configuration)
+    async with pool.session() as client:
+        assert not is_strict(client.connector)
+    await pool.close()
+
+
+@pytest.mark.usefixtures("_strict_python")
+async def test_and_so_do_the_watches_of_the_operator() -> None:
+    made = session(kopf.ConnectionInfo(server="https://10.96.0.1"), lambda: None)
+    assert not is_strict(made.aiohttp_session.connector)
+    await made.aiohttp_session.close()
+
+
+async def test_any_number_of_connections(write_kubeconfig: Callable[..., str]) -> None:
+    """A hundred forwarded ports once kept the Lease from being renewed."""
+    granted = await log_in(ClusterKey(write_kubeconfig("https://10.96.0.1", {"token": "t"})))
+    pool = Pool(granted.configuration)
+    async with pool.session() as client:
+        assert client.connector.limit == client.connector.limit_per_host == 0
+    await pool.close()
+
+
+def test_a_peer_that_vanished_is_noticed() -> None:
+    with keepalive_socket((socket.AF_INET, socket.SOCK_STREAM, 0, "", None)) as made:
+        assert made.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        assert made.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 10
+        assert made.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 20_000
