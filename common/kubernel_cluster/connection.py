@@ -206,6 +206,7 @@ class Connection:
     async def _log_in_anew(self) -> None:
         try:
             fresh = await self._log_in()
+            pool = self._pool if self._pool.fits(fresh.configuration) else Pool(fresh.configuration)
         except NoLoginError as error:
             self._failure = error
             log.warning("The credentials for %s were not renewed: %s", self.host, error)
@@ -213,8 +214,8 @@ class Connection:
             self._failure = None
             self._renewals += 1
             self._login, self._renew_at = fresh, _time_to_renew(fresh)
-            if not self._pool.fits(fresh.configuration):
-                retired, self._pool = self._pool, Pool(fresh.configuration)
+            if pool is not self._pool:
+                retired, self._pool = self._pool, pool
                 await retired.retire()
         finally:
             self._renewal = None

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
+
+from .errors import NoLoginError
 
 # One event of a watch is one line, and may be as large as etcd allows: 1.5 MiB.
 READ_BUFFER_BYTES = 1 << 21
@@ -21,24 +23,31 @@ class Pool:
 
     Args:
         configuration: a ``kubernetes.aio.client.Configuration``.
+
+    Raises:
+        NoLoginError: its certificates cannot be used.
     """
 
     def __init__(self, configuration: Any) -> None:
-        self._configuration = configuration
-        self._certificates = _certificates(configuration)
+        from kubernetes.aio.client.rest import RESTClientObject
+
+        with _reporting():
+            self._certificates = _certificates(configuration)
+            self._ssl = RESTClientObject(configuration).ssl_context
         self._session: Any = None
         self._users = 0
         self._is_retired = False
 
     def fits(self, configuration: Any) -> bool:
         """Whether its connections are those that this configuration would make."""
-        return _certificates(configuration) == self._certificates
+        with _reporting():
+            return _certificates(configuration) == self._certificates
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[Any]:
         """The ``aiohttp.ClientSession``, which stays open as long as this is entered."""
         if self._session is None:
-            self._session = _new_session(self._configuration)
+            self._session = _new_session(self._ssl)
         self._users += 1
         try:
             yield self._session
@@ -72,17 +81,24 @@ def keepalive_socket(address: Any) -> socket.socket:
     return made
 
 
-def _new_session(configuration: Any) -> Any:
+def _new_session(ssl_context: Any) -> Any:
     import aiohttp
-    from kubernetes.aio.client.rest import RESTClientObject
 
     # With trust_env aiohttp would look into the user's netrc before each request, in a thread.
     connector = aiohttp.TCPConnector(
         limit=0,  # watches and port-forwards stay open: any limit would one day keep everything else waiting
-        ssl=RESTClientObject(configuration).ssl_context,
+        ssl=ssl_context,
         socket_factory=keepalive_socket,
     )
     return aiohttp.ClientSession(connector=connector, trust_env=False, read_bufsize=READ_BUFFER_BYTES)
+
+
+@contextmanager
+def _reporting() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:  # ssl's errors are such, too
+        raise NoLoginError("the certificates of the cluster or its user cannot be used", str(error)) from error
 
 
 def _certificates(configuration: Any) -> tuple[object, ...]:

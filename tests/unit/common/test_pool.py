@@ -8,6 +8,8 @@ from typing import Any
 import kopf
 import pytest
 
+from kubernel_cluster.connection import Connection
+from kubernel_cluster.errors import NoLoginError
 from kubernel_cluster.login import ClusterKey, log_in
 from kubernel_cluster.pool import Pool, keepalive_socket
 from kubernel_operator.edge.kopf_settings import session
@@ -48,6 +50,12 @@ async def test_and_so_do_the_watches_of_the_operator() -> None:
     made = session(kopf.ConnectionInfo(server="https://10.96.0.1"), lambda: None)
     assert not is_strict(made.aiohttp_session.connector)
     await made.aiohttp_session.close()
+
+
+async def test_certificates_that_are_none(write_kubeconfig: Callable[..., str]) -> None:
+    path = write_kubeconfig("https://10.96.0.1", {}, **{"certificate-authority-data": "bm9uZQ=="})
+    with pytest.raises(NoLoginError, match="the certificates of the cluster or its user cannot be used: "):
+        await Connection.open(ClusterKey(path), "test")
 
 
 async def test_any_number_of_connections(write_kubeconfig: Callable[..., str]) -> None:
