@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kubernel_cluster import paths
-from kubernel_cluster.cluster import Cluster
 from kubernel_cluster.errors import ApiError, ApiUnavailableError, NoLoginError
-from kubernel_cluster.follow import Follower, Sink
 from kubernel_cluster.login import ClusterKey
 from kubernel_cluster.retry import Patience
 
 from .api_errors import busy, explain, no_login, unreachable
 from .errors import ClusterError
+
+if TYPE_CHECKING:  # imported by the first start: a notebook server imports this when it lists kernelspecs
+    from kubernel_cluster.cluster import Cluster
+    from kubernel_cluster.follow import Follower, Sink
 
 # Someone waits for the first answer, so an API server that is really away is reported within three seconds. One that
 # is there and busy, or elects a leader for its etcd, is waited for.
@@ -49,6 +51,8 @@ class Api:
         Raises:
             ConfigurationError: there is no way in.
         """
+        from kubernel_cluster.cluster import Cluster
+
         try:
             return cls(key, await Cluster.open(key, "kubernel-provisioner", PATIENCE))
         except NoLoginError as error:
@@ -81,6 +85,8 @@ class Api:
 
     def follower(self, selector: str, sink: Sink) -> Follower:
         """Keeps ``sink`` up to date with the KernelInstances that have these labels."""
+        from kubernel_cluster.follow import Follower
+
         return Follower(self._cluster, self.instances, {"labelSelector": selector}, sink)
 
     # KernelInstances.

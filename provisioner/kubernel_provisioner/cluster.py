@@ -6,11 +6,10 @@ import asyncio
 import time
 from collections.abc import Coroutine
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kubernel_api.constants import LABEL_SERVER
 from kubernel_cluster.errors import ApiError
-from kubernel_cluster.follow import Follower
 from kubernel_cluster.login import ClusterKey
 
 from .api import Api
@@ -20,6 +19,9 @@ from .lease import SHORTEST_SECONDS, Lease
 from .ownership import delete_own, read_if_same, server_of
 from .view import Seen, View
 from .wake_up import on_wake_up
+
+if TYPE_CHECKING:
+    from kubernel_cluster.follow import Follower
 
 # A server without kernels in a namespace leaves it alone after so long.
 RETIRE_SECONDS = 300.0
