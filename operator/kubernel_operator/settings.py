@@ -40,9 +40,11 @@ class Settings:
     default_image: str = _option("", "image of a KernelInstance that names none")
     image_pull_policy: str = _option("IfNotPresent", "pull policy of a KernelInstance that names none")
     image_pull_secrets: tuple[str, ...] = _option((), "pull Secrets added to every kernel pod, comma-separated")
-    default_resources: dict[str, Any] = _option({}, "resources of a KernelInstance that names none, JSON")
-    node_selector: dict[str, str] = _option({}, "node selector of a KernelInstance that names none, JSON")
-    tolerations: list[dict[str, Any]] = _option([], "tolerations of a KernelInstance that names none, JSON")
+    default_resources: dict[str, Any] = _option(
+        {}, "resources of kernels, for each one that a KernelInstance does not name, JSON"
+    )
+    node_selector: dict[str, str] = _option({}, "node selector of all kernel pods, beside their own, JSON")
+    tolerations: list[dict[str, Any]] = _option([], "tolerations of all kernel pods, beside their own, JSON")
     runtime_class_name: str = _option("", "RuntimeClass of a KernelInstance that names none")
     priority_class_name: str = _option("", "PriorityClass of a KernelInstance that names none")
     pod_security_context: dict[str, Any] = _option(POD_SECURITY_CONTEXT, "securityContext of kernel pods, JSON")

@@ -24,6 +24,7 @@ from kubernel_api.names import pod_name, secret_name
 from kubernel_operator.settings import Settings
 from kubernel_supervisor.bootstrap import bootstrap_args
 
+from .defaults import merged_node_selector, merged_resources, merged_tolerations
 from .metadata import child_metadata
 
 # Enough for a kernel that handles SIGTERM; longer only delays the end of one that does not.
@@ -55,8 +56,8 @@ def build_pod(cr: dict[str, Any], settings: Settings, *, incarnation: int, callb
         "securityContext": settings.pod_security_context,
         "containers": [_container(cr, settings, metadata["name"], callback_url)],
         "imagePullSecrets": _pull_secrets(spec, settings),
-        "nodeSelector": spec.get("nodeSelector") or settings.node_selector,
-        "tolerations": spec.get("tolerations") or settings.tolerations,
+        "nodeSelector": merged_node_selector(spec.get("nodeSelector"), settings.node_selector),
+        "tolerations": merged_tolerations(spec.get("tolerations"), settings.tolerations),
         "runtimeClassName": spec.get("runtimeClassName") or settings.runtime_class_name,
         "priorityClassName": spec.get("priorityClassName") or settings.priority_class_name,
         "volumes": [_volume(v) for v in spec.get("volumes") or []],
@@ -90,7 +91,7 @@ def _container(cr: dict[str, Any], settings: Settings, pod: str, callback_url: s
             *({"name": e["name"], "value": literal(e.get("value", ""))} for e in _env(spec)),
         ],
         "workingDir": spec.get("workingDir"),
-        "resources": spec.get("resources") or settings.default_resources,
+        "resources": merged_resources(spec.get("resources"), settings.default_resources),
         "ports": [{"name": name, "containerPort": port} for name, port in PORTS.items()],
         "volumeMounts": [_mount(v) for v in spec.get("volumes") or []],
         "securityContext": settings.security_context,

@@ -218,6 +218,47 @@ def test_a_crash_before_an_eviction_stays_a_crash(world: World) -> None:
     assert words(world)[:2] == ("Exited", "KernelCrashed")
 
 
+# As the kubelet writes it with cgroup v2: memory.oom.group ends the whole container, the supervisor with it.
+OUT_OF_MEMORY = pod(**terminated(137, reason="OOMKilled", message="patient 4711\nkey=" + "0123456789abcdef" * 4))[
+    "status"
+]
+
+
+def test_out_of_memory_with_cgroup_v2(world: World) -> None:
+    """M12, M11: nobody reports it, and what the user printed is nobody's business."""
+    run(world)
+    world.change_pod(newest(world), **OUT_OF_MEMORY)
+    passes(world)
+    exit_ = world.instance()["status"]["exit"]
+    assert (exit_["reason"], exit_["exitCode"], exit_["signal"], exit_["oomKilled"]) == ("OOMKilled", 137, 9, True)
+    assert "4711" not in str([o for p, o in world.cluster.objects.items() if "/pods/" not in p])
+    instance = world.instance()
+    world.apply({**instance, "spec": {**instance["spec"], "restartGeneration": 1}})
+    passes(world)
+    assert names(world) == ["k1-1", "k1-2"], "there is no supervisor to restart it in place"
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_what_was_printed_after_ready_is_told_on_no_path(world: World, restarted: bool) -> None:
+    """M11: an operator that was away, an image without Python: the pod's own last words are the user's."""
+    run(world)
+    world.change_pod(newest(world), **pod(**terminated(1, message="patient 4711"))["status"])
+    if restarted:
+        world.start_operator()
+    passes(world)
+    assert words(world) == ("Exited", "KernelCrashed", "The kernel ended with exit code 1.")
+    assert "4711" not in str([o for p, o in world.cluster.objects.items() if "/pods/" not in p])
+
+
+def test_what_a_kernel_said_that_never_got_ready_is_told(world: World) -> None:
+    begin(world)
+    key = "0123456789abcdef" * 4
+    said = f"No module named ipykernel_launcher (key={key})"
+    world.change_pod(newest(world), **pod(**terminated(1, message=said))["status"])
+    passes(world)
+    assert words(world)[2].endswith("No module named ipykernel_launcher (key=[secret])")
+
+
 def test_other_signals_are_said_at_once(world: World) -> None:
     run(world)
     call_back(world, 2, "exited", "exited", signal=11)

@@ -148,7 +148,7 @@ def test_rich() -> None:
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 5,
         "imagePullSecrets": [{"name": "mine"}, {"name": "shared"}],
-        "nodeSelector": {"gpu": "yes"},
+        "nodeSelector": {"gpu": "yes", "pool": "kernels"},
         "tolerations": [{"key": "gpu", "operator": "Exists"}],
         "runtimeClassName": "gvisor",
         "priorityClassName": "high",
@@ -178,7 +178,7 @@ def test_rich() -> None:
         "image": "example.org/r:4",
         "imagePullPolicy": "Always",
         "workingDir": "/home/jovyan",
-        "resources": {"limits": {"memory": "1Gi", "nvidia.com/gpu": 1}},
+        "resources": {"requests": {"cpu": "1"}, "limits": {"memory": "1Gi", "nvidia.com/gpu": 1}},
     }
     told = config(built)
     assert (told["callbackURL"], told["idleTimeoutSeconds"], told["restartGeneration"]) == ("", "600", "2")
