@@ -57,6 +57,7 @@ class Fault:
         status: answered instead of forwarding.
         seconds: it waits so long before it is forwarded.
         user: it is forwarded in this user's name.
+        change: changes the object in it before it is forwarded, as a mutating admission webhook does.
     """
 
     before: Callable[[], None] | None = None
@@ -65,6 +66,7 @@ class Fault:
     status: int = 0
     seconds: float = 0.0
     user: str = ""
+    change: Callable[[dict[str, Any]], None] | None = None
 
 
 HEALTHY = Fault()
@@ -153,6 +155,10 @@ class FaultProxy:
             await asyncio.sleep(fault.seconds)
         if fault.status:
             return web.json_response(_failure(fault.status), status=fault.status)
+        if fault.change:
+            changed = json.loads(body)
+            fault.change(changed)
+            body = json.dumps(changed).encode()
         return await self._forward(request, body, asked, fault)
 
     async def _forward(self, request: web.Request, body: bytes, asked: Request, fault: Fault) -> web.StreamResponse:
