@@ -33,11 +33,13 @@ class KernelState(BaseModel):
     exit_code: int | None = Field(default=None, ge=0, le=255)
     signal: int | None = Field(default=None, ge=1, le=64)
     oom_killed: bool = False
-    reason: Literal["IdleTimeout"] | None = None
+    reason: str | None = Field(default=None, pattern=r"^[A-Za-z]{1,64}$")
     log: str = Field(default="", max_length=4096)
     last_activity: Time | None = None
     # Seconds since ``state`` was reached, by the pod's monotonic clock. Its wall clock is nobody else's.
     age: float | None = Field(default=None, ge=0, le=31_536_000, allow_inf_nan=False)
+    # The timeout that is in force; null for none. A supervisor that does not know the field cannot be configured.
+    idle_timeout_seconds: float | None = Field(default=None, ge=0, le=31_536_000, allow_inf_nan=False)
 
 
 class Callback(KernelState):

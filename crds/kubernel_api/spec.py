@@ -186,7 +186,8 @@ class KernelInstanceSpec(Model):
         AbsolutePath | None, Field(default=None, description="Working directory of the kernel. Default: the image's.")
     ]
     resources: Annotated[
-        Resources | None, Field(default=None, description="Compute resources. Those that are not named are the operator's defaults.")
+        Resources | None,
+        Field(default=None, description="Compute resources. Those that are not named are the operator's defaults."),
     ]
     node_selector: Annotated[
         dict[str, Annotated[str, Field(max_length=63, pattern=r"^([a-zA-Z0-9]([-a-zA-Z0-9_.]*[a-zA-Z0-9])?)?$")]]

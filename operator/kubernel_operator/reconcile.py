@@ -254,6 +254,7 @@ class Reconciler:
             deleting_since=memory.deleting_since,
             ends=dict(memory.ends),
             last_seen=memory.last_seen,
+            configured=memory.configured,
             orphaned=lease is not None
             and self._server_leases.has_expired((kernel.namespace, lease), memory.first_seen),
         )

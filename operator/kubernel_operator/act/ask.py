@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from kubernel_api.names import pod_name
 from kubernel_operator.build.secret import qualified_secret_name
-from kubernel_operator.decide.actions import Probe, ProbeReplaced, Question, Restart
+from kubernel_operator.decide.actions import Configure, Probe, ProbeReplaced, Question, Restart
 from kubernel_operator.observe.observed import Memory
 from kubernel_operator.observe.report import Report, after_probe, from_control_status
 from kubernel_operator.steady_clock import steady_clock
@@ -33,11 +34,13 @@ class Asker:
     async def ask(self, cr: dict[str, Any], memory: Memory, question: Question) -> None:
         """One question; it may take some seconds."""
         log = {"namespace": cr["metadata"]["namespace"], "kernel_instance": cr["metadata"]["name"]}
-        level = logging.INFO if isinstance(question, Restart) else logging.DEBUG
+        level = logging.INFO if isinstance(question, Restart | Configure) else logging.DEBUG
         logger.log(level, "%s/%s: %s", *log.values(), describe(question), extra=log)
         match question:
             case Restart():
                 await self._restart(cr, memory, question)
+            case Configure():
+                await self._configure(cr, memory, question)
             case Probe():
                 await self._probe(cr, memory, question)
             case ProbeReplaced(pods=pods):
@@ -57,6 +60,19 @@ class Asker:
                 memory.control_sent = question.generation
                 return
         memory.control_failed = question.generation
+
+    async def _configure(self, cr: dict[str, Any], memory: Memory, question: Configure) -> None:
+        incarnation, seconds = memory.incarnation_seen, question.idle_timeout_seconds
+        try:
+            await self._control(cr, question.ip, {"op": "configure", "idleTimeoutSeconds": seconds})
+        except ControlError as error:
+            logger.warning("%s: %s", cr["metadata"]["name"], error)
+            return
+        memory.configured = incarnation, seconds
+        # Its own report says so, too, but need not arrive.
+        pod = pod_name(cr["metadata"]["name"], incarnation)
+        if (report := memory.reports.get(pod)) is not None:
+            memory.reports[pod] = replace(report, idle_timeout_seconds=seconds)
 
     async def _probe(self, cr: dict[str, Any], memory: Memory, question: Probe) -> None:
         pod = pod_name(cr["metadata"]["name"], memory.incarnation_seen)
@@ -81,6 +97,8 @@ def describe(question: Question) -> str:
     match question:
         case Restart(why=why):
             return f"restart in place: {why}"
+        case Configure(why=why):
+            return f"configure the supervisor: {why}"
         case Probe(why=why):
             return f"probe the pod: {why}"
         case ProbeReplaced(pods=pods, why=why):

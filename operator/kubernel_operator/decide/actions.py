@@ -74,6 +74,19 @@ class ProbeReplaced:
 
 
 @dataclass(frozen=True)
+class Configure:
+    """Tell a supervisor what the spec says by now.
+
+    Attributes:
+        idle_timeout_seconds: None: no timeout.
+    """
+
+    ip: str
+    idle_timeout_seconds: float | None
+    why: str
+
+
+@dataclass(frozen=True)
 class Explain:
     """Read a pod's Events."""
 
@@ -82,7 +95,7 @@ class Explain:
 
 
 #: Asked of a pod over the network; a plan has at most one.
-Question = Restart | Probe | ProbeReplaced
+Question = Restart | Probe | ProbeReplaced | Configure
 #: Sent to the API server; those of a plan may run at the same time.
 Request = Create | DeletePod | DeleteInstance | Explain
 Action = Request | Question

@@ -18,6 +18,8 @@ SIGNAL_BASE = 128
 SIGNAL_MAX = 64  # of Linux; exit code 255 is a program's -1
 # What container runtimes call a container whose first process could not be executed: containerd, Docker.
 NEVER_RAN = frozenset({"StartError", "ContainerCannotRun"})
+# A supervisor's word for a SIGTERM to its container.
+TERMINATED = "Terminated"
 # What the kubelet says of a container that was gone when it looked: its exit code is made up.
 NEVER_SEEN = "ContainerStatusUnknown"
 # A pod that is still there this long after its grace period is on a node that does not answer.
@@ -33,6 +35,7 @@ class Ending:
         time: Unix seconds, for display only.
         exit_code: as the container gives it: 128 + n for signal n; None when nobody saw it.
         final: True when no restart can follow (the kernel was ended for being idle, or cannot start at all).
+        terminated: whether somebody sent the container SIGTERM, as the supervisor says: whoever ends the pod does.
         by_cluster: whether the cluster ended the pod or did not take it: another pod may do better.
     """
 
@@ -45,6 +48,7 @@ class Ending:
     oom_killed: bool = False
     final: bool = False
     by_cluster: bool = False
+    terminated: bool = False
 
 
 def ending_of_report(report: Report, *, was_ready: bool = False) -> Ending:
@@ -68,6 +72,7 @@ def ending_of_report(report: Report, *, was_ready: bool = False) -> Ending:
         report.signal,
         report.oom_killed,
         final=reason == Reason.IDLE_TIMEOUT,
+        terminated=report.reason == TERMINATED,
     )
 
 

@@ -19,6 +19,7 @@ from kubernel_wire.callback import token
 
 from .actions import (
     Action,
+    Configure,
     Create,
     DeleteInstance,
     DeletePod,
@@ -27,6 +28,7 @@ from .actions import (
     ProbeReplaced,
     Restart,
 )
+from .configuration import is_configured
 from .endings import silent_node_at
 from .reasons import misses_secret, pending_reason
 from .situation import EXPLAINED_SECONDS, Situation, Stage, active_deadline, time_to_live
@@ -98,7 +100,11 @@ def plan(kernel: KernelFacts, situation: Situation, observed: Observed, context:
             )
         case Stage.RUNNING:
             return Plan(
-                (*_surplus_pods(situation, observed), *_missing_children(kernel, observed, context)),
+                (
+                    *_surplus_pods(situation, observed),
+                    *_missing_children(kernel, observed, context),
+                    *_changed(kernel, situation, observed),
+                ),
                 _again_while_running(kernel, situation, observed),
             )
         case Stage.ENDING:
@@ -166,6 +172,13 @@ def _missed_secret_due(kernel: KernelFacts, situation: Situation, observed: Obse
     if situation.pod is None or not misses_secret(situation.pod, secret_name(kernel.name, kernel.uid)):
         return None
     return observed.secret_posted + SECRET_INTERVAL_SECONDS
+
+
+def _changed(kernel: KernelFacts, situation: Situation, observed: Observed) -> list[Action]:
+    """What has changed in the spec and is the supervisor's business."""
+    if situation.ip is None or is_configured(kernel, situation, observed):
+        return []
+    return [Configure(situation.ip, kernel.lifecycle.idle_timeout, "spec.lifecycle.idleTimeoutSeconds has changed")]
 
 
 def _restart(situation: Situation) -> list[Action]:

@@ -8,7 +8,7 @@ from typing import Any
 from kubernel_api.conditions import Reason
 from kubernel_api.constants import KERNEL_CONTAINER, KIND
 from kubernel_cluster.errors import ApiError, ApiUnavailableError
-from kubernel_operator.observe.facts import EventFacts
+from kubernel_operator.observe.facts import Condition, EventFacts
 from kubernel_operator.observe.observed import Refusal
 from kubernel_operator.observe.pod_facts import Container, PodFacts, Terminated, Waiting
 
@@ -60,17 +60,12 @@ def refusal_of_taken_name(cr: dict[str, Any], kind: str, found: dict[str, Any], 
 
 def pending_reason(pod: PodFacts) -> tuple[Reason, str]:
     """Why a pod that has not ended does not run its kernel yet, as far as the pod itself tells."""
-    if pod.scheduled is None:
-        return Reason.CREATING, "The pod was created; the scheduler has not seen it yet."
-    if not pod.scheduled.is_true and (pod.gates or pod.scheduled.reason == "SchedulingGated"):
-        return Reason.SCHEDULING_GATED, _gated(pod)
-    if not pod.scheduled.is_true:
-        message = pod.scheduled.message or "no node fits"
-        if "unbound immediate PersistentVolumeClaims" in message or "persistentvolumeclaim" in message:
-            return Reason.VOLUME_PENDING, f"The pod waits for its volume: {message}"
-        return Reason.UNSCHEDULABLE, f"The pod cannot be scheduled: {message}"
-    if pod.kernel is not None and pod.kernel.running:
+    if pod.kernel_runs:
         return Reason.KERNEL_STARTING, "The container runs; the kernel does not answer yet."
+    if pod.scheduled is None and pod.node is None:
+        return Reason.CREATING, "The pod was created; the scheduler has not seen it yet."
+    if pod.scheduled is not None and not pod.scheduled.is_true:
+        return _unscheduled(pod, pod.scheduled)
     if (init := pod.blocking_init) is not None:
         return _blocked(init)
     if pod.kernel is not None and pod.kernel.waiting is not None:
@@ -134,6 +129,16 @@ def misses_secret(pod: PodFacts, name: str) -> bool:
     """Whether the kubelet looked for a Secret in vain."""
     waiting = pod.kernel.waiting if pod.kernel is not None else None
     return waiting is not None and name in waiting.message and "not found" in waiting.message
+
+
+def _unscheduled(pod: PodFacts, scheduled: Condition) -> tuple[Reason, str]:
+    """Why a pod has no node."""
+    if pod.gates or scheduled.reason == "SchedulingGated":
+        return Reason.SCHEDULING_GATED, _gated(pod)
+    message = scheduled.message or "no node fits"
+    if "unbound immediate PersistentVolumeClaims" in message or "persistentvolumeclaim" in message:
+        return Reason.VOLUME_PENDING, f"The pod waits for its volume: {message}"
+    return Reason.UNSCHEDULABLE, f"The pod cannot be scheduled: {message}"
 
 
 def _gated(pod: PodFacts) -> str:

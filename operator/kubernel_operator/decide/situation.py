@@ -241,7 +241,7 @@ def _said(known: Exit, pod: PodFacts | None) -> Ending:
 
 def _may_be_explained(pod: PodFacts, ending: Ending) -> bool:
     """Whether a SIGTERM came from the kubelet, for all that is known: it says so when all containers have ended."""
-    unasked = ending.signal == 15 and ending.reason is Reason.KERNEL_CRASHED
+    unasked = ending.terminated or (ending.signal == 15 and ending.reason is Reason.KERNEL_CRASHED)
     return unasked and not pod.has_ended and not pod.deleting
 
 

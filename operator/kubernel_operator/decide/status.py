@@ -14,6 +14,7 @@ from kubernel_operator.observe.kernel_facts import KernelFacts, StatusFacts
 from kubernel_operator.observe.observed import Observed
 from kubernel_operator.settings import Settings
 
+from .configuration import observed_generation
 from .endings import Ending
 from .reasons import explained, pending_reason
 from .situation import Situation, Stage
@@ -57,7 +58,7 @@ def build_status(kernel: KernelFacts, situation: Situation, observed: Observed, 
     message = for_people(message)
     wanted_runs = situation.stage is Stage.RUNNING or ending is not None
     status: Json = {
-        "observedGeneration": kernel.generation,
+        "observedGeneration": observed_generation(kernel, situation, observed),
         "phase": str(phase),
         "reason": str(reason),
         "message": message,

@@ -60,6 +60,7 @@ class StatusFacts:
         raw: the whole of it, to compare with and to write patches for.
     """
 
+    observed_generation: int | None = None
     reason: str = ""
     message: str = ""
     conditions: tuple[Condition, ...] = ()
@@ -156,6 +157,7 @@ def kernel_facts(obj: Json) -> KernelFacts:
 def status_facts(status: Json) -> StatusFacts:
     """From ``status`` of a KernelInstance."""
     return StatusFacts(
+        observed_generation=status.get("observedGeneration"),
         reason=str(status.get("reason") or ""),
         message=str(status.get("message") or ""),
         conditions=conditions_of(status),

@@ -48,6 +48,7 @@ class Observed:
         ends: by incarnation and restartGeneration, Unix seconds when this process first saw that process's end.
         last_seen: the newest pod as it was last seen when it was about to end: it may be gone by now.
         deleting_since: by pod name, Unix seconds when this process first saw that the pod is being deleted.
+        configured: incarnation of a pod and the idle timeout that its supervisor was told last.
         orphaned: whether the server that created it is gone, by its Lease.
     """
 
@@ -70,6 +71,7 @@ class Observed:
     ends: Mapping[tuple[int, int], float] = field(default_factory=dict)
     last_seen: PodFacts | None = None
     deleting_since: Mapping[str, float] = field(default_factory=dict)
+    configured: tuple[int, float | None] | None = None
     orphaned: bool = False
 
 
@@ -96,6 +98,7 @@ class Memory:
     deleting_since: dict[str, float] = field(default_factory=dict)  # by pod name
     ends: dict[tuple[int, int], float] = field(default_factory=dict)
     last_seen: PodFacts | None = None
+    configured: tuple[int, float | None] | None = None
     event_reason: str = ""
     reports: dict[str, Report] = field(default_factory=dict)  # by pod name
     callbacks: dict[str, Bucket] = field(default_factory=dict)  # by pod name: how many more are taken

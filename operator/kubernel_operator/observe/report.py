@@ -16,6 +16,8 @@ class Report:
         state: of the process of ``generation``.
         supervised: False when this is what a probe saw, in an image without Python.
         time: when ``state`` was reached, in Unix seconds of our own clock: when it was heard of, less its age.
+        idle_timeout_seconds: the timeout that is in force in the pod.
+        tells_idle_timeout: whether the supervisor says so; an old one does not, and cannot be told another one.
         started_time: Unix seconds when the process of ``generation`` was started, if that was reported.
     """
 
@@ -33,6 +35,8 @@ class Report:
     reason: str | None = None
     log: str = ""
     last_activity: float | None = None
+    idle_timeout_seconds: float | None = None
+    tells_idle_timeout: bool = False
 
     @property
     def is_probed(self) -> bool:
@@ -82,4 +86,5 @@ def _said(kernel: KernelState, now: float) -> dict[str, Any]:
     """Fields of a report."""
     fields = {name: getattr(kernel, name) for name in KernelState.model_fields if name != "age"}
     last_activity = kernel.last_activity
+    fields["tells_idle_timeout"] = "idle_timeout_seconds" in kernel.model_fields_set
     return fields | {"last_activity": None if last_activity is None else min(last_activity, now)}

@@ -108,6 +108,21 @@ def test_idle_timeout(kernels: Kernels) -> None:
     assert (status["phase"], status["exit"]["reason"], status["exit"]["signal"]) == ("Failed", "IdleTimeout", 15)
 
 
+def test_an_idle_timeout_that_comes_later(kernels: Kernels) -> None:
+    """M4: it was taken, observed, and did nothing."""
+    kernel = kernels.start()
+    kernel.patch(lifecycle={"idleTimeoutSeconds": 1})
+    kernel.wait_status("it is observed", lambda s: s["observedGeneration"] == kernel.get()["metadata"]["generation"])
+    assert kernel.finished()["exit"]["reason"] == "IdleTimeout"
+
+
+def test_a_time_to_live_that_comes_later(kernels: Kernels) -> None:
+    kernel = kernels.start(lifecycle={"activeDeadlineSeconds": 1, "ttlSecondsAfterFinished": 3600})
+    kernel.finished()
+    kernel.patch(lifecycle={"ttlSecondsAfterFinished": 0})
+    kernel.gone()
+
+
 def test_finished_is_the_end(kernels: Kernels) -> None:
     """Half a minute after a crash no restart is possible any more; the node was freed."""
     kernel = kernels.start(lifecycle={"activeDeadlineSeconds": 1})

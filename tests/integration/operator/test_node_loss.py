@@ -44,7 +44,8 @@ class Node:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         container = {"name": "kernel", "image": "any", "imageID": "", "ready": True, "restartCount": 0}
         running = {**container, "state": {"running": {"startedAt": now}}}
-        status = {"phase": "Running", "startTime": now, "containerStatuses": [running]}
+        conditions = [{"type": type_, "status": "True"} for type_ in ("PodScheduled", "Ready", "ContainersReady")]
+        status = {"phase": "Running", "startTime": now, "containerStatuses": [running], "conditions": conditions}
         self._api.request("PATCH", f"{self._place.kernels.path('pods', pod)}/status", {"status": status})
 
     def fall_silent(self) -> None:
@@ -84,11 +85,21 @@ def on_node(kernel: Kernel) -> str:
     return str(kernel.wait("a node", look))
 
 
+def say_ready(place: Place, kernel: Kernel, pod: str) -> None:
+    """There is no supervisor on this node: that the kernel was Ready is said by the test."""
+    kernel.reason("KernelStarting")
+    ready = {"type": "Ready", "status": "True", "reason": "Running", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+    status = {"restartGeneration": 0, "podName": pod, "podIncarnation": 1, "conditions": [ready]}
+    place.api.request("PATCH", f"{place.kernels.instance_path(kernel.name)}/status", {"status": status})
+    kernel.reason("Running")
+
+
 def test_node_lost(place: Place, node: Node) -> None:
     """The pod is never confirmed to have ended: the kernel has, and a restart does not wait for it."""
     kernel = place.kernels.create(**node.placement)
     first = on_node(kernel)
     node.start(first)
+    say_ready(place, kernel, first)
     node.fall_silent()
     status = kernel.reason("NodeLost")
     assert status["message"] == f"Pod {first} was deleted and {node.name} does not confirm its end."
@@ -96,3 +107,31 @@ def test_node_lost(place: Place, node: Node) -> None:
     kernel.wait("an Event", lambda: "NodeLost" in [event["reason"] for event in kernel.events()])
     kernel.restart(1)
     kernel.wait("another pod", lambda: kernel.child_names("pods") == [first, f"{kernel.name}-2"])
+
+
+def test_a_node_that_is_lost_before_its_kernel_was_ready(place: Place, node: Node) -> None:
+    """M16: nobody has lost anything, so that another pod is tried."""
+    kernel = place.kernels.create(**node.placement)
+    first = on_node(kernel)
+    node.start(first)
+    kernel.reason("KernelStarting")
+    node.fall_silent()
+    status = kernel.reason("PodReplaced")
+    assert f"{node.name} does not confirm its end." in status["message"]
+    kernel.wait("another pod", lambda: kernel.child_names("pods") == [first, f"{kernel.name}-2"])
+
+
+def test_a_node_that_is_silent_for_a_while(place: Place, node: Node) -> None:
+    """M6: it was Ready until the eviction."""
+    patient = {"key": UNREACHABLE, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 600}
+    tolerations = [node.placement["tolerations"][0], patient]
+    kernel = place.kernels.create(nodeSelector=node.placement["nodeSelector"], tolerations=tolerations)
+    pod = on_node(kernel)
+    node.start(pod)
+    say_ready(place, kernel, pod)
+    node.fall_silent()
+    silent = kernel.reason("NodeUnreachable")
+    assert silent["message"].startswith(f"Node {node.name} does not answer")
+    assert [c["status"] for c in silent["conditions"] if c["type"] == "Ready"] == ["Unknown"]
+    node.start(pod)  # it was not gone after all
+    kernel.ready()

@@ -209,6 +209,17 @@ def test_a_word_that_came_too_early_is_corrected(world: World, status: dict[str,
     assert (exit_["reason"], exit_["signal"], exit_["exitCode"]) == (reason, 15, 143)
 
 
+def test_a_supervisor_that_was_told_to_end_waits_for_the_reason(world: World) -> None:
+    """A kernel may handle SIGTERM and end with any exit code; its supervisor knows that it was sent."""
+    run(world)
+    call_back(world, 2, "exited", "exited", exitCode=1, reason="Terminated")
+    passes(world)
+    assert words(world)[0] == "Running"
+    kubelet_says(world, EVICTED)
+    passes(world, 0.5)
+    assert words(world)[:2] == ("Exited", "Evicted")
+
+
 def test_a_crash_before_an_eviction_stays_a_crash(world: World) -> None:
     run(world)
     call_back(world, 2, "exited", "exited", exitCode=1)

@@ -8,7 +8,7 @@ import pytest
 from fixtures.objects import NOW, UID, cr, pod, report
 from fixtures.operator_world import World
 from kubernel_operator.act.ask import describe
-from kubernel_operator.decide.actions import Probe, ProbeReplaced, Question, Restart
+from kubernel_operator.decide.actions import Configure, Probe, ProbeReplaced, Question, Restart
 from kubernel_operator.observe.observed import Memory
 from kubernel_operator.observe.pod_facts import pod_facts
 from kubernel_wire.control import ControlError
@@ -41,6 +41,18 @@ def test_a_restart_brings_the_environment_that_is_asked_for_by_now(world: World)
     asyncio.run(world.asker.ask(renamed, memory(), Restart(IP, 1, "asked for")))
     [(_, request)] = world.supervisors.asked
     assert request["env"] == {"JPY_SESSION_NAME": "b.ipynb", "EMPTY": ""}
+
+
+def test_configure(world: World) -> None:
+    world.supervisors.status[IP] = {"state": "running", "generation": 0}
+    before = {"k1-1": report(idle_timeout_seconds=600)}
+    remembered = after(world, memory(reports=before), Configure(IP, 5, "changed"))
+    assert remembered.configured == (1, 5)
+    assert remembered.reports == {"k1-1": report(idle_timeout_seconds=5)}
+
+
+def test_configure_without_an_answer(world: World) -> None:
+    assert after(world, memory(), Configure(IP, 5, "changed")).configured is None
 
 
 def test_restart_of_a_supervisor_that_does_not_answer(world: World) -> None:

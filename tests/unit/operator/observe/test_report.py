@@ -100,7 +100,7 @@ def test_forged(wrong: str) -> None:
         pytest.param(body(exitCode=-1), "exitCode", id="negative exit code"),
         pytest.param(body(signal=0), "signal", id="no signal"),
         pytest.param(body(signal=65), "signal", id="signal that Linux does not have"),
-        pytest.param(body(reason="Tired"), "reason", id="unknown reason"),
+        pytest.param(body(reason="Ti red"), "reason", id="a reason that is no word"),
         pytest.param(body(age=-1), "age", id="an age that no process has"),
     ],
 )

@@ -1,0 +1,32 @@
+"""What may change in the spec of a running kernel, and whether its pod knows it yet. Pure.
+
+Times to live and deadlines are the operator's own business, and looked at in every pass. The idle timeout is the
+supervisor's: only it sees whether anybody is there.
+"""
+
+from __future__ import annotations
+
+from kubernel_operator.observe.kernel_facts import KernelFacts
+from kubernel_operator.observe.observed import Observed
+
+from .situation import Situation, Stage
+
+
+def is_configured(kernel: KernelFacts, situation: Situation, observed: Observed) -> bool:
+    """Whether the idle timeout of the spec is the one in force, as far as that can be known and changed."""
+    if situation.stage is not Stage.RUNNING or not situation.supervised:
+        return True
+    wanted = kernel.lifecycle.idle_timeout
+    if observed.report is not None:
+        return not observed.report.tells_idle_timeout or observed.report.idle_timeout_seconds == wanted
+    # An operator that has just started has heard of no pod: what the status says is done was done.
+    is_done = observed.configured == (situation.incarnation, wanted)
+    return is_done or kernel.generation == kernel.status.observed_generation
+
+
+def observed_generation(kernel: KernelFacts, situation: Situation, observed: Observed) -> int:
+    """The metadata.generation that is in force: it does not grow before the pod has taken what it is about."""
+    if is_configured(kernel, situation, observed):
+        return kernel.generation
+    known = kernel.status.observed_generation
+    return min(kernel.generation - 1, kernel.generation if known is None else known)
