@@ -17,14 +17,17 @@ from typing import Any
 
 from .answer import decoded
 from .connection import Connection
-from .errors import ApiError, ApiUnavailableError
+from .errors import AnswerTooLargeError, ApiError, ApiUnavailableError
 from .login import IN_CLUSTER, ClusterKey, in_cluster
 from .retry import NONE, Patience
 
 # Seconds for one request. The API server itself gives up on a write after 34 s.
 REQUEST_TIMEOUT_SECONDS = 35.0
-# An object may have 1.5 MB: a page of hostile ones is 150 MB at most, and one of ordinary ones 1 MB.
 PAGE_SIZE = 100
+# A page of ordinary objects has less than 1 MB; one of the largest that the API server takes would have 150, and three
+# times that while it is decoded. So a larger page is given up, and asked for again in smaller ones.
+PAGE_BYTES = 4_000_000
+PAGE_SHRINKS_BY = 8
 MERGE_PATCH = "application/merge-patch+json"
 # Who waits for longer is told why, once.
 WORTH_A_LINE_SECONDS = 2.0
@@ -97,10 +100,12 @@ class Cluster:
         query: Mapping[str, Any] | None = None,
         body: Any = None,
         content_type: str = "application/json",
+        max_bytes: int | None = None,
     ) -> dict[str, Any]:
         """One request, tried again as patience allows; the decoded answer.
 
         Raises:
+            AnswerTooLargeError: it has more than ``max_bytes``.
             ApiError: the server refused.
             ApiUnavailableError: nothing is known.
             NoLoginError: the credentials are refused, and there are no others.
@@ -109,7 +114,7 @@ class Cluster:
         while True:
             attempt += 1
             try:
-                return await self._request_once(method, path, query, body, content_type)
+                return await self._request_once(method, path, query, body, content_type, max_bytes)
             except ApiUnavailableError as error:
                 delay = self._patience.delay(attempt, time.monotonic() - began, error)
                 if delay is None:
@@ -119,14 +124,20 @@ class Cluster:
             await asyncio.sleep(delay)
 
     async def _request_once(
-        self, method: str, path: str, query: Mapping[str, Any] | None, body: Any, content_type: str
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any] | None,
+        body: Any,
+        content_type: str,
+        max_bytes: int | None,
     ) -> dict[str, Any]:
         headers = {"Accept": "application/json", "Content-Type": content_type}
         data = None if body is None else json.dumps(body)
         async with self._connection.send(
             method, path, query=query, data=data, headers=headers, seconds=REQUEST_TIMEOUT_SECONDS
         ) as answer:
-            text = await answer.read()
+            text = await answer.read() if max_bytes is None else await _at_most(max_bytes, answer)
         return decoded(method, path, answer.status, text, answer.headers)
 
     async def create(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -158,7 +169,13 @@ class Cluster:
         """LIST of a collection, page by page, for callers that keep little of each object."""
         query: dict[str, Any] = {"limit": page_size, **(selectors or {})}
         while True:
-            page = await self.request("GET", path, query=query)
+            limit = query["limit"]
+            try:
+                page = await self.request("GET", path, query=query, max_bytes=PAGE_BYTES if limit > 1 else None)
+            except AnswerTooLargeError:
+                query["limit"] = max(1, limit // PAGE_SHRINKS_BY)
+                continue
+            query["limit"] = min(page_size, limit * 2)
             metadata = page.get("metadata") or {}
             yield Listing(page.get("items") or [], int(metadata.get("resourceVersion") or 0))
             if not metadata.get("continue"):
@@ -213,3 +230,15 @@ class Cluster:
     def websocket(self, path: str, query: Mapping[str, Any], **options: Any) -> Any:
         """See ``Connection.websocket``."""
         return self._connection.websocket(path, query, **options)
+
+
+async def _at_most(max_bytes: int, answer: Any) -> bytes:
+    """The body. What is left of one that is too large is not read: leaving the request closes the connection."""
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in answer.content.iter_any():
+        size += len(chunk)
+        if size > max_bytes:
+            raise AnswerTooLargeError(f"more than {max_bytes} bytes")
+        chunks.append(chunk)
+    return b"".join(chunks)

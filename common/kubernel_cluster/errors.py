@@ -4,6 +4,7 @@ ClusterError
 ├── ApiError            the API server said no, and will say so again; ``status`` and ``reason`` say how
 │   └── ConflictError       the object has changed since it was read: read it again, and decide again
 ├── ApiUnavailableError nobody answered, or the server could not say (429, 5xx): nothing is known
+├── AnswerTooLargeError the answer has more bytes than the caller wants to hold
 └── NoLoginError        there is no way in: neither a ServiceAccount nor a usable kubeconfig
 """
 
@@ -65,6 +66,10 @@ class ApiUnavailableError(ClusterError):
         self.message = message or text
         self.details = details or {}
         self.retry_after = retry_after
+
+
+class AnswerTooLargeError(ClusterError):
+    """The rest of the answer was not read."""
 
 
 class NoLoginError(ClusterError):

@@ -179,6 +179,24 @@ async def test_list_in_pages(server: Server, cluster: Cluster) -> None:
     ]
 
 
+async def test_a_page_of_large_objects_is_asked_for_in_smaller_ones(
+    server: Server, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """100 objects of 1.5 MB, decoded, are more than an operator may take."""
+    monkeypatch.setattr("kubernel_cluster.cluster.PAGE_BYTES", 1000)
+    large = {"metadata": {"resourceVersion": "7", "continue": "next"}, "items": [{"a": "x" * 2000}]}
+    last = {"metadata": {"resourceVersion": "7"}, "items": [{"b": 2}]}
+    server.answers = [(200, large), (200, large), (200, large), (200, last)]
+    found = [page.items async for page in cluster.pages("/pods")]
+    assert found == [large["items"], last["items"]]
+    assert [asked[1] for asked in server.asked] == [
+        "/pods?limit=100",
+        "/pods?limit=12",
+        "/pods?limit=1",
+        "/pods?limit=2&continue=next",
+    ]
+
+
 async def test_pages(server: Server, cluster: Cluster) -> None:
     server.answers = [
         (200, {"metadata": {"resourceVersion": "7", "continue": "next"}, "items": [{"a": 1}]}),
