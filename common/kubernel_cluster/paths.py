@@ -20,5 +20,10 @@ def leases(namespace: str | None = None) -> str:
     return _collection("/apis/coordination.k8s.io/v1", "leases", namespace)
 
 
+def endpoint_slices(namespace: str | None = None) -> str:
+    """The collection of EndpointSlices."""
+    return _collection("/apis/discovery.k8s.io/v1", "endpointslices", namespace)
+
+
 def _collection(prefix: str, resource: str, namespace: str | None) -> str:
     return f"{prefix}/namespaces/{namespace}/{resource}" if namespace else f"{prefix}/{resource}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -50,6 +51,8 @@ class Sweeps:
         self._take = take
         self._interval_seconds = interval_seconds
         self._wanted = asyncio.Event()
+        self._lock = asyncio.Lock()
+        self._began = float("-inf")  # monotonic seconds when the last successful one began
         self.synced = False
 
     def want(self) -> None:
@@ -58,13 +61,18 @@ class Sweeps:
 
     async def first(self) -> None:
         """The first one, until it works. Without it nothing is known, and nothing may be decided."""
-
-        async def once() -> None:
-            self._wanted.clear()
-            await sweep(self._cluster, self._namespaces, self._cache, self._take)
-
-        await until_it_works("Not ready yet", once)
+        async with self._lock:
+            await until_it_works("Not ready yet", lambda: self._once(self._take))
         self.synced = True
+
+    async def since(self, moment: float) -> None:
+        """Returns when a comparison has worked that began after ``moment`` (monotonic seconds).
+
+        What a predecessor wrote is known then, however far the watches are behind.
+        """
+        async with self._lock:
+            if self._began < moment:
+                await until_it_works("Not acting yet", lambda: self._once(self._take))
 
     async def run(self) -> None:
         """Compares again and again. Runs until cancelled."""
@@ -72,13 +80,19 @@ class Sweeps:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wanted.wait(), self._interval_seconds)
                 await asyncio.sleep(RELIST_SECONDS)
-            self._wanted.clear()
             try:
-                await sweep(self._cluster, self._namespaces, self._cache, self._found)
+                async with self._lock:
+                    await self._once(self._found)
             except ClusterError as error:
                 logger.info("A comparison with the API server failed and will be tried again: %s", error)
                 self._wanted.set()
                 await asyncio.sleep(RETRY_SECONDS)
+
+    async def _once(self, take: Take) -> None:
+        began = time.monotonic()
+        self._wanted.clear()
+        await sweep(self._cluster, self._namespaces, self._cache, take)
+        self._began = began
 
     def _found(self, kind: str, key: Key) -> None:
         metrics.SWEEP_FOUND.labels(kind).inc()

@@ -1,10 +1,13 @@
-"""Prometheus metrics. No label holds a kernel's name: there are too many of them."""
+"""Prometheus metrics: ``docs/reference/metrics.md``. No label holds a kernel's name: there are too many of them."""
 
 from __future__ import annotations
 
+import platform
+from collections import Counter as Counts
+from importlib.metadata import version
 from typing import Any
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 from kubernel_operator.clock import unix
 
@@ -25,6 +28,54 @@ SWEEP_FOUND = Counter(
     "kubernel_sweep_found_total", "Objects that a comparison found changed: their watch events were lost.", ["kind"]
 )
 WATCH_RESTARTS = Counter("kubernel_watch_restarts_total", "How often the watches had to be built anew.")
+WATCH_LAST_EVENT = Gauge("kubernel_watch_last_event_seconds", "Time since the last event of a watch.", ["kind"])
+LEADER = Gauge("kubernel_leader", "1 for the operator that acts, 0 for those that stand by.")
+QUEUE_DEPTH = Gauge("kubernel_queue_depth", "KernelInstances that wait for a pass.")
+QUEUE_OLDEST = Gauge("kubernel_queue_oldest_seconds", "How long the oldest of them has waited.")
+KERNELS = Gauge("kubernel_kernels", "KernelInstances by namespace and phase.", ["kernel_namespace", "phase"])
+API_REQUESTS = Counter("kubernel_api_requests_total", "Requests to the API server by their answer.", ["verb", "code"])
+BUILD_INFO = Gauge("kubernel_build_info", "1; the labels say what runs.", ["version", "python"])
+BUILD_INFO.labels(version("kubernel"), platform.python_version()).set(1)
+
+# Namespaces of a cluster can be as many as its users. The largest are named, the others are counted together as "".
+NAMESPACES_MAX = 100
+
+
+class KernelCounts:
+    """How many KernelInstances there are, by namespace and phase, kept up to date by their passes."""
+
+    def __init__(self) -> None:
+        self._phases: dict[tuple[str, str], str] = {}
+        self._counts: Counts[tuple[str, str]] = Counts()
+
+    def put(self, key: tuple[str, str], phase: str | None) -> None:
+        """The phase of a KernelInstance is known; None: it is gone."""
+        old = self._phases.pop(key, None)
+        if old is not None:
+            self._counts[key[0], old] -= 1
+            if not self._counts[key[0], old]:
+                del self._counts[key[0], old]
+        if phase is not None:
+            self._phases[key] = phase
+            self._counts[key[0], phase] += 1
+
+    def clear(self) -> None:
+        """Nothing is known: another operator counts."""
+        self._phases.clear()
+        self._counts.clear()
+
+    def export(self) -> None:
+        """Sets the gauge."""
+        sizes: Counts[str] = Counts()
+        for (namespace, _), count in self._counts.items():
+            sizes[namespace] += count
+        named = {namespace for namespace, _ in sizes.most_common(NAMESPACES_MAX)}
+        told: Counts[tuple[str, str]] = Counts()
+        for (namespace, phase), count in self._counts.items():
+            told[namespace if namespace in named else "", phase] += count
+        KERNELS.clear()
+        for labels, count in told.items():
+            KERNELS.labels(*labels).set(count)
 
 
 def observe_status(old: dict[str, Any], new: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from kubernel_cluster.cluster import Cluster
 from .act.operator_key import read_operator_key
 from .edge.callback_url import own_url
 from .edge.health_server import health_app, serve
+from .edge.metered_cluster import MeteredCluster
 from .patience import until_it_works
 from .settings import Settings, own_namespace
 from .tasks import until_one_ends, until_stopped
@@ -29,7 +30,7 @@ async def run(settings: Settings) -> int:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     operator: Operator | None = None
     async with AsyncExitStack() as stack:
-        cluster = await Cluster.connect()
+        cluster = await MeteredCluster.connect()
         stack.push_async_callback(cluster.close)
         await serve(stack, health_app(lambda: operator.missing() if operator else _NOT_ANSWERED), settings.health_port)
         operator = await until_stopped(_connected(cluster, settings), stop)

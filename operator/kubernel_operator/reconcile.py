@@ -75,6 +75,7 @@ class Reconciler:
         self._server_leases = server_leases
         self.queue: WorkQueue[Key] = WorkQueue(self.reconcile, log_failure)
         self.questions = Questions(self._ask, self.queue.add)
+        self.counts = metrics.KernelCounts()
         self._applier = applier
         self._asker = asker
         self._context = context
@@ -87,10 +88,16 @@ class Reconciler:
             cr = self.cache.instances.get(key)
             if cr is None:
                 self._memory.pop(key, None)
+                self.counts.put(key, None)
                 self.queue.forget(key)
                 self.questions.put(key, None)
                 return
             await self._pass(key, cr)
+
+    def forget(self) -> None:
+        """Forgets what was remembered of all KernelInstances: another operator has looked after them since."""
+        self._memory.clear()
+        self.counts.clear()
 
     def take_callback(self, callback: Callback) -> Verdict:
         """A supervisor's report. What runs in the pod may send any, as often as it likes."""
@@ -128,6 +135,7 @@ class Reconciler:
         if isinstance(untold, ApiError):
             self.queue.add_after(key, GONE_SECONDS)
             return
+        self.counts.put(key, (cr.get("status") or {}).get("phase") or "Pending")
         unread: ApiUnavailableError | None = None
         if found.stage is Stage.NEEDS_POD and is_partial(cr):
             try:

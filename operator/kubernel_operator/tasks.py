@@ -29,9 +29,10 @@ async def until_stopped(work: Awaitable[T], stop: asyncio.Event) -> T | None:
     """The result of ``work``, or None when ``stop`` is set before; the work is cancelled then."""
     task = asyncio.ensure_future(work)
     stopped = asyncio.ensure_future(stop.wait())
-    await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    stopped.cancel()
-    if task.done():
-        return task.result()
-    await cancelled(task)
-    return None
+    try:
+        await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        return task.result() if task.done() else None
+    finally:
+        stopped.cancel()
+        if not task.done():
+            await cancelled(task)

@@ -6,6 +6,7 @@ import asyncio
 import fnmatch
 import logging
 import secrets
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
@@ -16,8 +17,12 @@ import zmq
 from kubernel_cluster.cluster import Cluster
 from kubernel_supervisor.bundle import supervisor_source
 
+from . import metrics
 from .act.apply import Applier
 from .act.ask import Asker
+from .act.callback_endpoints import CallbackEndpoints
+from .act.election import Election
+from .act.fence import FencedCluster
 from .act.pod_network import PodNetwork
 from .build.secret import ConnectionKeys
 from .decide.plan import Context
@@ -30,8 +35,8 @@ from .observe.cache import Cache, Key, key_of
 from .observe.kinds import PODS, SERVICES
 from .reconcile import Reconciler
 from .server_leases import ServerLeases
-from .settings import Settings
-from .tasks import cancelled
+from .settings import Settings, own_namespace
+from .tasks import cancelled, until_one_ends, until_stopped
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +46,10 @@ RESOLVE_SECONDS = 30.0
 
 
 class Operator:
-    """The parts and how they are connected."""
+    """The parts and how they are connected.
+
+    Several may run. All of them watch; one leads, and only that one acts, takes callbacks and tidies up.
+    """
 
     def __init__(self, cluster: Cluster, settings: Settings, key: bytes, callback_url: str) -> None:
         self._settings = settings
@@ -49,9 +57,14 @@ class Operator:
         self._url = self._resolved_url = callback_url
         self._supervisor = supervisor_source()
         cache = Cache()
-        self._server_leases = ServerLeases(cluster, cache, partial(self._add, "instance"), self._is_ignored)
-        applier, asker = Applier(cluster, cache), Asker(key, PodNetwork())
+        namespace = settings.operator_namespace or own_namespace()
+        identity = settings.identity or f"{socket.gethostname()}-{secrets.token_hex(4)}"
+        self._election = Election(cluster, namespace, settings.lease_name, identity)
+        fenced = FencedCluster(cluster, self._election.leads)
+        self._server_leases = ServerLeases(fenced, cache, partial(self._add, "instance"), self._is_ignored)
+        applier, asker = Applier(fenced, cache), Asker(key, PodNetwork())
         self._reconciler = Reconciler(applier, asker, cache, self._server_leases, self._context)
+        self._instances = cache.instances
         self._stores = {
             "instance": cache.instances,
             "pod": cache.pods,
@@ -60,7 +73,11 @@ class Operator:
         }
         interval = settings.sweep_interval_seconds
         self._sweeps = Sweeps(cluster, settings.watch_namespaces, cache, self._add, interval)
+        self._endpoints = CallbackEndpoints(
+            fenced, namespace, settings.callback_service, settings.pod_ips, settings.callback_port
+        )
         self._loop = asyncio.get_running_loop()
+        self._last_event: dict[Kind, float] = {}
         self._watches = Watches(settings.watch_namespaces, self._take_from_thread, self._listed_from_thread)
         self._watches_to_begin = len(RESOURCES) * max(1, len(settings.watch_namespaces))
         self._watches_began = asyncio.Event()
@@ -70,36 +87,71 @@ class Operator:
         """Everything runs inside. Gives the tasks that must go on for ever."""
         settings = self._settings
         async with AsyncExitStack() as stack:
-            await serve(stack, metrics_app(), settings.metrics_port)
+            await serve(stack, metrics_app(self._update_metrics), settings.metrics_port)
             self._resolved_url = await resolved(self._url)
+            election = asyncio.create_task(self._election.run())
+            stack.push_async_callback(cancelled, election)
             self._watches.start()
             stack.push_async_callback(asyncio.to_thread, self._watches.stop)
+            # At the end: nothing acts any more, then the Lease is given back, then the slow rest.
+            stack.push_async_callback(cancelled, election)
             # A sweep after the watches began misses nothing. If they cannot begin, a sweep is what tells why.
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._watches_began.wait(), WATCHES_BEGIN_SECONDS)
+            await self._election.asked()  # an operator that leads at once needs one LIST of everything, not two
             await self._sweeps.first()
-            callbacks = CallbackServer(self._key, self._reconciler.take_callback)
-            with opening(settings.callback_port):
-                await stack.enter_async_context(callbacks.serving(settings.callback_port))
-            work = (
-                self._reconciler.queue.run(settings.workers),
-                self._reconciler.questions.run(),
-                self._sweeps.run(),
-                self._server_leases.run(),
-                self._resolves(),
-            )
-            tasks = [asyncio.create_task(each) for each in work]
+            tasks = [asyncio.create_task(each) for each in (self._sweeps.run(), self._resolves(), self._leads())]
             for task in tasks:
                 stack.push_async_callback(cancelled, task)
             where = ", ".join(settings.watch_namespaces) or "all namespaces"
             logger.info("Watching %s; kernel pods report to %s.", where, self._resolved_url)
-            yield tasks
+            yield [election, *tasks]
+
+    async def _leads(self) -> None:
+        while True:
+            await self._election.won.wait()
+            await until_stopped(self._term(), self._election.lost)
+
+    async def _term(self) -> None:
+        """What only the leader does, until it is cancelled."""
+        if not self._election.unbroken:
+            self._reconciler.forget()
+        await self._sweeps.since(self._election.won_at)
+        async with AsyncExitStack() as stack:
+            callbacks = CallbackServer(self._key, self._reconciler.take_callback)
+            with opening(self._settings.callback_port):
+                await stack.enter_async_context(callbacks.serving(self._settings.callback_port))
+            for key in self._instances.keys():  # noqa: SIM118 - a Store is no dict
+                self._add("instance", key)
+            work = [
+                self._reconciler.queue.run(self._settings.workers),
+                self._reconciler.questions.run(),
+                self._server_leases.run(),
+            ]
+            if self._settings.callback_service:
+                work.append(self._endpoints.run())
+            tasks = [asyncio.create_task(each) for each in work]
+            for task in tasks:
+                stack.push_async_callback(cancelled, task)
+            stack.callback(self._reconciler.counts.clear)
+            await until_one_ends(tasks)
 
     def missing(self) -> str:
         """What must happen before it is ready; "" when it is."""
         if not self._sweeps.synced:
             return "the first LIST of KernelInstances, Pods, Services and Leases is not done"
-        return "" if self._watches.ready.is_set() else "the watches are not established"
+        if not self._watches.ready.is_set():
+            return "the watches are not established"
+        return "" if self._election.knows else self._election.problem
+
+    def _update_metrics(self) -> None:
+        leads, queue = self._election.leads(), self._reconciler.queue
+        metrics.LEADER.set(leads)
+        metrics.QUEUE_DEPTH.set(queue.depth() if leads else 0)  # a candidate's queue waits for its turn to lead
+        metrics.QUEUE_OLDEST.set(queue.oldest_seconds() if leads else 0)
+        self._reconciler.counts.export()
+        for kind, time in self._last_event.items():
+            metrics.WATCH_LAST_EVENT.labels(kind).set(self._loop.time() - time)
 
     def _context(self) -> Context:
         return Context(self._settings, self._key, self._supervisor, self._resolved_url, new_keys)
@@ -122,6 +174,7 @@ class Operator:
         self._loop.call_soon_threadsafe(self._take, kind, type_, obj)
 
     def _take(self, kind: Kind, type_: str, obj: dict[str, Any]) -> None:
+        self._last_event[kind] = self._loop.time()
         store = self._stores[kind]
         if type_ == "DELETED":
             store.remove(obj)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
@@ -44,7 +45,8 @@ class WorkQueue(Generic[Key]):
         self._workers = 0
         self._tasks: asyncio.TaskGroup | None = None
         # By namespace, in the order of their turns; a namespace is here only while it has keys.
-        self._waiting: dict[str, dict[Key, None]] = {}
+        # With the time at which each was added (monotonic seconds).
+        self._waiting: dict[str, dict[Key, float]] = {}
         self._busy: Counter[str] = Counter()
         self._running: set[Key] = set()
         self._again: set[Key] = set()
@@ -57,7 +59,7 @@ class WorkQueue(Generic[Key]):
         if key in self._running:
             self._again.add(key)
         else:
-            self._waiting.setdefault(key[0], {})[key] = None
+            self._waiting.setdefault(key[0], {}).setdefault(key, time.monotonic())
             self._start()
 
     def add_after(self, key: Key, seconds: float) -> None:
@@ -80,6 +82,11 @@ class WorkQueue(Generic[Key]):
     def depth(self) -> int:
         """How many keys wait for a worker."""
         return sum(map(len, self._waiting.values()))
+
+    def oldest_seconds(self) -> float:
+        """How long the key that waits longest has waited; 0.0 when none does."""
+        now = time.monotonic()
+        return now - min((added for keys in self._waiting.values() for added in keys.values()), default=now)
 
     async def run(self, workers: int) -> None:
         """Works until cancelled, on at most so many keys at the same time."""

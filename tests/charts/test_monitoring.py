@@ -51,4 +51,4 @@ def test_dashboard(find: Find) -> None:
 def test_service_monitor_selects_the_metrics_service_only(find: Find) -> None:
     selector = find("ServiceMonitor", "kubernel", VALUES)["spec"]["selector"]["matchLabels"].items()
     assert selector <= find("Service", "kubernel-metrics", VALUES)["metadata"]["labels"].items()
-    assert not selector <= find("Service", "kubernel-callback", VALUES)["metadata"]["labels"].items()
+    assert not selector <= find("Service", "kubernel-callbacks", VALUES)["metadata"]["labels"].items()

@@ -25,9 +25,13 @@ def test_defaults(find: Find) -> None:
         default_resources={"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "2Gi"}},
         pod_security_context={**RESTRICTED_POD, "fsGroup": 100, "fsGroupChangePolicy": "OnRootMismatch"},
         security_context=RESTRICTED,
-        callback_url="http://kubernel-callback.system.svc:8443/v1/callback",
+        callback_url="http://kubernel-callbacks.system.svc:8443/v1/callback",
         operator_namespace="system",
         operator_secret_name="kubernel-token",
+        lease_name="kubernel-leader",
+        identity="$(POD_NAME)",
+        callback_service="kubernel-callbacks",
+        pod_ips=("$(POD_IPS)",),
         log_format="json",
     )
 
@@ -56,6 +60,10 @@ def test_everything(find: Find) -> None:
         callback_url="http://callback.example.org/v1/callback",
         operator_namespace="system",
         operator_secret_name="my-secret",
+        lease_name="science-leader",
+        identity="$(POD_NAME)",
+        callback_service="science-callbacks",
+        pod_ips=("$(POD_IPS)",),
         workers=9,
         sweep_interval_seconds=60,
         log_format="plain",
@@ -73,6 +81,14 @@ def test_air_gap(find: Find) -> None:
 def test_watched_namespaces(find: Find) -> None:
     settings = load_settings(arguments(find("Deployment", "kubernel", CHART / "ci" / "namespaced-values.yaml")), {})
     assert settings.watch_namespaces == ("kernels-a", "kernels-b")
+
+
+def test_what_the_options_refer_to_is_there(find: Find) -> None:
+    (container,) = find("Deployment", "kubernel")["spec"]["template"]["spec"]["containers"]
+    fields = {each["name"]: each["valueFrom"]["fieldRef"]["fieldPath"] for each in container["env"]}
+    assert fields == {"POD_NAME": "metadata.name", "POD_IPS": "status.podIPs"}
+    assert "selector" not in find("Service", "kubernel-callbacks")["spec"], "the leader writes its EndpointSlices"
+    assert "spec" not in find("Lease", "kubernel-leader"), "an upgrade must not write who holds it"
 
 
 def test_no_security_context_reaches_the_operator(find: Find) -> None:

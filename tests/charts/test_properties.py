@@ -10,7 +10,7 @@ from .conftest import Object, Render
 LONGEST_RELEASE = "r" * 53  # helm refuses a longer one
 OTHER_LONGEST_RELEASE = "r" * 52 + "s"
 LONGEST_NAMESPACE = "n" * 63
-CLUSTER_SCOPED = {"ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"}
+CLUSTER_SCOPED = {"ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "FlowSchema"}
 
 
 def test_pods_pass_pod_security_restricted(render: Render, values_file: Path) -> None:
@@ -73,13 +73,13 @@ def test_common_labels_are_on_every_object(render: Render, values_file: Path) ->
 
 def test_common_labels_cannot_break_selectors(render: Render) -> None:
     objects = render(None, r"--set=commonLabels.app\.kubernetes\.io/component=kernel")
-    assert selecting_operator(objects) == {"kubernel-callback", "kubernel-metrics", "kubernel"}
+    assert selecting_operator(objects) == {"kubernel-metrics", "kubernel"}
 
 
 def test_services_and_deployment_select_the_operator_and_not_the_test(render: Render, values_file: Path) -> None:
     objects = render(values_file)
     prefix = "science" if "everything" in values_file.name else "kubernel"
-    assert selecting_operator(objects) == {f"{prefix}-callback", f"{prefix}-metrics", prefix}
+    assert selecting_operator(objects) == {f"{prefix}-metrics", prefix}
     (test_pod,) = (o for o in objects if o["kind"] == "Pod")
     assert not any(matches(selector(o), test_pod["metadata"]["labels"]) for o in objects if selector(o))
 
@@ -90,8 +90,8 @@ def test_service_ports_are_ports_of_the_container(render: Render, values_file: P
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     ports = {port["name"] for port in container["ports"]}
     targets = {port["targetPort"] for o in objects if o["kind"] == "Service" for port in o["spec"]["ports"]}
-    assert targets == {"callback", "metrics"}
-    assert targets <= ports
+    assert targets == {8443, "metrics"}
+    assert targets <= ports | {port["containerPort"] for port in container["ports"]}
 
 
 def pod_specs(objects: list[Object]) -> Iterator[dict[str, Any]]:
@@ -122,7 +122,8 @@ def selector(obj: Object) -> dict[str, str]:
     """The labels that a Service, Deployment or NetworkPolicy selects pods of its namespace by."""
     spec = obj.get("spec", {})
     found: dict[str, str] = {
-        "Service": lambda: spec["selector"],
+        "Service": lambda: spec.get("selector") or {},
+        "PodDisruptionBudget": lambda: spec["selector"]["matchLabels"],
         "Deployment": lambda: spec["selector"]["matchLabels"],
         "NetworkPolicy": lambda: spec["podSelector"]["matchLabels"],
     }.get(obj["kind"], dict)()

@@ -37,15 +37,27 @@ def test_operator_in_some_namespaces_has_nothing_elsewhere(render: Render) -> No
     assert [o for o in objects if o["kind"] in {"ClusterRole", "ClusterRoleBinding"}] == []
 
 
-def test_operator_may_read_its_own_secret_and_create_it(find: Find) -> None:
-    assert find("Role", "kubernel-token")["rules"] == [
-        {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["kubernel-token"], "verbs": ["get"]},
-        {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]},
+def test_operator_has_its_own_things_by_name(find: Find) -> None:
+    """Its key, the Lease of the leader, and Service and EndpointSlices of callbacks; nothing else to read or change."""
+    rules = find("Role", "kubernel-own")["rules"]
+    named = [(r["resources"], r["resourceNames"], r["verbs"]) for r in rules if "resourceNames" in r]
+    assert named == [
+        (["secrets"], ["kubernel-token"], ["get"]),
+        (["leases"], ["kubernel-leader"], ["get", "patch"]),
+        (["services"], ["kubernel-callbacks"], ["get"]),
+        (["endpointslices"], ["kubernel-callbacks-ipv4", "kubernel-callbacks-ipv6"], ["get", "patch"]),
+    ]
+    unnamed = [(r["resources"], r["verbs"]) for r in rules if "resourceNames" not in r]
+    assert unnamed == [
+        (["secrets"], ["create"]),
+        (["leases"], ["create"]),
+        (["endpointslices", "endpointslices/restricted"], ["create"]),
     ]
 
 
 def test_operator_only_reads_a_secret_that_exists(find: Find) -> None:
-    assert find("Role", "kubernel-token", None, "--set=operatorSecret.existingName=mine")["rules"] == [
+    rules = find("Role", "kubernel-own", None, "--set=operatorSecret.existingName=mine")["rules"]
+    assert [r for r in rules if r["resources"] == ["secrets"]] == [
         {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["mine"], "verbs": ["get"]},
     ]
 
@@ -105,7 +117,17 @@ def test_bindings_refer_to_roles_and_accounts_of_the_chart(render: Render, value
 
 def test_nothing_without_rbac_create(render: Render) -> None:
     kinds = [o["kind"] for o in render(None, "--set=rbac.create=false") if "helm.sh/hook" not in annotations(o)]
-    assert sorted(kinds) == ["CustomResourceDefinition", "Deployment", "Service", "Service", "ServiceAccount"]
+    assert sorted(kinds) == [
+        "CustomResourceDefinition",
+        "Deployment",
+        "FlowSchema",
+        "FlowSchema",
+        "Lease",
+        "PodDisruptionBudget",
+        "Service",
+        "Service",
+        "ServiceAccount",
+    ]
 
 
 def by_resource(role: Object) -> dict[tuple[str, str], list[str]]:

@@ -30,7 +30,11 @@ TYPOS = {
     "peer": ("networkPolicy.kernels.allowFrom[0].pods=x", "additional properties 'pods' not allowed"),
 }
 BAD_VALUES = {
-    "two operators": ("replicaCount=2", "at '/replicaCount': maximum: got 2, want 1"),
+    "a hundred operators": ("replicaCount=100", "at '/replicaCount': maximum: got 100, want 5"),
+    "kernels' tag of two words": ("kernelDefaults.image.tag=a b", "at '/kernelDefaults/image/tag': 'a b' does not"),
+    "priority class that is no name": ("priorityClassName=a: b", "at '/priorityClassName': 'a: b' does not match"),
+    "ServiceAccount that is no name": ("serviceAccount.name=Op", "at '/serviceAccount/name': 'Op' does not match"),
+    "priority level that is no name": ("flowSchema.priorityLevel=", "at '/flowSchema/priorityLevel': '' does not"),
     "log level in lower case": ("operator.logLevel=info", "at '/operator/logLevel': value must be one of"),
     "no workers": ("operator.workers=0", "at '/operator/workers': minimum: got 0, want 1"),
     "pull policy": ("image.pullPolicy=Sometimes", "at '/image/pullPolicy': value must be one of"),

@@ -32,11 +32,22 @@
 {{- default (printf "%s-token" (include "kubernel.fullname" .)) .Values.operatorSecret.existingName -}}
 {{- end -}}
 
-{{- define "kubernel.callbackURL" -}}
-{{- default (printf "http://%s-callback.%s.svc:%v/v1/callback" (include "kubernel.fullname" .) .Release.Namespace .Values.callback.port) .Values.callback.url -}}
+{{- define "kubernel.leaseName" -}}
+{{- printf "%s-leader" (include "kubernel.fullname" .) -}}
 {{- end -}}
 
-{{/* Where NOTES.txt and helm test start their kernel: never beside the operator's own Secret if that can be avoided. */}}
+{{/* Running kernels know this name: they find an operator that is installed again by it. */}}
+{{- define "kubernel.callbackServiceName" -}}
+{{- printf "%s-callbacks" (include "kubernel.fullname" .) -}}
+{{- end -}}
+
+{{- define "kubernel.callbackURL" -}}
+{{- default (printf "http://%s.%s.svc:%v/v1/callback" (include "kubernel.callbackServiceName" .) .Release.Namespace .Values.callback.port) .Values.callback.url -}}
+{{- end -}}
+
+{{/*
+Where NOTES.txt and helm test start their kernel. Not beside the operator: whoever reads Secrets there reads its key.
+*/}}
 {{- define "kubernel.exampleNamespace" -}}
 {{- first (concat .Values.clientRole.namespaces .Values.watchNamespaces (list "default")) -}}
 {{- end -}}

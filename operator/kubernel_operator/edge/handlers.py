@@ -124,10 +124,13 @@ class Watches:
 def log_unhandled(context: dict[str, Any]) -> None:
     """Logs what kopf's loop tells of errors that nobody awaits.
 
-    A connection that broke while its task was being ended has been logged by kopf before; anything else is a fault.
+    A connection that broke while its task was being ended has been logged by kopf before, and kopf leaves sessions open
+    when it is ended in the middle of a request; anything else is a fault.
     """
     error = context.get("exception")
-    known = isinstance(error, OSError | TimeoutError | aiohttp.ClientError | asyncio.CancelledError)
+    known = context["message"].startswith("Unclosed ") or isinstance(
+        error, OSError | TimeoutError | aiohttp.ClientError | asyncio.CancelledError
+    )
     logger.log(logging.DEBUG if known else logging.WARNING, "kopf: %s", context["message"], exc_info=error)
 
 

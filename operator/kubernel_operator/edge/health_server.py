@@ -10,6 +10,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from kubernel_operator.settings import SettingsError
 
+# Whoever sends half of a request must not keep an operator that stops from giving its Lease back.
+SHUTDOWN_SECONDS = 1.0
+
 
 async def serve(stack: AsyncExitStack, app: web.Application, port: int) -> None:
     """Serves ``app`` on ``port`` until ``stack`` is left.
@@ -17,7 +20,7 @@ async def serve(stack: AsyncExitStack, app: web.Application, port: int) -> None:
     Raises:
         SettingsError: the port cannot be opened.
     """
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     with opening(port):
@@ -54,10 +57,11 @@ def health_app(is_ready: Callable[[], str]) -> web.Application:
     return app
 
 
-def metrics_app() -> web.Application:
-    """``/metrics`` in Prometheus' text format."""
+def metrics_app(update: Callable[[], None]) -> web.Application:
+    """``/metrics`` in Prometheus' text format. ``update`` sets the gauges that nobody sets at each change."""
 
     async def metrics(_: web.Request) -> web.Response:
+        update()
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     app = web.Application()

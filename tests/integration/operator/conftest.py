@@ -34,10 +34,12 @@ class Place:
         self.proxy = FaultProxy(credentials, folder)
         self.operator = self.build_operator("operator.log")
 
-    def build_operator(self, log: str, *options: str) -> OperatorProcess:
+    def build_operator(self, log: str, *options: str, callback_port: int | None = None) -> OperatorProcess:
         """An operator for this namespace that is not started yet."""
         through_proxy = replace(self._kubectl, kubeconfig=self.proxy.kubeconfig)
-        return build_operator(through_proxy, self.namespace, self._folder / log, *self._options, *options)
+        log_path = self._folder / log
+        options = (*self._options, *options)
+        return build_operator(through_proxy, self.namespace, log_path, *options, callback_port=callback_port)
 
     def ensure_operator(self) -> None:
         """The operator runs."""

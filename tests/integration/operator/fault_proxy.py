@@ -164,6 +164,7 @@ class FaultProxy:
     async def _forward(self, request: web.Request, body: bytes, asked: Request, fault: Fault) -> web.StreamResponse:
         headers = {k: v for k, v in request.headers.items() if k.lower() not in HOP_HEADERS}
         headers |= self._credentials.headers | ({"Impersonate-User": fault.user} if fault.user else {})
+        headers["Accept-Encoding"] = "identity"  # large LISTs would come compressed, and not be handed on as such
         url = self._credentials.server + request.raw_path
         timeout = aiohttp.ClientTimeout(total=None)
         async with self._session.request(

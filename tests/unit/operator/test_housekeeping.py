@@ -1,6 +1,7 @@
 """What runs beside the passes goes on, whatever a single object does."""
 
 import asyncio
+import time
 
 import pytest
 from prometheus_client import REGISTRY
@@ -60,3 +61,16 @@ async def test_what_a_later_comparison_finds_is_counted(monkeypatch: pytest.Monk
 )
 def test_errors_come_with_advice(error: ApiError, advice: str) -> None:
     assert advice in patience.with_advice(error)
+
+
+async def test_a_new_leader_compares_before_it_acts() -> None:
+    """Once: a comparison that began after the moment is not repeated."""
+    cluster = FakeCluster()
+    compares = sweeps(cluster)
+    await compares.first()
+    listed = len(cluster.requests)
+    moment = time.monotonic()
+    await compares.since(moment)
+    assert len(cluster.requests) == 2 * listed
+    await compares.since(moment)
+    assert len(cluster.requests) == 2 * listed

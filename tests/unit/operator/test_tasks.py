@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kubernel_operator.tasks import until_one_ends
+from kubernel_operator.tasks import cancelled, until_one_ends, until_stopped
 
 
 async def fails() -> None:
@@ -28,3 +28,25 @@ async def test_the_end_of_one_task_is_told(
     with pytest.raises(error):
         await until_one_ends([goes_on, asyncio.create_task(end())])
     goes_on.cancel()
+
+
+async def test_work_ends_with_its_stop_or_with_whoever_waits() -> None:
+    """No work is left behind that nobody waits for."""
+    ended: list[str] = []
+
+    async def work(name: str) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(name)
+
+    stop = asyncio.Event()
+    waits = asyncio.create_task(until_stopped(work("stopped"), stop))
+    await asyncio.sleep(0)
+    stop.set()
+    assert await waits is None
+    waits = asyncio.create_task(until_stopped(work("cancelled"), asyncio.Event()))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    await cancelled(waits)
+    assert ended == ["stopped", "cancelled"]

@@ -41,3 +41,9 @@ def test_only_known_endings_are_told_quietly(
     caplog.set_level(logging.DEBUG)
     handlers.log_unhandled({"message": "Task exception was never retrieved"} | ({"exception": error} if error else {}))
     assert [(record.levelno, "never retrieved" in record.message) for record in caplog.records] == [(level, True)]
+
+
+def test_sessions_that_kopf_leaves_open_are_told_quietly(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    handlers.log_unhandled({"message": "Unclosed client session"})
+    assert [record.levelno for record in caplog.records] == [logging.DEBUG]

@@ -22,7 +22,7 @@ async def test_health(path: str, missing: str, status: int, text: str) -> None:
 
 
 async def test_metrics() -> None:
-    async with TestClient(TestServer(metrics_app())) as client:
+    async with TestClient(TestServer(metrics_app(lambda: None))) as client:
         answer = await client.get("/metrics")
         assert answer.headers["Content-Type"].startswith("text/plain; version=")
         assert "# TYPE kubernel_kernel_starts_total counter" in await answer.text()
