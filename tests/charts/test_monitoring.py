@@ -37,7 +37,7 @@ def test_alerts(find: Find) -> None:
     expressions = [each["expr"] for group in rule["spec"]["groups"] for each in group["rules"]]
     assert used_series(expressions) <= known_series()
     own = 'namespace="system", service="kubernel-metrics"'
-    assert [own in expression for expression in expressions] == [True] * 4
+    assert [expression for expression in expressions if own not in expression] == []
 
 
 def test_dashboard(find: Find) -> None:

@@ -7,7 +7,7 @@ from prometheus_client import REGISTRY
 
 from fixtures.objects import NOW, exited_status, ready_status
 from kubernel_operator.clock import rfc3339_micro
-from kubernel_operator.metrics import observe_status
+from kubernel_operator.metrics import KERNELS, NAMESPACES_MAX, KernelCounts, observe_status
 
 STARTS, ENDS = "kubernel_kernel_starts_total", "kubernel_kernel_terminations_total"
 SECONDS = "kubernel_kernel_start_duration_seconds_sum"
@@ -40,3 +40,38 @@ def test_observe_status(old: dict[str, Any], new: dict[str, Any], counts: tuple[
     before = counted()
     observe_status(old, new)
     assert tuple(b - a for a, b in zip(before, counted(), strict=True)) == pytest.approx(counts)
+
+
+def told() -> dict[tuple[str, str], float]:
+    """The gauge of KernelInstances, by namespace and phase."""
+    return {
+        (sample.labels["kernel_namespace"], sample.labels["phase"]): sample.value
+        for metric in KERNELS.collect()
+        for sample in metric.samples
+    }
+
+
+def test_kernels_are_counted_once_in_their_newest_phase() -> None:
+    counts = KernelCounts()
+    counts.put(("ns", "a"), "Pending")
+    counts.put(("ns", "b"), "Running")
+    counts.put(("ns", "a"), "Running")
+    counts.put(("other", "a"), "Failed")
+    counts.put(("ns", "b"), None)
+    counts.put(("ns", "never seen"), None)
+    counts.export()
+    assert told() == {("ns", "Running"): 1, ("other", "Failed"): 1}
+    counts.clear()
+    counts.export()
+    assert told() == {}
+
+
+def test_only_the_largest_namespaces_are_named() -> None:
+    counts = KernelCounts()
+    for number in range(NAMESPACES_MAX + 20):
+        for kernel in range(2 if number < NAMESPACES_MAX else 1):
+            counts.put((f"user-{number}", f"k-{kernel}"), "Running")
+    counts.export()
+    assert len(told()) == NAMESPACES_MAX + 1
+    assert told()["", "Running"] == 20
+    assert sum(told().values()) == 2 * NAMESPACES_MAX + 20

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -220,3 +221,13 @@ def test_jitter_keeps_failures_apart(work: Work) -> None:
     second = [time for _, time in work.done[20:]]
     assert len(set(second)) == 20
     assert all(0.025 <= time <= 0.05 + 1e-9 for time in second)
+
+
+def test_the_age_of_the_oldest_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Adding a key again does not make it younger."""
+    queue = Work().queue
+    assert queue.oldest_seconds() == 0.0
+    for now, key in ((100.0, "a"), (103.0, "b"), (104.0, "a")):
+        monkeypatch.setattr(time, "monotonic", lambda now=now: now)
+        queue.add(key)
+    assert queue.oldest_seconds() == 4.0

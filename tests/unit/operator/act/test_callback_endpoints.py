@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from fixtures.fake_cluster import FakeCluster
-from fixtures.virtual_time import run_in_virtual_time
+from fixtures.jumping_loop import run_jumping
 from kubernel_operator.act.callback_endpoints import CHECK_SECONDS, CallbackEndpoints
 
 SERVICE_PATH = "/api/v1/namespaces/system/services/kubernel-callbacks"
@@ -72,4 +72,4 @@ def test_it_is_mended(cluster: FakeCluster, fault: bool) -> None:
         assert reached(cluster) == {"IPv4": ["10.0.0.7"]}
         task.cancel()
 
-    run_in_virtual_time(test())
+    run_jumping(test())

@@ -9,12 +9,17 @@ from typing import Any
 import pytest
 
 from fixtures.fake_cluster import FakeCluster
-from fixtures.virtual_time import now, run_in_virtual_time
+from fixtures.jumping_loop import run_jumping
 from kubernel_cluster.errors import ApiError, ApiUnavailableError
 from kubernel_operator.act.election import LEASE_SECONDS, POLL_SECONDS, RENEW_DEADLINE_SECONDS, Election
 
 PATH = "/apis/coordination.k8s.io/v1/namespaces/system/leases/operator"
 Json = dict[str, Any]
+
+
+def now() -> float:
+    """Seconds on the clock that jumps."""
+    return asyncio.get_running_loop().time()
 
 
 class Line:
@@ -80,10 +85,10 @@ class Candidate:
 
 
 def virtual(test: Callable[[FakeCluster], Coroutine[Any, Any, None]]) -> Callable[[], None]:
-    """Runs a test in virtual time, with an API server in memory."""
+    """Runs a test in a loop whose clock jumps, with an API server in memory."""
 
     def run() -> None:
-        run_in_virtual_time(test(FakeCluster()))
+        run_jumping(test(FakeCluster()))
 
     run.__name__, run.__doc__ = test.__name__, test.__doc__
     return run
@@ -179,7 +184,7 @@ def test_a_leader_that_cannot_renew_stops_before_another_one_starts(fault: str) 
         assert await second.leads() > 1, "writes that are on their way have time to arrive"
         assert first.election.lost.is_set()
 
-    run_in_virtual_time(test())
+    run_jumping(test())
 
 
 @virtual
@@ -241,7 +246,7 @@ def test_after_another_leader_the_term_is_not_unbroken(fault: str) -> None:
         await first.leads()
         assert not first.election.unbroken
 
-    run_in_virtual_time(test())
+    run_jumping(test())
 
 
 @virtual
@@ -287,4 +292,4 @@ def test_never_two_leaders(seed: int) -> None:
                 await asyncio.sleep(chance.uniform(0, 40))
         assert len(leaders) > 10, "it was a test of changes"
 
-    run_in_virtual_time(test())
+    run_jumping(test())
