@@ -74,7 +74,8 @@ def plan(kernel: KernelFacts, situation: Situation, observed: Observed, context:
     """The actions that bring a KernelInstance from where it stands to where it should be."""
     match situation.stage:
         case Stage.GONE:
-            return Plan()
+            # Garbage collection waits until the object is gone, and somebody else's finalizer may keep it.
+            return Plan(tuple(DeletePod(pod, "its KernelInstance is deleted") for pod in observed.pods if pod.may_run))
         case Stage.FINISHED:
             return _finished(kernel, observed, now)
         case Stage.ORPHANED:

@@ -181,9 +181,11 @@ def test_a_ready_kernel_s_pod_is_never_deleted(instance: dict[str, Any], observe
 
 
 @given(instances(), observations())
-def test_what_is_being_deleted_is_left_alone(instance: dict[str, Any], observed: Observed) -> None:
+def test_what_is_being_deleted_only_loses_its_pods(instance: dict[str, Any], observed: Observed) -> None:
     instance["metadata"]["deletionTimestamp"] = "2027-01-15T08:00:00Z"
-    assert planned(instance, observed) == Plan()
+    steps = planned(instance, observed)
+    assert all(isinstance(action, DeletePod) and action.pod.may_run for action in steps.actions)
+    assert steps.again_at is None
 
 
 @given(instances(), observations())

@@ -101,7 +101,9 @@ RESTARTING = cr(status=ready_status(), restartGeneration=1)
 @pytest.mark.parametrize(
     ("instance", "observed", "actions"),
     [
-        pytest.param(cr(deleting=NOW), seen(pod()), [], id="being deleted: garbage collection does it"),
+        pytest.param(cr(deleting=NOW), seen(), [], id="being deleted: garbage collection does the rest"),
+        pytest.param(cr(deleting=NOW), seen(pod()), ["delete k1-1"], id="being deleted, and kept by a finalizer"),
+        pytest.param(cr(deleting=NOW), seen(pod(deleting=NOW + 30)), [], id="being deleted, its pod too"),
         pytest.param(
             cr(connection=CLUSTER_IP_IS_NOT_NEEDED),
             seen(secret=False, service=False),
