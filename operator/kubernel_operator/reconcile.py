@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections.abc import Callable
 from dataclasses import replace
 from enum import Enum
@@ -18,6 +19,7 @@ from .act.ask import Asker
 from .build.event import is_news
 from .build.secret import qualified_secret_name
 from .decide.actions import Action, Create, Explain, Question, Request
+from .decide.pace import may_write_at, progress
 from .decide.plan import Context, plan
 from .decide.situation import Situation, Stage, current_pod, situation
 from .decide.status import build_status, should_write, status_patch
@@ -36,8 +38,8 @@ from .work_queue import WorkQueue
 
 logger = logging.getLogger(__name__)
 
-# A refusal (quota, Pod Security) is tried again after 1, 2, 4 ... seconds: nobody tells when it heals.
-REFUSAL_RETRY_MAX_SECONDS = 15.0
+# A refusal (quota, Pod Security) is tried again after 1, 2, 4 ... seconds, and when a pod goes: nobody else tells.
+REFUSAL_RETRY_MAX_SECONDS = 60.0
 # A KernelInstance that the API server does not find gets nothing made: it is gone, and the watch will say so; or its
 # CRD is being replaced, and it is looked at again after this time.
 GONE_SECONDS = 2.0
@@ -81,6 +83,7 @@ class Reconciler:
         self._context = context
         self._clock = clock
         self._memory: dict[Key, Memory] = {}
+        self._refused: dict[str, dict[Key, None]] = {}  # by namespace; who tried last is the last
 
     async def reconcile(self, key: Key) -> None:
         """One pass."""
@@ -90,6 +93,7 @@ class Reconciler:
                 self._memory.pop(key, None)
                 self.counts.put(key, None)
                 self.queue.forget(key)
+                self._refused.get(key[0], {}).pop(key, None)
                 self.questions.put(key, None)
                 return
             await self._pass(key, cr)
@@ -156,14 +160,30 @@ class Reconciler:
             raise failure
         if memory.refused_times > refused:
             self._again_after_refusal(key, memory)
-        elif any(isinstance(a, Explain) or (isinstance(a, Create) and found.stage is Stage.RUNNING) for a in actions):
+            return
+        if key in self._refused.get(key[0], {}):
+            del self._refused[key[0]][key]
+            self.pod_went(key[0])  # there may be room for one more
+        if any(isinstance(a, Explain) or (isinstance(a, Create) and found.stage is Stage.RUNNING) for a in actions):
             self.queue.add_after(key, LEARNED_SECONDS)
 
+    def pod_went(self, namespace: str) -> None:
+        """A pod ended or was deleted, so one that was refused may fit now; one at a time, since most will not."""
+        if waiting := self._refused.get(namespace):
+            self.queue.add(next(iter(waiting)))
+        else:
+            self._refused.pop(namespace, None)
+
     def _again_after_refusal(self, key: Key, memory: Memory) -> None:
+        waiting = self._refused.setdefault(key[0], {})
+        waiting.pop(key, None)
+        waiting[key] = None
         if memory.refused_times == 1:
             self.queue.add(key)  # to say so
         else:
-            self.queue.add_after(key, min(REFUSAL_RETRY_MAX_SECONDS, 2.0**memory.refused_times / 4))
+            seconds = min(REFUSAL_RETRY_MAX_SECONDS, 2.0 ** min(memory.refused_times, 10) / 4)
+            # Jitter keeps those that were refused together from coming back together.
+            self.queue.add_after(key, seconds * random.uniform(0.5, 1.0))  # noqa: S311
 
     async def _ask(self, key: Key, question: Question) -> None:
         cr = self.cache.instances.get(key)
@@ -193,6 +213,11 @@ class Reconciler:
         patch = status_patch(old, status)
         if not patch or not should_write(found, status.get("reason", ""), now):
             return cr, None
+        new = progress(found.wanted, status.get("phase", ""))
+        when = may_write_at(now, memory.said, memory.said_at, new)
+        if when > now:
+            self.queue.add_after(key_of(cr), when - now)
+            return cr, None
         try:
             written = await self._applier.patch_status(cr, patch)
         except ConflictError:
@@ -204,6 +229,7 @@ class Reconciler:
                 return cr, error
             logger.warning("%s/%s: its status was refused: %s", *key_of(cr), error)
             return cr, None
+        memory.said, memory.said_at = max(memory.said, new), now
         self.cache.instances.put(written)
         metrics.observe_status(old, status)
         reason = status.get("reason", "")

@@ -181,6 +181,8 @@ class Operator:
         elif not store.put(obj):
             return
         namespace, name = key_of(obj)
+        if kind == "pod" and (type_ == "DELETED" or (obj.get("status") or {}).get("phase") in {"Failed", "Succeeded"}):
+            self._reconciler.pod_went(namespace)  # neither counts against a quota
         kinds = {"pod": PODS, "service": SERVICES}
         owner = kinds[kind].link(obj) if kind in kinds else name
         if owner is not None:

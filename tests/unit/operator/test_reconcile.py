@@ -128,6 +128,28 @@ def test_a_pod_that_says_a_lot_is_told_to_wait(world: World) -> None:
     assert said(1000).count(Verdict.TAKEN) == 3
 
 
+@pytest.mark.parametrize(
+    "states",
+    [
+        pytest.param(("starting", "running"), id="back and forth"),
+        pytest.param(("running", "exited"), id="dead and alive"),
+    ],
+)
+def test_a_pod_that_tells_tales_costs_few_writes(world: World, states: tuple[str, str]) -> None:
+    """For ten seconds: as many callbacks as are taken, and as many passes as they cause."""
+    events = {"starting": "started", "running": "ready", "exited": "exited"}
+    start(world)
+    world.cluster.requests.clear()
+    for number in range(100):
+        world.now += 0.1
+        state = states[number % 2]
+        world.reconciler.take_callback(callback(sequence=10 + number, event=events[state], state=state))
+        world.reconcile()
+        world.watch()
+    writes = [r for r in world.cluster.writes() if r[1] == "kernelinstances/status"]
+    assert len(writes) <= 6
+
+
 def test_restarts_that_were_asked_for_are_told_at_once(world: World) -> None:
     """However many in a second: each was a write of its user."""
     start(world)
@@ -170,6 +192,71 @@ def test_a_refused_child_is_said_and_tried_again(world: World) -> None:
     world.watch()
     world.reconcile()
     assert [p["metadata"]["name"] for p in world.pods()] == ["k1-1"]
+
+
+def refused(world: World, *names: str) -> None:
+    """KernelInstances that do not fit into the quota; it is told, and tried again."""
+    world.cluster.refusals["pods"] = ApiError(403, "Forbidden", "exceeded quota: pods=0")
+    for number, name in enumerate(names):
+        world.apply(cr(name=name, uid=f"{number:08d}-0000-4000-8000-000000000000", created=NOW))
+        world.watch()
+        for _ in range(2):
+            world.reconcile(("ns", name))
+
+
+def waiting(world: World) -> list[str]:
+    """Who waits for a worker, in that order; they are forgotten."""
+    found = []
+    while (key := world.reconciler.queue._next()) is not None:
+        found.append(key[1])
+    return found
+
+
+def test_one_refused_kernel_tries_again_when_a_pod_goes(world: World) -> None:
+    """Whoever tried last is the last; a thousand at once would only be refused again."""
+    refused(world, "k1", "k2", "k3")
+    waiting(world)
+    world.reconciler.pod_went("ns")
+    assert waiting(world) == ["k1"]
+    world.reconcile()  # in vain
+    waiting(world)
+    world.reconciler.pod_went("elsewhere")
+    assert waiting(world) == []
+    world.reconciler.pod_went("ns")
+    assert waiting(world) == ["k2"]
+
+
+def test_a_refused_kernel_that_fits_lets_the_next_one_try(world: World) -> None:
+    refused(world, "k1", "k2", "k3")
+    world.cluster.refusals.clear()
+    waiting(world)
+    world.reconcile()
+    assert waiting(world) == ["k2"]
+    world.reconcile(("ns", "k2"))
+    world.cluster.remove("/apis/kubernel.dev/v1beta1/namespaces/ns/kernelinstances/k3")
+    world.watch()
+    waiting(world)
+    world.reconcile(("ns", "k3"))  # it is gone: nobody is refused any more
+    world.reconciler.pod_went("ns")
+    assert waiting(world) == []
+
+
+def test_refusals_come_back_less_and_less_often_and_not_all_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"k{number}" for number in range(10)]
+    later: dict[str, list[float]] = {name: [] for name in names}
+    monkeypatch.setattr(world.reconciler.queue, "add_after", lambda key, seconds: later[key[1]].append(seconds))
+    refused(world, *names)
+    for seconds in later.values():
+        seconds.clear()
+    for _ in range(12):
+        for name in names:
+            world.reconcile(("ns", name))
+    backs_off = [[s for s in seconds if s <= 60] for seconds in later.values()]
+    assert len({tuple(each) for each in backs_off}) == 10
+    assert all(30 <= each[-1] <= 60 for each in backs_off)
+    assert all(each[0] <= 2 for each in backs_off)
 
 
 @pytest.mark.parametrize(

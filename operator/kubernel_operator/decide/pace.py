@@ -1,0 +1,34 @@
+"""How fast the statuses of one KernelInstance may follow each other. Pure."""
+
+from __future__ import annotations
+
+from kubernel_api.conditions import Phase
+
+# A step back waits so long after the last status. Each is a write, and an event for everybody who watches.
+PACE_SECONDS = 2.0
+
+_STEPS = {Phase.RUNNING: 1, Phase.EXITED: 2, Phase.SUCCEEDED: 3, Phase.FAILED: 3}
+
+#: restartGeneration, and how far its process has come.
+Progress = tuple[int, int]
+
+
+def progress(wanted: int, phase: str) -> Progress:
+    """How far a status says that things have come."""
+    return wanted, next((step for known, step in _STEPS.items() if known == phase), 0)
+
+
+def may_write_at(now: float, said: Progress, said_at: float, new: Progress) -> float:
+    """Unix seconds when a status may be written.
+
+    A process comes from starting to running to exited once, and each of them is said at once. But what runs in the pod
+    may claim to come back as often as it likes.
+
+    Args:
+        now: the present.
+        said: the furthest that was ever said.
+        said_at: when a status was written last.
+        new: of the status that is to be written.
+    """
+    was_ready = said[1] > 0
+    return now if new > said or not was_ready else max(now, said_at + PACE_SECONDS)
