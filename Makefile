@@ -97,5 +97,9 @@ bench-concurrent: venv tools cluster images ## Measure 20 starts at once next to
 bench-scale: venv tools cluster ## Measure what KERNELS=10000 idle kernels cost the operator, on a node that runs nothing (20 minutes)
 	@$(VENV_BIN)/python bench/scale.py --kernels=$(KERNELS)
 
+.PHONY: bench-fair
+bench-fair: venv tools cluster ## Measure what one namespace's flood costs another one's starts (2 minutes)
+	@$(VENV_BIN)/python bench/fairness.py
+
 # cluster, cluster-down, kubeconfig, tools, images
 -include cluster.mk

@@ -43,6 +43,9 @@ REFUSAL_RETRY_MAX_SECONDS = 60.0
 # A KernelInstance that the API server does not find gets nothing made: it is gone, and the watch will say so; or its
 # CRD is being replaced, and it is looked at again after this time.
 GONE_SECONDS = 2.0
+# How many KernelInstances of one namespace are worked on at a time: what they have under way, the API server serves
+# before what others ask for. A pass takes some ten milliseconds, so this is hundreds of starts a second.
+WORKERS_OF_NAMESPACE = 8
 # What an action learned (Events, a Lease) is looked at this soon.
 LEARNED_SECONDS = 0.1
 
@@ -75,7 +78,7 @@ class Reconciler:
     ):
         self.cache = cache
         self._server_leases = server_leases
-        self.queue: WorkQueue[Key] = WorkQueue(self.reconcile, log_failure)
+        self.queue: WorkQueue[Key] = WorkQueue(self.reconcile, log_failure, share=WORKERS_OF_NAMESPACE)
         self.questions = Questions(self._ask, self.queue.add)
         self.counts = metrics.KernelCounts()
         self._applier = applier
@@ -214,7 +217,7 @@ class Reconciler:
         if not patch or not should_write(found, status.get("reason", ""), now):
             return cr, None
         new = progress(found.wanted, status.get("phase", ""))
-        when = may_write_at(now, memory.said, memory.said_at, new)
+        when = may_write_at(now, memory.said, memory.last_said, memory.last_said_at, new)
         if when > now:
             self.queue.add_after(key_of(cr), when - now)
             return cr, None
@@ -229,7 +232,7 @@ class Reconciler:
                 return cr, error
             logger.warning("%s/%s: its status was refused: %s", *key_of(cr), error)
             return cr, None
-        memory.said, memory.said_at = max(memory.said, new), now
+        memory.said, memory.last_said, memory.last_said_at = max(memory.said, new), new, now
         self.cache.instances.put(written)
         metrics.observe_status(old, status)
         reason = status.get("reason", "")

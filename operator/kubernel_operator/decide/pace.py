@@ -18,7 +18,7 @@ def progress(wanted: int, phase: str) -> Progress:
     return wanted, next((step for known, step in _STEPS.items() if known == phase), 0)
 
 
-def may_write_at(now: float, said: Progress, said_at: float, new: Progress) -> float:
+def may_write_at(now: float, said: Progress, last: Progress, last_at: float, new: Progress) -> float:
     """Unix seconds when a status may be written.
 
     A process comes from starting to running to exited once, and each of them is said at once. But what runs in the pod
@@ -27,8 +27,10 @@ def may_write_at(now: float, said: Progress, said_at: float, new: Progress) -> f
     Args:
         now: the present.
         said: the furthest that was ever said.
-        said_at: when a status was written last.
+        last: of the status that was written last.
+        last_at: when that was.
         new: of the status that is to be written.
     """
-    was_ready = said[1] > 0
-    return now if new > said or not was_ready else max(now, said_at + PACE_SECONDS)
+    starts = said[1] == 0
+    still_runs = new == last == said and new[1] == 1
+    return now if new > said or starts or still_runs else max(now, last_at + PACE_SECONDS)

@@ -101,9 +101,7 @@ class Memory:
     configured: tuple[int, float | None] | None = None
     event_reason: str = ""
     reports: dict[str, Report] = field(default_factory=dict)  # by pod name
-    said: tuple[int, int] = (
-        -1,
-        0,
-    )  # the furthest that a status of this process said, and when the last one was written
-    said_at: float = 0.0
+    said: tuple[int, int] = (-1, 0)  # the furthest that a status of this process said
+    last_said: tuple[int, int] = (-1, 0)  # and the last one
+    last_said_at: float = 0.0
     callbacks: dict[str, Bucket] = field(default_factory=dict)  # by pod name: how many more are taken

@@ -1,5 +1,6 @@
 """A pass: observe, decide, report, apply. The cluster is one in memory."""
 
+import asyncio
 import logging
 import random
 from typing import Any
@@ -12,7 +13,7 @@ from kubernel_api.constants import ANNOTATION_INCARNATION
 from kubernel_cluster.errors import ApiError, ApiUnavailableError, ConflictError
 from kubernel_operator import metrics
 from kubernel_operator.act.apply import instance_path
-from kubernel_operator.reconcile import CALLBACKS_AT_ONCE, Verdict, log_failure
+from kubernel_operator.reconcile import CALLBACKS_AT_ONCE, WORKERS_OF_NAMESPACE, Verdict, log_failure
 from kubernel_wire.callback import Callback
 
 CALLBACK = {
@@ -589,3 +590,28 @@ def test_a_kernel_instance_that_is_not_found_for_a_moment_is_looked_at_again(wor
     world.cluster.objects[instance_path(cr())] = there
     world.reconcile()
     assert world.cluster.objects[SERVICE_PATH]["spec"]["clusterIP"] == "10.96.0.9"
+
+
+def test_one_namespace_has_few_workers(world: World) -> None:
+    """What it has under way is served before what others ask the API server for."""
+    under_way: list[int] = []
+    busy = 0
+
+    async def slow(*_: Any) -> None:
+        nonlocal busy
+        busy += 1
+        under_way.append(busy)
+        await asyncio.sleep(0.01)
+        busy -= 1
+
+    async def flood() -> None:
+        world.reconciler.queue._work = slow
+        for number in range(100):
+            world.reconciler.queue.add(("ns", f"k{number}"))
+        task = asyncio.create_task(world.reconciler.queue.run(64))
+        while len(under_way) < 100:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.01)
+        task.cancel()
+
+    asyncio.run(flood())
+    assert max(under_way) == WORKERS_OF_NAMESPACE

@@ -15,22 +15,23 @@ def test_progress(phase: str, step: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "new", "at_once"),
+    ("said", "last", "new", "at_once"),
     [
-        pytest.param((-1, 0), (0, 0), True, id="first word"),
-        pytest.param((0, 0), (0, 0), True, id="another word of a start"),
-        pytest.param((0, 0), (0, 1), True, id="ready"),
-        pytest.param((0, 1), (0, 2), True, id="exited"),
-        pytest.param((0, 2), (0, 3), True, id="over"),
-        pytest.param((0, 1), (1, 0), True, id="a restart that was asked for"),
-        pytest.param((1, 0), (1, 1), True, id="and its end"),
-        pytest.param((0, 2), (1, 1), True, id="ready after a restart of a dead kernel"),
-        pytest.param((0, 1), (0, 0), False, id="back from ready"),
-        pytest.param((0, 1), (0, 1), False, id="ready again"),
-        pytest.param((0, 2), (0, 1), False, id="alive again"),
-        pytest.param((0, 2), (0, 2), False, id="another end"),
+        pytest.param((-1, 0), (-1, 0), (0, 0), True, id="first word"),
+        pytest.param((0, 0), (0, 0), (0, 0), True, id="another word of a start"),
+        pytest.param((0, 0), (0, 0), (0, 1), True, id="ready"),
+        pytest.param((0, 1), (0, 1), (0, 2), True, id="exited"),
+        pytest.param((0, 2), (0, 2), (0, 3), True, id="over"),
+        pytest.param((0, 1), (0, 1), (1, 0), True, id="a restart that was asked for"),
+        pytest.param((1, 0), (1, 0), (1, 1), True, id="and its end"),
+        pytest.param((0, 2), (0, 2), (1, 1), True, id="ready after a restart of a dead kernel"),
+        pytest.param((0, 1), (0, 1), (0, 0), False, id="back from ready"),
+        pytest.param((0, 1), (0, 1), (0, 1), True, id="still running, e.g. without its Service"),
+        pytest.param((0, 1), (0, 0), (0, 1), False, id="ready again"),
+        pytest.param((0, 2), (0, 2), (0, 1), False, id="alive again"),
+        pytest.param((0, 2), (0, 2), (0, 2), False, id="another end"),
     ],
 )
-def test_may_write(said: Progress, new: Progress, at_once: bool) -> None:
-    assert may_write_at(NOW, said, NOW - 0.5, new) == (NOW if at_once else NOW + 1.5)
-    assert may_write_at(NOW, said, NOW - 2, new) == NOW
+def test_may_write(said: Progress, last: Progress, new: Progress, at_once: bool) -> None:
+    assert may_write_at(NOW, said, last, NOW - 0.5, new) == (NOW if at_once else NOW + 1.5)
+    assert may_write_at(NOW, said, last, NOW - 2, new) == NOW
