@@ -58,6 +58,11 @@ def token(operator_key: bytes, secret: str) -> str:
     return hmac.new(operator_key, secret.encode(), hashlib.sha256).hexdigest()
 
 
+def pod_secret_mark(operator_key: bytes, secret: str) -> str:
+    """The part of the name of the pod's own Secret that nobody guesses. ``secret`` is "namespace/secretName"."""
+    return hmac.new(operator_key, f"pod secret\n{secret}".encode(), hashlib.sha256).hexdigest()[:32]
+
+
 def verified(body: bytes, signature: str, operator_key: bytes) -> Callback | None:
     """The callback in ``body``, or None when the signature is not that of the pod it names.
 

@@ -35,10 +35,12 @@ KERNEL_CONTAINER: Final = "kernel"  # in the Pod; every other container is someb
 LABEL_KUEUE_QUEUE: Final = "kueue.x-k8s.io/queue-name"
 
 SECRET_TYPE: Final = f"{GROUP}/connection"
-# Keys in the connection Secret. The first three are what a client needs; the others are for the pod alone.
+# Keys in the connection Secret: what a client needs.
 SECRET_KEY: Final = "key"
 SECRET_CURVE_PUBLICKEY: Final = "curve_publickey"
 SECRET_CURVE_SECRETKEY: Final = "curve_secretkey"
+# And in the pod's own.
+POD_SECRET_TYPE: Final = f"{GROUP}/pod"
 SECRET_TOKEN: Final = "token"
 SECRET_SUPERVISOR: Final = "supervisor.py"
 SECRET_BOOTSTRAP: Final = "bootstrap.sh"

@@ -37,6 +37,11 @@ def secret_name(name: str, uid: str) -> str:
     return f"{name}-{uid.replace('-', '')[:10]}"
 
 
+def pod_secret_name(name: str, uid: str, mark: str) -> str:
+    """The Secret that only its pod names. ``mark`` must be hard to guess: who may ``get`` Secrets must not find it."""
+    return f"{secret_name(name, uid)}-{mark}"
+
+
 def pod_name(name: str, incarnation: int) -> str:
     """The pod of a KernelInstance. The number grows with each replacement: a pod stuck in Terminating never blocks."""
     return f"{name}-{incarnation}"

@@ -273,8 +273,9 @@ class Reconciler:
         return Observed(
             pods=pods,
             report=report,
-            # A connection in the status says that the Secret was created.
+            # A connection in the status says that the Secrets were created.
             secret=memory.secret or address is not None,
+            pod_secret=memory.pod_secret or address is not None,
             service=service is not None,
             service_ip=(service.address if service else None) or (address.ip if address else None),
             refusal=next(iter(memory.refusals.values()), None),

@@ -36,6 +36,8 @@ from kubernel_operator.steady_clock import steady_clock
 
 logger = logging.getLogger(__name__)
 
+_RESOURCES = {"secret": "secrets", "pod secret": "secrets", "pod": "pods", "service": "services"}
+
 
 class Applier:
     """Writes for one KernelInstance at a time; what it learns goes to ``Memory`` and to the cache."""
@@ -117,7 +119,7 @@ class Applier:
 
     async def _create(self, cr: dict[str, Any], memory: Memory, action: Create) -> None:
         namespace = cr["metadata"]["namespace"]
-        path = paths.core({"secret": "secrets", "pod": "pods", "service": "services"}[action.kind], namespace)
+        path = paths.core(_RESOURCES[action.kind], namespace)
         try:
             created = await self._cluster.create(path, action.body)
         except ApiUnavailableError as error:
@@ -150,7 +152,7 @@ class Applier:
 
     async def _existing(self, path: str, action: Create) -> dict[str, Any]:
         """The object that is already there. Secrets cannot be read; their name holds our uid."""
-        if action.kind == "secret":
+        if action.kind in {"secret", "pod secret"}:
             return action.body
         return await self._cluster.get(f"{path}/{action.body['metadata']['name']}")
 
@@ -160,6 +162,8 @@ class Applier:
         match action.kind:
             case "secret":
                 memory.secret, memory.secret_posted = True, self._clock()
+            case "pod secret":
+                memory.pod_secret = True
             case "service":
                 self._cache.services.put(created)
             case "pod":

@@ -31,7 +31,9 @@ from .metadata import child_metadata
 TERMINATION_GRACE_SECONDS = 5
 
 
-def build_pod(cr: dict[str, Any], settings: Settings, *, incarnation: int, callback_url: str | None) -> dict[str, Any]:
+def build_pod(
+    cr: dict[str, Any], settings: Settings, *, incarnation: int, callback_url: str | None, pod_secret: str
+) -> dict[str, Any]:
     """The pod for one incarnation.
 
     Args:
@@ -39,6 +41,7 @@ def build_pod(cr: dict[str, Any], settings: Settings, *, incarnation: int, callb
         settings: the operator's defaults.
         incarnation: number of the pod, part of its name.
         callback_url: where the supervisor reports, or None.
+        pod_secret: name of the pod's own Secret.
     """
     spec = cr["spec"]
     metadata = child_metadata(cr, pod_name(cr["metadata"]["name"], incarnation))
@@ -54,7 +57,7 @@ def build_pod(cr: dict[str, Any], settings: Settings, *, incarnation: int, callb
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": TERMINATION_GRACE_SECONDS,
         "securityContext": settings.pod_security_context,
-        "containers": [_container(cr, settings, metadata["name"], callback_url)],
+        "containers": [_container(cr, settings, metadata["name"], callback_url, pod_secret)],
         "imagePullSecrets": _pull_secrets(spec, settings),
         "nodeSelector": merged_node_selector(spec.get("nodeSelector"), settings.node_selector),
         "tolerations": merged_tolerations(spec.get("tolerations"), settings.tolerations),
@@ -78,7 +81,9 @@ def literal(text: str) -> str:
     return text.replace("$", "$$")
 
 
-def _container(cr: dict[str, Any], settings: Settings, pod: str, callback_url: str | None) -> dict[str, Any]:
+def _container(
+    cr: dict[str, Any], settings: Settings, pod: str, callback_url: str | None, pod_secret: str
+) -> dict[str, Any]:
     spec = cr["spec"]
     container: dict[str, Any] = {
         "name": KERNEL_CONTAINER,
@@ -87,7 +92,7 @@ def _container(cr: dict[str, Any], settings: Settings, pod: str, callback_url: s
         # args, never command: the image's entrypoint (tini, conda activation) keeps working.
         "args": bootstrap_args(_argv(spec)),
         "env": [
-            *_own_env(cr, pod, callback_url),
+            *_own_env(cr, pod, callback_url, pod_secret),
             *({"name": e["name"], "value": literal(e.get("value", ""))} for e in _env(spec)),
         ],
         "workingDir": spec.get("workingDir"),
@@ -112,7 +117,7 @@ def _env(spec: dict[str, Any]) -> list[dict[str, str]]:
     return spec.get("env") or []
 
 
-def _own_env(cr: dict[str, Any], pod: str, callback_url: str | None) -> list[dict[str, Any]]:
+def _own_env(cr: dict[str, Any], pod: str, callback_url: str | None, pod_secret: str) -> list[dict[str, Any]]:
     metadata, spec = cr["metadata"], cr["spec"]
     secret = secret_name(metadata["name"], metadata["uid"])
     config = {
@@ -128,21 +133,21 @@ def _own_env(cr: dict[str, Any], pod: str, callback_url: str | None) -> list[dic
         "restartGeneration": int(spec.get("restartGeneration") or 0),
     }
     from_secret = {
-        "KUBERNEL_KEY": SECRET_KEY,
-        "KUBERNEL_TOKEN": SECRET_TOKEN,
-        "KUBERNEL_BOOTSTRAP": SECRET_BOOTSTRAP,
-        "KUBERNEL_SUPERVISOR": SECRET_SUPERVISOR,
+        "KUBERNEL_KEY": (secret, SECRET_KEY),
+        "KUBERNEL_TOKEN": (pod_secret, SECRET_TOKEN),
+        "KUBERNEL_BOOTSTRAP": (pod_secret, SECRET_BOOTSTRAP),
+        "KUBERNEL_SUPERVISOR": (pod_secret, SECRET_SUPERVISOR),
     }
     if (spec.get("connection") or {}).get("encryption") == "Curve":
         from_secret |= {
-            "KUBERNEL_CURVE_PUBLICKEY": SECRET_CURVE_PUBLICKEY,
-            "KUBERNEL_CURVE_SECRETKEY": SECRET_CURVE_SECRETKEY,
+            "KUBERNEL_CURVE_PUBLICKEY": (secret, SECRET_CURVE_PUBLICKEY),
+            "KUBERNEL_CURVE_SECRETKEY": (secret, SECRET_CURVE_SECRETKEY),
         }
     return [
         {"name": "KUBERNEL_CONFIG", "value": "".join(f"{name}={value}\n" for name, value in config.items())},
         *(
-            {"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
-            for name, key in from_secret.items()
+            {"name": name, "valueFrom": {"secretKeyRef": {"name": where, "key": key}}}
+            for name, (where, key) in from_secret.items()
         ),
     ]
 

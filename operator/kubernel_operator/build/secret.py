@@ -1,4 +1,4 @@
-"""The connection Secret of a KernelInstance. Pure; keys come in as an argument."""
+"""The two Secrets of a KernelInstance: its clients' and its pod's. Pure; keys come in as an argument."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kubernel_api.constants import (
+    POD_SECRET_TYPE,
     SECRET_BOOTSTRAP,
     SECRET_CURVE_PUBLICKEY,
     SECRET_CURVE_SECRETKEY,
@@ -39,29 +40,34 @@ def qualified_secret_name(cr: dict[str, Any]) -> str:
     return f"{metadata['namespace']}/{secret_name(metadata['name'], metadata['uid'])}"
 
 
-def build_secret(cr: dict[str, Any], keys: ConnectionKeys, *, token: str, supervisor: str) -> dict[str, Any]:
-    """The Secret: immutable, so the kubelet reads it once and watches nothing.
+def build_secret(cr: dict[str, Any], keys: ConnectionKeys) -> dict[str, Any]:
+    """The connection Secret: what clients need, and may read."""
+    data = {SECRET_KEY: keys.key}
+    if keys.curve:
+        data |= {SECRET_CURVE_PUBLICKEY: keys.curve[0], SECRET_CURVE_SECRETKEY: keys.curve[1]}
+    return _secret(cr, secret_name(cr["metadata"]["name"], cr["metadata"]["uid"]), SECRET_TYPE, data)
+
+
+def build_pod_secret(cr: dict[str, Any], name: str, *, token: str, supervisor: str) -> dict[str, Any]:
+    """The pod's own Secret. Whoever may read a connection key must not be able to speak for the pod.
 
     Args:
         cr: the KernelInstance.
-        keys: fresh keys.
+        name: of the Secret; only the pod knows it.
         token: of the pod's callbacks.
         supervisor: source of the supervisor; a kernel keeps the version it started with.
     """
-    data = {
-        SECRET_KEY: keys.key,
-        SECRET_TOKEN: token,
-        SECRET_BOOTSTRAP: bootstrap_script(),
-        SECRET_SUPERVISOR: supervisor,
-    }
-    if keys.curve:
-        data |= {SECRET_CURVE_PUBLICKEY: keys.curve[0], SECRET_CURVE_SECRETKEY: keys.curve[1]}
-    metadata = child_metadata(cr, secret_name(cr["metadata"]["name"], cr["metadata"]["uid"]))
+    data = {SECRET_TOKEN: token, SECRET_BOOTSTRAP: bootstrap_script(), SECRET_SUPERVISOR: supervisor}
+    return _secret(cr, name, POD_SECRET_TYPE, data)
+
+
+def _secret(cr: dict[str, Any], name: str, type_: str, data: dict[str, str]) -> dict[str, Any]:
+    """Immutable, so the kubelet reads it once and watches nothing."""
     return {
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": metadata,
-        "type": SECRET_TYPE,
+        "metadata": child_metadata(cr, name),
+        "type": type_,
         "immutable": True,
         "stringData": data,
     }

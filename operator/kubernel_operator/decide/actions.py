@@ -11,9 +11,9 @@ from kubernel_operator.observe.pod_facts import PodFacts
 
 @dataclass(frozen=True)
 class Create:
-    """Create a child. ``kind``: "secret", "pod" or "service"."""
+    """Create a child. ``kind``: "secret" (its clients'), "pod secret" (its pod's own), "pod" or "service"."""
 
-    kind: Literal["secret", "pod", "service"]
+    kind: Literal["secret", "pod secret", "pod", "service"]
     body: dict[str, Any]
     why: str
 

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 from kubernel_api.conditions import Reason
 from kubernel_api.constants import RESTART_GRACE_SECONDS
-from kubernel_api.names import secret_name
+from kubernel_api.names import pod_secret_name, secret_name
 from kubernel_operator.build.pod import build_pod
-from kubernel_operator.build.secret import ConnectionKeys, build_secret, qualified_secret_name
+from kubernel_operator.build.secret import ConnectionKeys, build_pod_secret, build_secret, qualified_secret_name
 from kubernel_operator.build.service import build_service
 from kubernel_operator.observe.kernel_facts import KernelFacts
 from kubernel_operator.observe.observed import Observed
 from kubernel_operator.observe.pod_facts import PodFacts
 from kubernel_operator.settings import Settings
-from kubernel_wire.callback import token
+from kubernel_wire.callback import pod_secret_mark, token
 
 from .actions import (
     Action,
@@ -129,7 +129,11 @@ def _create(kernel: KernelFacts, situation: Situation, observed: Observed, conte
     if situation.pod is not None and situation.pod.may_run:
         actions.append(DeletePod(situation.pod, "a restart was asked for and cannot be done in place"))
     body = build_pod(
-        kernel.raw, context.settings, incarnation=situation.incarnation + 1, callback_url=context.callback_url
+        kernel.raw,
+        context.settings,
+        incarnation=situation.incarnation + 1,
+        callback_url=context.callback_url,
+        pod_secret=_pod_secret_name(kernel, context),
     )
     why = "first start" if situation.incarnation == 0 else f"replaces pod {situation.incarnation}"
     return [*actions, *_missing_children(kernel, observed, context), Create("pod", body, why)]
@@ -148,6 +152,8 @@ def _missing_children(kernel: KernelFacts, observed: Observed, context: Context)
     actions: list[Action] = []
     if not observed.secret:
         actions.append(_secret(kernel, context, "holds the connection key"))
+    if not observed.pod_secret:
+        actions.append(_pod_secret(kernel, context, "holds the pod's token"))
     if not observed.service and kernel.by_service:
         known = kernel.status.address
         body = build_service(kernel.raw, known.ip if known else None)
@@ -156,17 +162,30 @@ def _missing_children(kernel: KernelFacts, observed: Observed, context: Context)
 
 
 def _secret(kernel: KernelFacts, context: Context, why: str) -> Create:
-    body = build_secret(kernel.raw, context.new_keys(kernel.encrypted), token="", supervisor=context.supervisor)
-    body["stringData"]["token"] = token(context.operator_key, qualified_secret_name(kernel.raw))
-    return Create("secret", body, why)
+    return Create("secret", build_secret(kernel.raw, context.new_keys(kernel.encrypted)), why)
+
+
+def _pod_secret(kernel: KernelFacts, context: Context, why: str) -> Create:
+    name = _pod_secret_name(kernel, context)
+    pods_token = token(context.operator_key, qualified_secret_name(kernel.raw))
+    body = build_pod_secret(kernel.raw, name, token=pods_token, supervisor=context.supervisor)
+    return Create("pod secret", body, why)
+
+
+def _pod_secret_name(kernel: KernelFacts, context: Context) -> str:
+    mark = pod_secret_mark(context.operator_key, qualified_secret_name(kernel.raw))
+    return pod_secret_name(kernel.name, kernel.uid, mark)
 
 
 def _missed_secret(
     kernel: KernelFacts, situation: Situation, observed: Observed, context: Context, now: float
 ) -> list[Action]:
-    """The Secret again, for a pod that does not find it: somebody deleted it. If it is there, this changes nothing."""
+    """The Secrets again, for a pod that misses one: somebody deleted it. What is there is not changed."""
     due = _missed_secret_due(kernel, situation, observed)
-    return [_secret(kernel, context, "the kubelet does not find it")] if due is not None and now >= due else []
+    if due is None or now < due:
+        return []
+    why = "the kubelet does not find it"
+    return [_secret(kernel, context, why), _pod_secret(kernel, context, why)]
 
 
 def _missed_secret_due(kernel: KernelFacts, situation: Situation, observed: Observed) -> float | None:

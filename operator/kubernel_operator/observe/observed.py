@@ -32,6 +32,7 @@ class Observed:
         pods: all pods that it controls, of any incarnation.
         report: newest report from the supervisor of the newest pod.
         secret: True when the Secret is known to exist; False: not known to.
+        pod_secret: the same for the pod's own Secret.
         service: whether the Service exists.
         service_ip: the cluster IP that it has, or had before it was deleted; None before it was ever known.
         refusal: why the API server last refused a child.
@@ -55,6 +56,7 @@ class Observed:
     pods: tuple[PodFacts, ...] = ()
     report: Report | None = None
     secret: bool = False
+    pod_secret: bool = False
     service: bool = False
     service_ip: str | None = None
     refusal: Refusal | None = None
@@ -82,6 +84,7 @@ class Memory:
     uid: str
     first_seen: float
     secret: bool = False
+    pod_secret: bool = False
     refusals: dict[str, Refusal] = field(default_factory=dict)  # by kind of child
     refused_times: int = 0
     failed_times: dict[str, int] = field(default_factory=dict)  # by kind: in a row, without an answer of the server

@@ -15,7 +15,7 @@ from jupyter_client.manager import AsyncKernelManager
 from fixtures.kernel_managers import START_SECONDS, connected, run, until_ended
 from fixtures.kubectl import Kubectl, Object
 from fixtures.operator_process import OperatorProcess
-from kubernel_api.constants import SECRET_CURVE_SECRETKEY, SECRET_KEY, SECRET_TOKEN
+from kubernel_api.constants import POD_SECRET_TYPE, SECRET_CURVE_SECRETKEY, SECRET_KEY, SECRET_TOKEN, SECRET_TYPE
 
 VALUES = "values of Secrets"
 KINDS = "kernelinstances,pods,services,endpointslices,events,leases,configmaps,serviceaccounts"
@@ -60,7 +60,7 @@ def collect(here: Kubectl, operator: OperatorProcess, logged: str) -> Found:
 def keys_of(here: Kubectl) -> dict[str, str]:
     """The secrets of the one kernel and of the operator, in clear."""
     kept: dict[str, Object] = {each["type"]: each["data"] for each in here.items("secrets")}
-    kernels = kept.pop("kubernel.dev/connection")
+    kernels = kept.pop(SECRET_TYPE) | kept.pop(POD_SECRET_TYPE)
     names = (SECRET_KEY, SECRET_TOKEN, SECRET_CURVE_SECRETKEY)
     found = {name: base64.b64decode(kernels[name]).decode() for name in names}
     ((own,),) = [list(data.values()) for data in kept.values()]

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from fixtures.api_client import ApiClient, ApiServerError, Json
 from kubernel_api.conditions import ConditionType, is_true
-from kubernel_api.constants import LABEL_INSTANCE, PORTS
+from kubernel_api.constants import LABEL_INSTANCE, PORTS, SECRET_TYPE
 
 T = TypeVar("T")
 POLL_SECONDS = 0.05
@@ -120,9 +120,13 @@ class Kernel:
 
     def key(self) -> str:
         """Its connection key, in base64."""
-        (secret,) = self.children("secrets")
-        key: str = secret["data"]["key"]
+        key: str = self.secret(SECRET_TYPE)["data"]["key"]
         return key
+
+    def secret(self, type_: str) -> Json:
+        """The one of its two Secrets that has that type."""
+        (found,) = (secret for secret in self.children("secrets") if secret["type"] == type_)
+        return found
 
     def wait(self, what: str, look: Callable[[], T], seconds: float = DEADLINE_SECONDS) -> T:
         """What ``look`` returns as soon as it is true."""

@@ -26,17 +26,16 @@ def fast_start(place: Place, service: str) -> Kernel:
 @pytest.mark.parametrize(
     ("service", "children"),
     [
-        pytest.param(
-            "ClusterIP", ["create pods {}-1", "create secrets", "create services kernel-{}"], id="four writes"
-        ),
-        pytest.param("None", ["create pods {}-1", "create secrets"], id="three writes without a Service"),
+        pytest.param("ClusterIP", ["create pods {}-1", "create services kernel-{}"], id="five writes"),
+        pytest.param("None", ["create pods {}-1"], id="four writes without a Service"),
     ],
 )
 def test_cold_start(place: Place, service: str, children: list[str]) -> None:
     kernel = fast_start(place, service)
     *creations, status = place.proxy.writes(kernel.name)
-    (secret,) = kernel.child_names("secrets")
-    expected = [c.format(kernel.name) if "{}" in c else f"{c} {secret}" for c in children]
+    expected = [c.format(kernel.name) for c in children]
+    expected += [f"create secrets {secret}" for secret in kernel.child_names("secrets")]
+    assert len(expected) == len(children) + 2
     assert sorted(creations) == sorted(expected)
     assert status == f"patch kernelinstances/status {kernel.name}"
 

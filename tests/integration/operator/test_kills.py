@@ -22,7 +22,7 @@ STATUS = "kernelinstances/status"
 def assert_one_of_each(kernel: Kernel, pod: str) -> None:
     """One pod, one Secret, one Service, and a status that says so."""
     kernel.wait("one pod", lambda: kernel.child_names("pods") == [pod])
-    assert (len(kernel.children("secrets")), kernel.child_names("services")) == (1, [f"kernel-{kernel.name}"])
+    assert (len(kernel.children("secrets")), kernel.child_names("services")) == (2, [f"kernel-{kernel.name}"])
     status = kernel.status
     assert is_true(status, ConditionType.READY)
     (service,) = kernel.children("services")

@@ -112,7 +112,7 @@ def test_deleted_and_applied_again(place: Place) -> None:
     second = place.kernels.create("again", connection={})
     second.ready()
     assert "NameConflict" not in {e["reason"] for e in second.events()}
-    second.wait("only its own Secret", lambda: len(second.children("secrets")) == 1)
+    second.wait("only its own Secret", lambda: len(second.children("secrets")) == 2)
     assert second.key() != key
 
 

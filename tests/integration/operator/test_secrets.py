@@ -3,6 +3,8 @@
 import base64
 import json
 
+from kubernel_api.constants import POD_SECRET_TYPE, SECRET_TYPE
+
 from .conftest import Place
 
 
@@ -10,7 +12,8 @@ def test_secrets_stay_in_secrets(place: Place) -> None:
     """After a start, a restart, a crash and a refusal, with a log at DEBUG level."""
     kernels = place.kernels
     kernel = kernels.start(connection={"encryption": "Curve"})
-    (secret,) = kernel.children("secrets")
+    clients, pods = kernel.secret(SECRET_TYPE), kernel.secret(POD_SECRET_TYPE)
+    assert (set(clients["data"]), "token" in pods["data"]) == ({"key", "curve_publickey", "curve_secretkey"}, True)
     kernel.restart(1)
     kernel.ready(1)
     kernel.do("os._exit(1)")
@@ -18,7 +21,8 @@ def test_secrets_stay_in_secrets(place: Place) -> None:
     other = kernels.create(image="localhost/kubernel/none:1")
     other.reason("ImagePullFailed")
     own = kernels.api.request("GET", kernels.path("secrets", "kubernel-operator"))
-    hidden = {name: secret["data"][name] for name in ("key", "token", "curve_secretkey")}
+    hidden = {name: clients["data"][name] for name in ("key", "curve_secretkey")}
+    hidden["token"] = pods["data"]["token"]
     hidden["operator key"] = own["data"]["key"]
     places = {
         "operator log": place.log(),

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from fixtures.objects import NOW, cr, ready_status
+from fixtures.objects import NOW, POD_SECRET, cr, ready_status
 from fixtures.operator_world import World
 from kubernel_cluster.errors import ApiError, ApiUnavailableError, ClusterError
 
@@ -41,7 +41,7 @@ def test_the_server_s_words_are_said(world: World, kind: str) -> None:
     world.now += 1
     passes(world, 2)
     assert words(world)[0] == "Creating"
-    assert len([p for p in world.cluster.objects if f"/{kind}/" in p]) == 1
+    assert len([p for p in world.cluster.objects if f"/{kind}/" in p]) == (2 if kind == "secrets" else 1)
 
 
 @pytest.mark.parametrize("error", [BUSY, SILENT])
@@ -109,7 +109,10 @@ def test_a_secret_that_was_deleted_is_made_again(world: World) -> None:
     (made,) = world.pods()
     world.change_pod(made, **missing_its_secret("k1-0123abcd45"))
     passes(world)
-    assert [p.rsplit("/", 1)[-1] for p in world.cluster.objects if "/secrets/" in p] == ["k1-0123abcd45"]
+    assert [p.rsplit("/", 1)[-1] for p in world.cluster.objects if "/secrets/" in p] == [
+        "k1-0123abcd45",
+        POD_SECRET,
+    ]
     (event,) = (o for p, o in world.cluster.objects.items() if "/events/" in p and o["reason"] == "ConnectionLost")
     assert event["type"] == "Warning"
     assert "start it anew" in event["message"]
@@ -122,6 +125,6 @@ def test_a_secret_that_the_kubelet_is_late_to_see_is_no_loss(world: World) -> No
     world.change_pod(made, **missing_its_secret("k1-0123abcd45"))
     world.now += 11
     passes(world)
-    keys = {o["stringData"]["key"] for p, o in world.cluster.objects.items() if "/secrets/" in p}
-    assert keys == {"key 0"}
+    keys = {o["stringData"].get("key") for p, o in world.cluster.objects.items() if "/secrets/" in p}
+    assert keys == {"key 0", None}
     assert not [o for p, o in world.cluster.objects.items() if "/events/" in p and o["reason"] == "ConnectionLost"]

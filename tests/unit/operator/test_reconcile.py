@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 
-from fixtures.objects import NOW, UID, cr, pod, ready_status
+from fixtures.objects import NOW, OPERATOR_KEY, POD_SECRET, UID, cr, pod, ready_status
 from fixtures.operator_world import World
 from kubernel_api.constants import ANNOTATION_INCARNATION
+from kubernel_api.names import pod_secret_name
 from kubernel_cluster.errors import ApiError, ApiUnavailableError, ConflictError
 from kubernel_operator import metrics
 from kubernel_operator.act.apply import instance_path
 from kubernel_operator.reconcile import CALLBACKS_AT_ONCE, WORKERS_OF_NAMESPACE, Verdict, log_failure
-from kubernel_wire.callback import Callback
+from kubernel_wire.callback import Callback, pod_secret_mark
 
 CALLBACK = {
     "secret": "ns/k1-0123abcd45",
@@ -28,6 +29,7 @@ CALLBACK = {
     "ip": "10.0.0.7",
 }
 COLD_START = [
+    ("create", "secrets"),
     ("create", "secrets"),
     ("create", "services"),
     ("create", "pods"),
@@ -50,7 +52,7 @@ def start(world: World) -> None:
     world.watch()
 
 
-def test_cold_start_is_four_writes(world: World) -> None:
+def test_cold_start_is_five_writes(world: World) -> None:
     start(world)
     assert world.cluster.requests == COLD_START
     status = world.instance()["status"]
@@ -334,7 +336,12 @@ def test_what_one_write_learned_is_kept_when_another_fails(world: World) -> None
         world.reconcile()
     world.cluster.fault = lambda _: ""
     world.reconcile()
-    assert world.cluster.requests == [("create", "services"), ("create", "pods"), ("create", "secrets")]
+    assert world.cluster.requests == [
+        ("create", "services"),
+        ("create", "pods"),
+        ("create", "secrets"),
+        ("create", "secrets"),
+    ]
 
 
 def test_lost_answers_make_no_second_child(world: World) -> None:
@@ -348,9 +355,10 @@ def test_lost_answers_make_no_second_child(world: World) -> None:
     assert sorted(p.split("/", 5)[-1] for p in world.cluster.objects if p.startswith("/api/")) == [
         "pods/k1-1",
         "secrets/k1-0123abcd45",
+        f"secrets/{POD_SECRET}",
         "services/kernel-k1",
     ]
-    (secret,) = (o for p, o in world.cluster.objects.items() if "/secrets/" in p)
+    secret = world.cluster.objects["/api/v1/namespaces/ns/secrets/k1-0123abcd45"]
     assert secret["stringData"]["key"] == "key 0"
     assert world.reconciler.take_callback(callback()) is Verdict.TAKEN
     world.reconcile()
@@ -436,6 +444,7 @@ def test_a_kernel_instance_of_the_same_name_inherits_no_memory(world: World) -> 
     assert sorted(p.split("/", 5)[-1] for p in world.cluster.objects if p.startswith("/api/")) == [
         "pods/k1-1",
         "secrets/k1-fedcba9800",
+        f"secrets/{pod_secret_name('k1', 'fedcba9800', pod_secret_mark(OPERATOR_KEY, 'ns/k1-fedcba9800'))}",
         "services/kernel-k1",
     ]
 

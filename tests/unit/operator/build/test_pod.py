@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from fixtures.objects import SETTINGS, UID, cr
+from fixtures.objects import POD_SECRET, SETTINGS, UID, cr
 from kubernel_operator.build.pod import build_pod, image_of
 from kubernel_operator.settings import Settings
 from kubernel_supervisor.bootstrap import bootstrap_args
@@ -60,12 +60,13 @@ def config(built: dict[str, Any]) -> dict[str, str]:
 
 
 def env_from_secret(name: str, key: str) -> dict[str, Any]:
-    return {"name": name, "valueFrom": {"secretKeyRef": {"name": "k1-0123abcd45", "key": key}}}
+    where = "k1-0123abcd45" if key.startswith(("key", "curve")) else POD_SECRET
+    return {"name": name, "valueFrom": {"secretKeyRef": {"name": where, "key": key}}}
 
 
 def test_plain() -> None:
     """Everything that a KernelInstance without wishes gets; what is not here is the API server's default."""
-    built = build_pod(cr(), SETTINGS, incarnation=1, callback_url=URL)
+    built = build_pod(cr(), SETTINGS, incarnation=1, callback_url=URL, pod_secret=POD_SECRET)
     (container,) = built["spec"].pop("containers")
     own = container.pop("env")
     assert built == {
@@ -135,7 +136,7 @@ def test_plain() -> None:
 
 
 def test_rich() -> None:
-    built = build_pod(RICH, CLUSTER, incarnation=3, callback_url=None)
+    built = build_pod(RICH, CLUSTER, incarnation=3, callback_url=None, pod_secret=POD_SECRET)
     spec = built["spec"]
     (container,) = spec["containers"]
     assert built["metadata"]["name"] == "k1-3"
@@ -197,7 +198,7 @@ def test_defaults_of_the_operator() -> None:
         pod_security_context={},
         security_context={},
     )
-    spec = build_pod(cr(), defaults, incarnation=1, callback_url=None)["spec"]
+    spec = build_pod(cr(), defaults, incarnation=1, callback_url=None, pod_secret=POD_SECRET)["spec"]
     (container,) = spec["containers"]
     assert (container["imagePullPolicy"], container["resources"]) == ("Never", {"requests": {"cpu": "1"}})
     assert "securityContext" not in spec
@@ -221,16 +222,16 @@ def test_defaults_of_the_operator() -> None:
 )
 def test_argv(kernel: dict[str, Any] | None, argv: list[str], name: str | None) -> None:
     instance = cr(kernel=kernel) if kernel else cr()
-    built = build_pod(instance, SETTINGS, incarnation=1, callback_url=None)
+    built = build_pod(instance, SETTINGS, incarnation=1, callback_url=None, pod_secret=POD_SECRET)
     assert built["spec"]["containers"][0]["args"] == bootstrap_args(argv)
     assert config(built)["kernelName"] == (name or "")
 
 
 def test_nothing_depends_on_what_was_built_before() -> None:
-    first = build_pod(RICH, CLUSTER, incarnation=1, callback_url=URL)
+    first = build_pod(RICH, CLUSTER, incarnation=1, callback_url=URL, pod_secret=POD_SECRET)
     first["metadata"]["labels"]["x"] = first["spec"]["x"] = "changed"
     first["spec"]["containers"][0]["env"].clear()
-    second = build_pod(RICH, CLUSTER, incarnation=1, callback_url=URL)
+    second = build_pod(RICH, CLUSTER, incarnation=1, callback_url=URL, pod_secret=POD_SECRET)
     assert "x" not in second["metadata"]["labels"]
     assert "x" not in second["spec"]
     assert second["spec"]["containers"][0]["env"]
@@ -239,7 +240,7 @@ def test_nothing_depends_on_what_was_built_before() -> None:
 @pytest.mark.parametrize("instance", [pytest.param(cr(), id="plain"), pytest.param(RICH, id="rich")])
 def test_passes_pod_security_restricted(instance: dict[str, Any]) -> None:
     """Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted."""
-    spec = build_pod(instance, SETTINGS, incarnation=1, callback_url=URL)["spec"]
+    spec = build_pod(instance, SETTINGS, incarnation=1, callback_url=URL, pod_secret=POD_SECRET)["spec"]
     (container,) = spec["containers"]
     assert {"hostNetwork", "hostPID", "hostIPC", "initContainers"}.isdisjoint(spec)
     assert all(set(v) - {"name"} <= {"emptyDir", "persistentVolumeClaim"} for v in spec.get("volumes", []))
@@ -251,7 +252,7 @@ def test_passes_pod_security_restricted(instance: dict[str, Any]) -> None:
 
 def test_no_secret_is_in_a_pod_spec() -> None:
     """Whoever may read pods learns where the secrets are, not what they are."""
-    text = json.dumps(build_pod(RICH, CLUSTER, incarnation=1, callback_url=URL))
+    text = json.dumps(build_pod(RICH, CLUSTER, incarnation=1, callback_url=URL, pod_secret=POD_SECRET))
     for name in ("KUBERNEL_KEY", "KUBERNEL_TOKEN", "KUBERNEL_CURVE_SECRETKEY", "KUBERNEL_SUPERVISOR"):
         assert text.count(f'{{"name": "{name}", "valueFrom"') == 1
         assert f'"name": "{name}", "value":' not in text

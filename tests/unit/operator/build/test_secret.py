@@ -1,13 +1,13 @@
-"""The connection Secret."""
+"""The Secrets of clients and pods."""
 
 from fixtures.objects import UID, cr
-from kubernel_operator.build.secret import ConnectionKeys, build_secret, qualified_secret_name
+from kubernel_operator.build.secret import ConnectionKeys, build_pod_secret, build_secret, qualified_secret_name
 from kubernel_supervisor.bootstrap import bootstrap_script
 
 
 def test_build_secret() -> None:
     keys = ConnectionKeys("k" * 64, ("public", "secret"))
-    assert build_secret(cr(), keys, token="t", supervisor="print()") == {
+    assert build_secret(cr(), keys) == {
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {
@@ -33,9 +33,6 @@ def test_build_secret() -> None:
         "immutable": True,
         "stringData": {
             "key": "k" * 64,
-            "token": "t",
-            "bootstrap.sh": bootstrap_script(),
-            "supervisor.py": "print()",
             "curve_publickey": "public",
             "curve_secretkey": "secret",
         },
@@ -43,8 +40,19 @@ def test_build_secret() -> None:
 
 
 def test_without_encryption() -> None:
-    data = build_secret(cr(), ConnectionKeys("k"), token="t", supervisor="s")["stringData"]
-    assert data == {"key": "k", "token": "t", "bootstrap.sh": bootstrap_script(), "supervisor.py": "s"}
+    assert build_secret(cr(), ConnectionKeys("k"))["stringData"] == {"key": "k"}
+
+
+def test_build_pod_secret() -> None:
+    """What a client may read does not speak for the pod, and the other way round."""
+    keys = ConnectionKeys("k" * 64, ("public", "secret"))
+    clients, pods = build_secret(cr(), keys), build_pod_secret(cr(), "p", token="t", supervisor="s")
+    assert pods == {
+        **clients,
+        "metadata": {**clients["metadata"], "name": "p"},
+        "type": "kubernel.dev/pod",
+        "stringData": {"token": "t", "bootstrap.sh": bootstrap_script(), "supervisor.py": "s"},
+    }
 
 
 def test_qualified_secret_name() -> None:

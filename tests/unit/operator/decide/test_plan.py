@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from fixtures import objects
-from fixtures.objects import NOW, SETTINGS, cr, finished_status, pod, ready_status, report, terminated
+from fixtures.objects import NOW, POD_SECRET, SETTINGS, cr, finished_status, pod, ready_status, report, terminated
 from kubernel_api.conditions import Reason
 from kubernel_operator.build.pod import build_pod
 from kubernel_operator.build.secret import ConnectionKeys
@@ -42,7 +42,7 @@ UNSCHEDULABLE = pod(
 GATED = pod(phase="Pending", state={}, ip=None, scheduled={"status": "False", "reason": "SchedulingGated"})
 NOT_PULLED = pod(phase="Pending", state={"waiting": {"reason": "ImagePullBackOff"}}, ip=None)
 REFUSED = Refusal(Reason.QUOTA_EXCEEDED, "exceeded quota: pods=0")
-KNOWN = {"secret": True, "service": True, "service_ip": "10.96.0.9"}
+KNOWN = {"secret": True, "pod_secret": True, "service": True, "service_ip": "10.96.0.9"}
 
 
 def seen(*pods: dict[str, Any], **fields: Any) -> Observed:
@@ -59,7 +59,7 @@ def planned(instance: dict[str, Any], observed: Observed) -> Plan:
 
 
 def new_pod(instance: dict[str, Any], incarnation: int) -> dict[str, Any]:
-    return build_pod(instance, SETTINGS, incarnation=incarnation, callback_url=URL)
+    return build_pod(instance, SETTINGS, incarnation=incarnation, callback_url=URL, pod_secret=POD_SECRET)
 
 
 def summary(actions: tuple[Action, ...]) -> list[str]:
@@ -78,12 +78,14 @@ def summary(actions: tuple[Action, ...]) -> list[str]:
 
 def test_first_start() -> None:
     instance = cr(created=NOW)
-    steps = planned(instance, seen(secret=False, service=False, service_ip=None))
-    secret, service, first = steps.actions
+    steps = planned(instance, seen(secret=False, pod_secret=False, service=False, service_ip=None))
+    secret, pod_secret, service, first = steps.actions
     assert isinstance(secret, Create)
     assert secret.kind == "secret"
-    assert secret.body["stringData"] == {
-        "key": "k" * 64,
+    assert secret.body["stringData"] == {"key": "k" * 64}
+    assert isinstance(pod_secret, Create)
+    assert (pod_secret.kind, pod_secret.body["metadata"]["name"]) == ("pod secret", POD_SECRET)
+    assert pod_secret.body["stringData"] == {
         "token": token(b"operator key", "ns/k1-0123abcd45"),
         "bootstrap.sh": bootstrap_script(),
         "supervisor.py": "print()",
@@ -166,6 +168,12 @@ RESTARTING = cr(status=ready_status(), restartGeneration=1)
         ),
         pytest.param(
             cr(), seen(pod(), report=report(), secret=False), ["create secret k1-0123abcd45"], id="running, no Secret"
+        ),
+        pytest.param(
+            cr(),
+            seen(pod(), report=report(), pod_secret=False),
+            [f"create pod secret {POD_SECRET}"],
+            id="running, the pod's own Secret is not known",
         ),
         pytest.param(cr(status=ready_status()), seen(pod()), [], id="running, operator restarted"),
         pytest.param(cr(status=ready_status()), seen(pod(), report=report("exited")), [], id="exited"),
