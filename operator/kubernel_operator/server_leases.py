@@ -19,6 +19,7 @@ from .decide.leases import (
     after_answer,
     after_look,
     after_silence,
+    bounded,
     judged,
 )
 from .observe.cache import Cache, Key
@@ -42,6 +43,7 @@ class ServerLeases:
         wake: Callable[[Key], None],
         is_ignored: Callable[[str], bool] = lambda _: False,
         clock: Callable[[], float] = steady_clock,
+        longest: float = 0,
     ) -> None:
         """All that it needs.
 
@@ -51,12 +53,14 @@ class ServerLeases:
             wake: called with the key of each KernelInstance whose server is gone.
             is_ignored: whether a namespace is to be left alone.
             clock: the operator's own, in seconds.
+            longest: seconds that a renewal lasts at most, whatever the server asks for; 0: no bound.
         """
         self._cluster = cluster
         self._cache = cache
         self._wake = wake
         self._is_ignored = is_ignored
         self._clock = clock
+        self._longest = longest
         self._clocks: dict[Key, LeaseClock] = {}
         self.queue: WorkQueue[Key] = WorkQueue(self.look, _log_failure)
 
@@ -145,7 +149,7 @@ class ServerLeases:
 
     def _facts(self, key: Key) -> LeaseFacts | None:
         lease = self._cache.leases.get(key)
-        return lease_facts(lease) if lease else None
+        return bounded(lease_facts(lease), self._longest) if lease else None
 
 
 def _log_failure(key: Key, error: Exception) -> None:

@@ -47,6 +47,7 @@ class Settings:
     tolerations: list[dict[str, Any]] = _option([], "tolerations of all kernel pods, beside their own, JSON")
     runtime_class_name: str = _option("", "RuntimeClass of a KernelInstance that names none")
     priority_class_name: str = _option("", "PriorityClass of a KernelInstance that names none")
+    max_orphan_seconds: int = _option(0, "longest that a kernel outlives its server's last renewal; 0: as it asks for")
     pod_security_context: dict[str, Any] = _option(POD_SECURITY_CONTEXT, "securityContext of kernel pods, JSON")
     security_context: dict[str, Any] = _option(SECURITY_CONTEXT, "securityContext of kernel containers, JSON")
     callback_url: str = _option("", "where kernel pods reach this operator; empty: this machine's own address")
@@ -124,9 +125,9 @@ def _checked(settings: Settings) -> Settings:
             raise SettingsError(f"--{name.replace('_', '-')} must be one of {', '.join(allowed)}")
     if settings.callback_url:
         _check_url("--callback-url", settings.callback_url)
-    for name in ("workers", "sweep_interval_seconds"):
-        if getattr(settings, name) < 1:
-            raise SettingsError(f"--{name.replace('_', '-')} must be at least 1")
+    for name, least in (("workers", 1), ("sweep_interval_seconds", 1), ("max_orphan_seconds", 0)):
+        if getattr(settings, name) < least:
+            raise SettingsError(f"--{name.replace('_', '-')} must be at least {least}")
     return settings
 
 

@@ -61,7 +61,8 @@ class Operator:
         identity = settings.identity or f"{socket.gethostname()}-{secrets.token_hex(4)}"
         self._election = Election(cluster, namespace, settings.lease_name, identity)
         fenced = FencedCluster(cluster, self._election.leads)
-        self._server_leases = ServerLeases(fenced, cache, partial(self._add, "instance"), self._is_ignored)
+        wake, longest = partial(self._add, "instance"), settings.max_orphan_seconds
+        self._server_leases = ServerLeases(fenced, cache, wake, self._is_ignored, longest=longest)
         applier, asker = Applier(fenced, cache), Asker(key, PodNetwork())
         self._reconciler = Reconciler(applier, asker, cache, self._server_leases, self._context)
         self._instances = cache.instances

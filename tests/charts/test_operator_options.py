@@ -49,6 +49,7 @@ def test_everything(find: Find) -> None:
         tolerations=[{"key": "kernels", "operator": "Exists", "effect": "NoSchedule"}],
         runtime_class_name="gvisor",
         priority_class_name="kernels",
+        max_orphan_seconds=3600,
         pod_security_context={
             "runAsNonRoot": True,
             "runAsUser": 1000,

@@ -58,6 +58,17 @@ class Judgement:
     again_at: float | None = None
 
 
+def bounded(lease: LeaseFacts, longest: float) -> LeaseFacts:
+    """A Lease as the admin wants it to be read.
+
+    Args:
+        lease: as its server wrote it.
+        longest: seconds that a renewal lasts at most; 0: as the server asks for.
+    """
+    asked = lease.duration_seconds or DEFAULT_DURATION_SECONDS
+    return replace(lease, duration_seconds=min(asked, longest)) if longest else lease
+
+
 def after_look(clock: LeaseClock | None, lease: LeaseFacts | None, now: float) -> LeaseClock:
     """What is known after a look at the cache. What is seen for the first time is as good as renewed."""
     renewal = (lease.uid, lease.renewed) if lease else None

@@ -219,6 +219,21 @@ async def after_ten_minutes(cluster: FakeCluster, count: int, *ignored: str) -> 
     return [path.rsplit("/", 1)[-1] for path in cluster.objects]
 
 
+@pytest.mark.parametrize(("longest", "is_expired"), [(100, True), (0, False)], ids=["bounded", "as it asks for"])
+async def test_a_lease_lasts_no_longer_than_the_admin_allows(longest: int, is_expired: bool) -> None:
+    """A laptop asks for a day."""
+    cluster, cache, now, key = FakeCluster(), Cache(), [0.0], ("ns", "server-1")
+    leases = ServerLeases(cluster, cache, lambda _: None, clock=lambda: now[0], longest=longest)  # type: ignore[arg-type]
+    laptop = lease(NOW)
+    laptop["spec"]["leaseDurationSeconds"] = 86_400
+    cache.leases.put(cluster.put("/apis/coordination.k8s.io/v1/namespaces/ns/leases/server-1", laptop))
+    cache.instances.put(LEASED)
+    for moment in (0.0, 101.0, 122.0):
+        now[0] = moment
+        await leases.look(key)
+    assert leases.has_expired(key, known_since=0.0) is is_expired
+
+
 async def test_a_lease_that_cannot_be_deleted_keeps_no_other_one(caplog: pytest.LogCaptureFixture) -> None:
     assert await after_ten_minutes(Refusing("server-1"), 3) == ["server-1"]
     assert "ns/server-1" in caplog.text

@@ -68,6 +68,9 @@ def test_an_empty_variable_counts() -> None:
             id="pull policy",
         ),
         pytest.param(
+            "--max-orphan-seconds=-1", "--max-orphan-seconds must be at least 0", id="orphans before their birth"
+        ),
+        pytest.param(
             "--sweep-interval-seconds=0", "--sweep-interval-seconds must be at least 1", id="sweeps without a pause"
         ),
     ],

@@ -11,6 +11,7 @@ from kubernel_operator.decide.leases import (
     after_answer,
     after_look,
     after_silence,
+    bounded,
     judged,
 )
 from kubernel_operator.observe.facts import LeaseFacts
@@ -51,6 +52,22 @@ def test_any_change_counts_from_when_it_was_seen(found: LeaseFacts | None, since
 @pytest.mark.parametrize(("found", "duration"), [(lease(duration=None), 60), (None, 60), (lease(duration=90), 90)])
 def test_duration(found: LeaseFacts | None, duration: float) -> None:
     assert after_look(None, found, NOW).duration == duration
+
+
+@pytest.mark.parametrize(
+    ("asked", "longest", "duration"),
+    [
+        pytest.param(86_400, 3600, 3600, id="a laptop that asks for more"),
+        pytest.param(600, 3600, 600, id="a server that asks for less"),
+        pytest.param(None, 30, 30, id="the default is more"),
+        pytest.param(86_400, 0, 86_400, id="no bound"),
+        pytest.param(None, 0, 60, id="no bound, nothing asked for"),
+    ],
+)
+def test_an_admin_bounds_how_long_a_kernel_outlives_its_server(
+    asked: float | None, longest: float, duration: float
+) -> None:
+    assert after_look(None, bounded(lease(duration=asked), longest), NOW).duration == duration
 
 
 @pytest.mark.parametrize(
