@@ -246,6 +246,8 @@ def _again_while_starting(kernel: KernelFacts, situation: Situation, observed: O
             times.append(_explain_due(situation, observed))
         if situation.ip and pod.kernel_runs:
             times.append(situation.start_began + CALLBACK_SILENCE_SECONDS)
+    if pod is not None and (silent := silent_node_at(pod, observed)) is not None:
+        times.append(silent)
     return min((t for t in times if t > now), default=now)
 
 

@@ -315,6 +315,12 @@ def test_whole_actions() -> None:
         pytest.param(
             cr(status=ready_status()), seen(pod(deleting=NOW + 3)), NOW + 8, id="running, pod is being deleted"
         ),
+        pytest.param(
+            cr(lifecycle={"startDeadlineSeconds": 3600}),
+            seen(pod(ip=None, deleting=NOW + 3), first_seen=NOW - 400, explained_at=NOW - 1),
+            NOW + 8,
+            id="starting, pod is being deleted: its node may never confirm it",
+        ),
         pytest.param(LEASED, seen(pod()), None, id="running with a Lease: it is looked after elsewhere"),
         pytest.param(
             cr(status=ready_status()), seen(pod(), report=report("exited", time=NOW - 1)), NOW + 29, id="grace"
