@@ -12,9 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 State = Literal["starting", "running", "exited"]
-# What user code in the pod could at worst send must still fit into a status: times that a calendar has (until 9999),
-# exit codes and signals that Linux has.
-Time = Annotated[float, Field(ge=0, lt=253_402_300_800, allow_inf_nan=False)]
+# What user code in the pod could at worst send must still fit into a status: ages that give times that a calendar has,
+# exit codes and signals that Linux has, numbers that JSON has.
+Age = Annotated[float, Field(ge=0, le=10 * 365 * 86_400, allow_inf_nan=False)]
+INTEGER_MAX = 2**53
 
 
 class MalformedReportError(ValueError):
@@ -22,24 +23,32 @@ class MalformedReportError(ValueError):
 
 
 class KernelState(BaseModel):
-    """What a supervisor says of its kernel, in a callback or when it is asked."""
+    """What a supervisor says of its kernel, in a callback or when it is asked.
+
+    Attributes:
+        age: seconds since ``state`` began. Ages and no times: the clocks of two machines differ.
+        process_age: seconds since the process of ``generation`` was started; None before.
+        reason: why the supervisor ended the kernel: ``IdleTimeout``, ``Stopped`` (the control port's ``stop``),
+            ``Terminated`` (SIGTERM to the container); None when it ended by itself. A newer supervisor may know more.
+        log: last output of a kernel that did not get ready, or what keeps it from that.
+        idle_seconds: seconds since the last activity; None when nobody looks.
+        idle_timeout_seconds: the timeout that is in force.
+    """
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore")
 
-    # What JSON can say exactly, and an int64 of a status can hold.
-    generation: int = Field(ge=0, le=2**53)
+    generation: int = Field(ge=0, le=INTEGER_MAX)
     state: State
+    age: Age
+    process_age: Age | None = None
     ip: str | None = Field(default=None, pattern=r"^[0-9a-fA-F.:]{2,45}$")
     exit_code: int | None = Field(default=None, ge=0, le=255)
     signal: int | None = Field(default=None, ge=1, le=64)
     oom_killed: bool = False
     reason: str | None = Field(default=None, pattern=r"^[A-Za-z]{1,64}$")
     log: str = Field(default="", max_length=4096)
-    last_activity: Time | None = None
-    # Seconds since ``state`` was reached, by the pod's monotonic clock. Its wall clock is nobody else's.
-    age: float | None = Field(default=None, ge=0, le=31_536_000, allow_inf_nan=False)
-    # The timeout that is in force; null for none. A supervisor that does not know the field cannot be configured.
-    idle_timeout_seconds: float | None = Field(default=None, ge=0, le=31_536_000, allow_inf_nan=False)
+    idle_seconds: Age | None = None
+    idle_timeout_seconds: Age | None = None
 
 
 class Callback(KernelState):
@@ -48,9 +57,7 @@ class Callback(KernelState):
     secret: str = Field(pattern=r"^[a-z0-9-]{1,63}/[a-z0-9.-]{1,253}$")
     pod: str = Field(max_length=253)
     boot: str = Field(max_length=64)
-    sequence: int = Field(ge=0)
-    event: Literal["started", "ready", "exited", "activity"]
-    time: Time
+    sequence: int = Field(ge=0, le=INTEGER_MAX)
 
 
 def token(operator_key: bytes, secret: str) -> str:
@@ -74,6 +81,11 @@ def verified(body: bytes, signature: str, operator_key: bytes) -> Callback | Non
     expected = hmac.new(token(operator_key, callback.secret).encode(), body, hashlib.sha256).hexdigest()
     # As bytes: texts that are not ASCII cannot be compared.
     return callback if hmac.compare_digest(expected.encode(), signature.encode(errors="replace")) else None
+
+
+def proof(token: str, signature: str) -> str:
+    """What an answer to a callback shows: that its sender knows the token as well, and has got this callback."""
+    return hmac.new(token.encode(), f"kubernel-callback-v2\n{signature}".encode(), hashlib.sha256).hexdigest()
 
 
 def kernel_state(answer: dict[str, Any]) -> KernelState:

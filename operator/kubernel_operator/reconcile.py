@@ -121,7 +121,7 @@ class Reconciler:
         if not bucket.take(now):
             return Verdict.TOO_MANY
         report = merged(memory.reports.get(callback.pod), callback, now)
-        logger.debug("%s/%s: callback %d: %s", *key, callback.sequence, callback.event)
+        logger.debug("%s/%s: callback %d: %s", *key, callback.sequence, callback.state)
         if report is not None:
             memory.reports[callback.pod] = report
             self.queue.add(key)

@@ -9,10 +9,13 @@ IDLE_CPU_SHARE = 0.01  # of one core; an idle ipykernel uses less than 10 ms in 
 
 
 class Activity:
-    """Last time that a client was connected or CPU was used, from samples of /proc.
+    """The last moment at which a client was connected or CPU was used, from samples of /proc.
 
     Whoever may run something is connected to the shell port. A server that only manages the kernel and listens to its
     activity is not: jupyter_client's KernelManager keeps the control port, jupyter_server iopub, for ever.
+
+    Attributes:
+        last: that moment, monotonic: somebody may set the clock.
     """
 
     def __init__(self, shell_port: int) -> None:
@@ -20,9 +23,9 @@ class Activity:
         self.restart()
 
     def restart(self) -> None:
-        """A kernel has just become ready."""
-        self.last = time.time()
-        self._sampled, self._cpu = time.monotonic(), cpu_seconds()
+        """Begins to look: a kernel has just become ready, or its idle time is of interest from now on."""
+        self.last = self._sampled = time.monotonic()
+        self._cpu = cpu_seconds()
 
     def sample(self) -> float:
         """Looks again; returns for how many seconds nothing has happened."""
@@ -31,5 +34,5 @@ class Activity:
         used = cpu - self._cpu > (now - self._sampled) * IDLE_CPU_SHARE + 0.01
         self._sampled, self._cpu = now, cpu
         if used or has_client(self._shell_port):
-            self.last = time.time()
-        return time.time() - self.last
+            self.last = now
+        return now - self.last

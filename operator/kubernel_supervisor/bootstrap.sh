@@ -26,9 +26,14 @@ if [ -z "$KUBERNEL_FILE" ]; then
     printf %s "${value%%"$newline"*}"
   }
   file=$(setting connectionFile)
+  # A read-only root file system still has /dev/shm.
+  ( umask 077; mkdir -p "${file%/*}" ) 2>/dev/null
+  [ -w "${file%/*}" ] || file=/dev/shm/kubernel/${file##*/}
+  # As the supervisor does: what to listen on depends on the first of the pod's addresses.
+  case ${KUBERNEL_POD_IPS%%,*} in *:*) any=:: ;; *) any=0.0.0.0 ;; esac
   # printf is a builtin of all three shells, so the key is in no argument list.
   connection() {
-    printf '{"transport": "tcp", "ip": "0.0.0.0", '
+    printf '{"transport": "tcp", "ip": "%s", ' $any
     printf '"shell_port": %d, "iopub_port": %d, "stdin_port": %d, "control_port": %d, "hb_port": %d, ' "$@"
     [ -z "$KUBERNEL_CURVE_PUBLICKEY" ] || printf '"curve_publickey": "%s", "curve_secretkey": "%s", ' \
       "$KUBERNEL_CURVE_PUBLICKEY" "$KUBERNEL_CURVE_SECRETKEY"
@@ -36,7 +41,7 @@ if [ -z "$KUBERNEL_FILE" ]; then
   }
   # shellcheck disable=SC2046 # five words are wanted
   ( umask 077; mkdir -p "${file%/*}"; connection $(setting ports) > "$file" ) || exit 1
-  unset KUBERNEL_CONFIG KUBERNEL_KEY KUBERNEL_TOKEN KUBERNEL_SUPERVISOR \
+  unset KUBERNEL_CONFIG KUBERNEL_POD_IPS KUBERNEL_KEY KUBERNEL_TOKEN KUBERNEL_SUPERVISOR \
     KUBERNEL_CURVE_PUBLICKEY KUBERNEL_CURVE_SECRETKEY JPY_PARENT_PID
   export KUBERNEL_FILE="$file"
   # Once more: /proc/1/environ shows what was there at exec.
@@ -61,6 +66,15 @@ while [ $count -gt 0 ]; do
   done
   set -- "$@" "$word"
 done
+
+# KUBERNEL_ENV_0, KUBERNEL_ENV_1 ... hold variables whose names a shell would drop, such as spark.driver.memory=1g.
+count=0
+while eval "word=\${KUBERNEL_ENV_$count-}"; [ "$word" ]; do
+  unset "KUBERNEL_ENV_$count"
+  set -- "$word" "$@"
+  count=$((count+1))
+done
+[ $count = 0 ] || set -- env "$@"
 
 # setsid keeps the kernel out of PID 1's process group, where an interrupt would reach nobody.
 # Without job control a shell ignores SIGINT in its background children, for ever: env --default-signal (coreutils 8.31)

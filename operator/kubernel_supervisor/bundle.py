@@ -32,10 +32,12 @@ FIRST_STAGE = (
 )
 SECOND_STAGE = (
     "loop",
+    "kernel_state",
     "callbacks",
+    "sockets",
+    "control_requests",
     "control_server",
     "output",
-    "sockets",
     "usage",
     "activity",
     "supervisor",

@@ -5,8 +5,10 @@ import hmac
 import json
 import socket
 import threading
+import time
 
 from .console import log
+from .kernel_state import Snapshot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,93 +17,150 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS, ANSWER_SECONDS = 2.0, 5.0
 FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 0.05, 5.0
+LONGEST_PAUSE_SECONDS = 60.0  # however long the operator asks for
+OTHER_URL_SECONDS = 5.0  # of failures: then the next URL is tried
+TAKEN = 204
+PASSING = (404, 408, 429)  # the pod is not known yet, time-outs, too many: all other 4xx are final
 
 
-def split_url(url: str) -> "tuple[str, int, str]":
-    """Host, port and path of an http URL (``urllib.parse`` is a slow import)."""
-    scheme, _, rest = url.partition("://")
-    authority, slash, path = rest.partition("/")
-    host, colon, port = authority.rpartition(":") if not authority.endswith("]") else (authority, "", "")
-    if scheme != "http" or not authority:
-        raise ValueError(f"callbackURL must be http://HOST:PORT/PATH, not {url!r}")
-    return (host if colon else authority).strip("[]"), int(port) if colon else 80, slash + path or "/"
+class Target:
+    """A callback URL, taken apart (``urllib.parse`` is a slow import).
+
+    Raises:
+        ValueError: it is no http URL.
+    """
+
+    def __init__(self, url: str) -> None:
+        scheme, _, rest = url.partition("://")
+        authority, slash, path = rest.partition("/")
+        host, colon, port = authority.rpartition(":") if not authority.endswith("]") else (authority, "", "")
+        if scheme != "http" or not authority:
+            raise ValueError(f"callbackURL must be http://HOST:PORT/PATH, not {url!r}")
+        self.host, self.port = (host if colon else authority).strip("[]"), int(port) if colon else 80
+        self.authority, self.path = authority, slash + path or "/"
 
 
-def post(target: "tuple[str, int, str]", body: bytes, signature: str) -> int:
-    """Sends one report and returns the HTTP status. Raises OSError or ValueError."""
-    host, port, path = target
-    authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+def usable_targets(urls: "list[str]") -> "list[Target]":
+    """Where reports go, the first one first; the container's log tells of those that cannot be used."""
+    targets = []
+    for url in urls:
+        try:
+            targets.append(Target(url))
+        except ValueError as error:
+            log(f"no callbacks: {error}")
+    return targets
+
+
+class Answer:
+    """What the operator answered.
+
+    Attributes:
+        status: the HTTP status.
+        headers: names in lower case.
+    """
+
+    def __init__(self, text: str) -> None:
+        head, *lines = text.split("\r\n")
+        words = head.split()
+        if len(words) < 2 or not words[0].startswith("HTTP/"):
+            raise ValueError("no HTTP answer")
+        self.status = int(words[1])
+        pairs = [line.partition(":") for line in lines]
+        self.headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
+
+    @property
+    def pause_seconds(self) -> float:
+        """For how long the operator does not want to hear of us: ``Retry-After`` of a 429."""
+        if self.status != 429:
+            return 0.0
+        words = self.headers.get("retry-after", "")
+        return min(float(words) if words.isdigit() else 1.0, LONGEST_PAUSE_SECONDS)
+
+
+def post(target: Target, body: bytes, signature: str) -> Answer:
+    """Sends one report and returns the answer. Raises OSError or ValueError."""
     head = (
-        f"POST {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\nContent-Type: application/json\r\n"
-        f"X-Kubernel-Signature: {signature}\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"POST {target.path} HTTP/1.1\r\nHost: {target.authority}\r\nConnection: close\r\n"
+        f"Content-Type: application/json\r\nX-Kubernel-Signature: {signature}\r\nContent-Length: {len(body)}\r\n\r\n"
     )
-    with socket.create_connection((host, port), CONNECT_SECONDS) as connection:
+    with socket.create_connection((target.host, target.port), CONNECT_SECONDS) as connection:
         connection.settimeout(ANSWER_SECONDS)
         connection.sendall(head.encode("ascii") + body)
-        with connection.makefile("rb") as answer:
-            words = answer.readline(1024).split()
-    if len(words) < 2 or not words[0].startswith(b"HTTP/"):
-        raise ValueError("no HTTP answer")
-    return int(words[1])
-
-
-def callback_target(url: "str | None") -> "tuple[str, int, str] | None":
-    """Where reports go; None when there is nobody to tell."""
-    try:
-        return split_url(url) if url else None
-    except ValueError as error:
-        log(f"no callbacks: {error}")
-        return None
+        received = b""
+        while b"\r\n\r\n" not in received and len(received) < 8192:
+            piece = connection.recv(4096)
+            if not piece:
+                break
+            received += piece
+    return Answer(received.partition(b"\r\n\r\n")[0].decode("latin-1"))
 
 
 class Reporter(threading.Thread):
-    """Delivers reports in order, each until it is taken. Without a target it takes none."""
+    """Delivers the newest report until it is taken. There is one place and no queue: every report says all."""
 
-    def __init__(self, target: "tuple[str, int, str] | None", token: str, on_idle: "Callable[[], None]") -> None:
+    def __init__(self, targets: "list[Target]", token: str, envelope: "dict[str, Any]", on_idle: "Callable[[], None]"):
         super().__init__(daemon=True)
-        self._target, self._token, self._on_idle = target, token.encode(), on_idle
-        self._queue = []  # type: list[bytes]
+        self._targets, self._token = targets, token.encode()
+        self._envelope, self._on_idle = envelope, on_idle
+        self._newest = None  # type: Snapshot | None
+        self._sequence = 0
         self._changed = threading.Condition()
 
     @property
-    def waiting(self) -> int:
-        """How many reports wait to be delivered."""
-        with self._changed:
-            return len(self._queue)
+    def is_waiting(self) -> bool:
+        """Whether a report has yet to be delivered."""
+        return self._newest is not None
 
-    def send(self, report: "dict[str, Any]") -> None:
-        """Queues a report; a new one also ends the pause after a failed attempt."""
-        if self._target is None:
+    def send(self, snapshot: Snapshot) -> None:
+        """Takes a report to deliver; one before it that waits is forgotten. It ends the pause after a failure."""
+        if not self._targets:
             return
         with self._changed:
-            self._queue.append(json.dumps(report, separators=(",", ":")).encode())
+            self._newest, self._sequence = snapshot, self._sequence + 1
             self._changed.notify()
 
     def run(self) -> None:
         """Until the process ends."""
-        delay = FIRST_RETRY_SECONDS
-        while self._target is not None:
+        delay, failing_since = FIRST_RETRY_SECONDS, time.monotonic()
+        while True:
             with self._changed:
-                while not self._queue:
+                while self._newest is None:
                     self._changed.wait()
-                body = self._queue[0]
-            delivered = self._deliver(self._target, body)
+                    failing_since = time.monotonic()
+                snapshot, sequence = self._newest, self._sequence
+            over, pause = self._deliver(snapshot, sequence)
+            if pause:
+                time.sleep(pause)  # not even news ends that one
             with self._changed:
-                if delivered:
-                    self._queue.pop(0)
-                    delay = FIRST_RETRY_SECONDS
-                else:
+                if over:
+                    delay, failing_since = FIRST_RETRY_SECONDS, time.monotonic()
+                    if self._newest is snapshot:
+                        self._newest = None
+                elif self._newest is snapshot:
                     self._changed.wait(delay)
                     delay = min(delay * 2, LAST_RETRY_SECONDS)
-            if delivered:
+            if over:
                 self._on_idle()
+            elif time.monotonic() - failing_since > OTHER_URL_SECONDS:
+                self._targets.append(self._targets.pop(0))
+                failing_since = time.monotonic()
 
-    def _deliver(self, target: "tuple[str, int, str]", body: bytes) -> bool:
-        signature = hmac.new(self._token, body, hashlib.sha256).hexdigest()
+    def _deliver(self, snapshot: Snapshot, sequence: int) -> "tuple[bool, float]":
+        """Whether this report is done with, and for how many seconds the operator wants to hear nothing."""
+        report = {**self._envelope, "sequence": sequence, **snapshot.now()}
+        body = json.dumps(report, separators=(",", ":")).encode()
+        signature = self._mac(body)
         try:
-            status = post(target, body, signature)
+            answer = post(self._targets[0], body, signature)
         except (OSError, ValueError):
-            return False
-        if status in (400, 403):
-            log(f"the operator refused a report with HTTP status {status}")
-        return status in (204, 400, 403)
+            return False, 0.0
+        if answer.status == TAKEN:
+            proof = self._mac(b"kubernel-callback-v2\n" + signature.encode())
+            return hmac.compare_digest(answer.headers.get("x-kubernel-signature", "").encode(), proof.encode()), 0.0
+        final = 400 <= answer.status < 500 and answer.status not in PASSING
+        if final:
+            log(f"the operator refused a report with HTTP status {answer.status}")
+        return final, answer.pause_seconds
+
+    def _mac(self, message: bytes) -> str:
+        return hmac.new(self._token, message, hashlib.sha256).hexdigest()

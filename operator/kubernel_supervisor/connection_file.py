@@ -10,7 +10,7 @@ def connection_text(settings: Settings, secrets: "dict[str, str]") -> str:
     """The connection file. No value needs quoting: keys are hexadecimal or Z85, names of kernelspecs plain words."""
     texts = {
         "transport": "tcp",
-        "ip": "0.0.0.0",
+        "ip": settings.any_address,
         "signature_scheme": "hmac-sha256",
         "key": secrets["key"],
         "kernel_name": settings.kernel_name,

@@ -1,41 +1,21 @@
 """The control port: ``docs/protocols.md``, "Control port"."""
 
 import binascii
-import hashlib
-import hmac
 import json
 import os
 import socket
 
+from .control_requests import Request, RequestError
 from .loop import Loop
+from .sockets import family_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-LINE_LIMIT, LINE_SECONDS, MAX_CONNECTIONS = 256 * 1024, 5.0, 64
-
-
-class RequestError(Exception):
-    """A request that is not done; the message is the answer's ``error``."""
-
-
-def authenticated(line: bytes, nonce: str, keys: "dict[bytes, bytes]") -> "dict[str, Any]":
-    """The request in ``MAC ROLE REQUEST``; raises RequestError when the MAC is not right for that role and nonce."""
-    mac, _, rest = line.partition(b" ")
-    role, _, text = rest.partition(b" ")
-    key = keys.get(role)
-    message = b"kubernel-control-v1\n" + nonce.encode() + b"\n" + text
-    if not key or not hmac.compare_digest(mac, hmac.new(key, message, hashlib.sha256).hexdigest().encode()):
-        raise RequestError("authentication failed")
-    try:
-        request = json.loads(text.decode("utf-8"))
-    except ValueError:
-        raise RequestError("the request is no JSON") from None
-    if not isinstance(request, dict):
-        raise RequestError("the request is no JSON object")
-    return request
+LINE_LIMIT = 256 * 1024  # bytes: an environment may have 64 KiB, and JSON makes six bytes of two
+LINE_SECONDS, MAX_CONNECTIONS = 5.0, 64
 
 
 class Conversation:
@@ -49,11 +29,11 @@ class Conversation:
         self._nonce = binascii.hexlify(os.urandom(16)).decode()
         self._line = b""
         self._answered = False
-        self._send({"nonce": self._nonce, "version": 1})
+        self._send(json.dumps({"nonce": self._nonce, "version": 2}, separators=(",", ":")).encode() + b"\n")
 
-    def _send(self, answer: "dict[str, Any]") -> None:
+    def _send(self, line: bytes) -> None:
         try:
-            self.connection.send(json.dumps(answer, separators=(",", ":")).encode() + b"\n")
+            self.connection.send(line)
         except OSError:
             pass
 
@@ -76,11 +56,11 @@ class Conversation:
         if newline and len(line) < LINE_LIMIT:
             self._answer(self._server.answer(line, self._nonce))
         elif len(self._line) >= LINE_LIMIT:
-            self._answer({"ok": False, "error": "a line may have at most 256 KiB"})
+            self._answer(b'- {"ok":false,"error":"a line may have at most 256 KiB"}\n')
 
-    def _answer(self, answer: "dict[str, Any]") -> None:
+    def _answer(self, line: bytes) -> None:
         self._answered, self._line = True, b""
-        self._send(answer)
+        self._send(line)
         try:
             self.connection.shutdown(socket.SHUT_WR)
         except OSError:
@@ -91,13 +71,17 @@ class ControlServer:
     """Listens on the control port and hands authenticated requests to ``handle``."""
 
     def __init__(
-        self, loop: Loop, port: int, keys: "dict[bytes, bytes]", handle: "Callable[[dict[str, Any]], dict[str, Any]]"
+        self,
+        loop: Loop,
+        address: "tuple[str, int]",
+        keys: "dict[bytes, bytes]",
+        handle: "Callable[[dict[str, Any]], dict[str, Any]]",
     ) -> None:
         self._loop, self._keys, self._handle = loop, keys, handle
         self._open = []  # type: list[Conversation]
-        self._listener = socket.socket()
+        self._listener = socket.socket(family_of(address[0]))
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._listener.bind(("0.0.0.0", port))
+        self._listener.bind(address)
         self._listener.listen(128)
         self._listener.setblocking(False)
         loop.watch(self._listener.fileno(), self._accept)
@@ -123,9 +107,10 @@ class ControlServer:
             self._loop.forget(conversation.connection.fileno())
             conversation.connection.close()
 
-    def answer(self, line: bytes, nonce: str) -> "dict[str, Any]":
-        """The answer to one request line."""
+    def answer(self, line: bytes, nonce: str) -> bytes:
+        """The line that answers one request line."""
+        request = Request(line, nonce, self._keys)
         try:
-            return {"ok": True, **self._handle(authenticated(line, nonce, self._keys))}
+            return request.answered({"ok": True, **self._handle(request.parsed())})
         except RequestError as refusal:
-            return {"ok": False, "error": str(refusal)}
+            return request.answered({"ok": False, "error": str(refusal)})

@@ -5,24 +5,25 @@ import os
 import sys
 
 from .console import StartError, log
-from .launch import Launcher
-from .protection import hide_secrets, take_environment
+from .launch import Child, Launcher
+from .protection import SECRET_NAMES, adopt_orphans, hide_secrets, take_environment
 from .settings import Settings
 
 BLOCKED_AT_START = {_signal.SIGTERM, _signal.SIGINT, _signal.SIGCHLD}
 
 
-def first_start() -> "tuple[Launcher, int | None, StartError | None]":
+def first_start() -> "tuple[Launcher, Child | None, StartError | None]":
     """From the environment to a running kernel, or why there is none."""
     # As PID 1 a signal without handler is lost: those that come before the second stage wait for it.
     _signal.pthread_sigmask(_signal.SIG_BLOCK, BLOCKED_AT_START)
     taken = take_environment()
-    if "config" not in taken or "key" not in taken:
-        log("KUBERNEL_CONFIG and KUBERNEL_KEY are missing: only the kubernel operator starts this container")
+    if not {"config", "key", "pod_ips"} <= set(taken):
+        log("KUBERNEL_CONFIG, KUBERNEL_KEY or KUBERNEL_POD_IPS is missing: only the operator starts this container")
         os._exit(2)
-    settings = Settings(taken.pop("config"))
+    settings = Settings(taken)
     hide_secrets(taken)
-    launcher = Launcher(sys.argv[1:], settings, taken)
+    adopt_orphans()
+    launcher = Launcher(sys.argv[1:], settings, {name: taken.get(name, "") for name in SECRET_NAMES})
     try:
         return launcher, launcher.start({}), None
     except StartError as error:

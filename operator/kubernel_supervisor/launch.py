@@ -6,34 +6,61 @@ import os
 
 from .connection_file import write_connection_file
 from .console import NOT_EXECUTABLE, StartError
-from .environment import kernel_environment
+from .environment import kernel_environment, problem_of
 from .kernelspecs import read_kernelspec
 from .programs import find_program
 from .settings import Settings
 
+#: Added to the container's oom_score_adj for the kernel, so that out of memory ends the kernel and not its supervisor.
+#: That matters on cgroup v2 where the kubelet has singleProcessOOMKill; without it the whole container is killed.
+OOM_SCORE_STEP, OOM_SCORE_MAX = 300, 1000
 
-def spawn(argv: "list[str]", env: "dict[str, str]", outputs: "tuple[int, int]") -> int:
-    """Starts a program as leader of its own session; returns its pid once it has been executed.
+
+class Child:
+    """A process that is about to execute a program, or has done so.
+
+    Attributes:
+        pid: its number.
+        told: a descriptor that becomes readable when the program was executed, or could not be.
+    """
+
+    def __init__(self, pid: int, path: str, told: int) -> None:
+        self.pid, self.told, self._path = pid, told, path
+        self._failure = None  # type: str | None
+
+    def failure(self) -> str:
+        """Why the program could not be executed; "" when it was. For when ``told`` is readable."""
+        if self._failure is None:
+            number = os.read(self.told, 16)
+            self._failure = f"{self._path} cannot be executed: {os.strerror(int(number))}" if number else ""
+            os.close(self.told)
+        return self._failure
+
+
+def spawn(argv: "list[str]", env: "dict[str, str]", outputs: "tuple[int, int]") -> Child:
+    """Starts a program as leader of its own session, and does not wait for it: its file may lie on a slow disk.
 
     The pipe that ``exec`` closes tells success from failure, and that ``setsid`` has happened: signals to the group
     work from then on. ``subprocess`` costs 14 ms.
+
+    Raises:
+        StartError: there is no such program, or no process to be had.
     """
     path = find_program(argv[0], env)
+    problem = problem_of(env)
+    if problem:
+        raise StartError(NOT_EXECUTABLE, f"{path} cannot be executed: {problem}")
     told, tell = os.pipe()
     try:
         pid = os.fork()
     except OSError as error:
+        os.close(told)
+        os.close(tell)
         raise StartError(NOT_EXECUTABLE, f"no process for {path}: {error.strerror}") from error
     if pid == 0:
         exec_child(path, argv, env, outputs, tell)
     os.close(tell)
-    failure = os.read(told, 16)
-    os.close(told)
-    if not failure:
-        return pid
-    os.waitpid(pid, 0)
-    message = f"{path} cannot be executed: {os.strerror(int(failure))}"
-    raise StartError(NOT_EXECUTABLE, message)
+    return Child(pid, path, told)
 
 
 def exec_child(path: str, argv: "list[str]", env: "dict[str, str]", outputs: "tuple[int, int]", tell: int) -> None:
@@ -56,6 +83,20 @@ def exec_child(path: str, argv: "list[str]", env: "dict[str, str]", outputs: "tu
         os._exit(NOT_EXECUTABLE)
 
 
+def raise_oom_score(pid: int) -> None:
+    """Makes the node's kernel prefer a process to us when memory runs out.
+
+    From outside and after its exec: before it, the files of a process that cannot be dumped belong to root.
+    """
+    try:
+        with open(f"/proc/{pid}/oom_score_adj", "r+") as file:
+            score = int(file.read())
+            file.seek(0)
+            file.write(str(min(score + OOM_SCORE_STEP, OOM_SCORE_MAX)))
+    except (OSError, ValueError):
+        pass  # it has ended, or a sandbox such as gVisor has no such thing
+
+
 class Launcher:
     """Everything that a start of the kernel needs, the first one and those after a restart."""
 
@@ -63,13 +104,18 @@ class Launcher:
         self.argv, self.settings, self.secrets = argv, settings, secrets
         self.pipes = (os.pipe(), os.pipe())  # the kernel's stdout and stderr; they outlive each kernel process
 
-    def start(self, extra_env: "dict[str, str]") -> int:
-        """Starts the kernel and returns its pid; raises StartError."""
+    def start(self, extra_env: "dict[str, str]") -> Child:
+        """Starts the kernel.
+
+        Raises:
+            StartError: it cannot be started.
+        """
         path = write_connection_file(self.settings, self.secrets)
-        env = kernel_environment(extra_env)
+        extra = {**self.settings.env, **extra_env}
+        env = kernel_environment(extra)
         argv = self.argv
         if not argv:
             argv, spec_env = read_kernelspec(self.settings.kernel_name or "python3", env)
-            env = kernel_environment({**spec_env, **extra_env})
+            env = kernel_environment({**spec_env, **extra})
         argv = [item.replace("{connection_file}", path) for item in argv]
         return spawn(argv, env, (self.pipes[0][1], self.pipes[1][1]))

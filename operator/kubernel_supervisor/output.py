@@ -3,9 +3,10 @@
 import os
 import select
 
+from .kernel_state import LOG_LIMIT
 from .loop import Loop
 
-LOG_LIMIT, TAIL_LIMIT = 2048, 4096  # bytes told, bytes kept: secrets in them become shorter
+TAIL_LIMIT = 4096  # bytes kept, of which LOG_LIMIT are told: secrets in them become shorter
 LONGEST_SECRET = 64
 PIPE_ATOMIC = 4096  # PIPE_BUF on Linux: so much can be written without blocking when poll says POLLOUT
 

@@ -27,3 +27,19 @@ def stat_fields(pid: "object") -> "list[bytes]":
 def processes() -> "list[int]":
     """Pids of all processes in the container."""
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def descendants(pid: int) -> "list[int]":
+    """Pids of the children of a process, their children and so on; not of those that have ended."""
+    children = {}  # type: dict[int, list[int]]
+    for other in processes():
+        try:
+            fields = stat_fields(other)
+        except OSError:
+            continue
+        if fields[0] not in (b"Z", b"X"):
+            children.setdefault(int(fields[4 - 3]), []).append(other)
+    found = list(children.get(pid, []))
+    for child in found:
+        found += children.get(child, [])
+    return found

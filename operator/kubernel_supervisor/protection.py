@@ -1,11 +1,12 @@
-"""Keeps secrets out of the environment, and out of what other processes of the same user can read."""
+"""What this process asks of the system before it starts a kernel: to hide its secrets, and to inherit orphans."""
 
 import os
 
 from .console import log
 from .procfs import stat_fields
 
-PR_SET_DUMPABLE = 4
+SECRET_NAMES = ("key", "token", "curve_publickey", "curve_secretkey")
+PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 4, 36
 
 
 def take_environment() -> "dict[str, str]":
@@ -20,7 +21,7 @@ def hide_secrets(taken: "dict[str, str]") -> None:
     An init in front of us that Yama protects keeps the token in its memory. With a token user code can report what it
     likes about its own pod, and nothing else.
     """
-    names = [name for name in ("key", "token", "curve_secretkey") if taken.get(name)]
+    names = [name for name in SECRET_NAMES if taken.get(name)]
     entries = {f"KUBERNEL_{name.upper()}={taken[name]}".encode() for name in names}
     pid = os.getpid()
     try:
@@ -32,6 +33,14 @@ def hide_secrets(taken: "dict[str, str]") -> None:
         prctl(PR_SET_DUMPABLE, 0)  # no ptrace, no /proc/PID/environ, no /proc/PID/mem
     except (ImportError, OSError, AttributeError) as error:
         log(f"the kernel's code can read the token of its own pod: {type(error).__name__}: {error}")
+
+
+def adopt_orphans() -> None:
+    """Makes orphans our children, not those of an init in front of us: a restart finds and ends them."""
+    try:
+        prctl(PR_SET_CHILD_SUBREAPER, 1)
+    except (ImportError, OSError, AttributeError):
+        pass  # as PID 1 we are their parent anyway
 
 
 def erase_environment(pid: int, entries: "set[bytes]") -> bool:

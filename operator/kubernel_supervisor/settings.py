@@ -9,15 +9,20 @@ JUPYTER_PORTS = ("shell", "iopub", "stdin", "control", "hb")
 class Settings:
     """KUBERNEL_CONFIG, parsed. Names and meanings: ``docs/protocols.md``, "Environment of the kernel's container".
 
+    Attributes:
+        address: the pod's own, IPv4 or IPv6: clients come to this one.
+        env: the user's variables whose names a shell would drop, such as ``spark.driver.memory``.
+
     Raises:
         KeyError: a line is missing.
         ValueError: a number is none.
     """
 
-    def __init__(self, text: str) -> None:
-        values = dict(line.split("=", 1) for line in text.splitlines() if line)
+    def __init__(self, taken: "dict[str, str]") -> None:
+        values = dict(line.split("=", 1) for line in taken["config"].splitlines() if line)
         self.secret, self.pod = values["secret"], values["pod"]
-        self.callback_url = values["callbackURL"]
+        self.address = taken["pod_ips"].split(",")[0]
+        self.callback_urls = values["callbackURL"].split()
         self.kernel_name = values["kernelName"]
         self.ports = dict(zip(JUPYTER_PORTS, map(int, values["ports"].split())))  # noqa: B905 - Python 3.10
         self.control_port = int(values["controlPort"])
@@ -25,3 +30,9 @@ class Settings:
         self.restart_grace_seconds = float(values["restartGraceSeconds"])
         self.idle_timeout_seconds = float(values["idleTimeoutSeconds"] or 0)  # 0: no timeout
         self.restart_generation = int(values["restartGeneration"])
+        self.env = dict(taken[name].split("=", 1) for name in taken if name.startswith("env_"))
+
+    @property
+    def any_address(self) -> str:
+        """What to listen on, to be reached at ``address``."""
+        return "::" if ":" in self.address else "0.0.0.0"

@@ -1,29 +1,29 @@
 """TCP sockets of this pod: who listens, and who is connected."""
 
 import os
-import signal
 import socket
 
 from .procfs import processes, read_file
 
-TCP_ESTABLISHED, TCP_LISTEN = b"01", b"0A"
+TCP_TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
+TCP_ESTABLISHED = b"01"
+MAPPED = b"0000000000000000FFFF0000"  # what /proc/net/tcp6 puts before an IPv4 address
 
 
-def tcp_sockets(state: bytes) -> "list[tuple[bytes, bytes, bytes]] | None":
-    """TCP sockets in that state: local address, remote address, inode. None when /proc cannot be read.
+def tcp_sockets(state: bytes, paths: "tuple[str, ...]" = TCP_TABLES) -> "list[tuple[bytes, bytes, bytes]]":
+    """TCP sockets in that state: local address, remote address, inode.
 
-    Addresses are as /proc shows them, in hexadecimal with the port last: ``0100007F:49C1``.
+    Addresses are as /proc shows them, in hexadecimal with the port last: ``0100007F:49C1``. Those of IPv4 look the same
+    on sockets of both families.
     """
-    tables = []
-    for path in ("/proc/net/tcp", "/proc/net/tcp6"):
+    rows = []
+    for path in paths:
         try:
-            tables.append(read_file(path, 1 << 26))
+            rows += [line.split(None, 10) for line in read_file(path, 1 << 26).splitlines()[1:]]
         except OSError:
-            pass
-    if not tables:
-        return None
-    rows = [line.split(None, 10) for table in tables for line in table.splitlines()[1:]]
-    return [(row[1], row[2], row[9]) for row in rows if len(row) > 9 and row[3] == state]
+            pass  # no IPv6
+    found = [row for row in rows if len(row) > 9 and row[3] == state]
+    return [(row[1].replace(MAPPED, b""), row[2].replace(MAPPED, b""), row[9]) for row in found]
 
 
 def port_of(address: bytes) -> int:
@@ -37,28 +37,13 @@ def has_client(port: int) -> bool:
     ipykernel 7 is: its debugger has a connection to the shell port. And the peer of ``kubectl port-forward`` has a
     socket in this network namespace too, but no process in this container.
     """
-    sockets = tcp_sockets(TCP_ESTABLISHED) or []
+    sockets = tcp_sockets(TCP_ESTABLISHED)
     inodes = {(local, remote): inode for local, remote, inode in sockets}
     clients = [(remote, local) for local, remote, _ in sockets if port_of(local) == port]
     if not clients:
         return False
     own = own_sockets()
     return any(inodes.get(client) not in own for client in clients)
-
-
-def port_holders(ports: "set[int]") -> "list[int]":
-    """Pids of the processes of this container that listen on one of these ports."""
-    inodes = {inode for local, _, inode in tcp_sockets(TCP_LISTEN) or [] if port_of(local) in ports}
-    return [pid for pid in processes() if not inodes.isdisjoint(sockets_of(pid))]
-
-
-def kill_all(pids: "list[int]") -> None:
-    """SIGKILL to each; some may have ended meanwhile."""
-    for pid in pids:
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except OSError:
-            pass
 
 
 def own_sockets() -> "set[bytes | None]":
@@ -86,34 +71,27 @@ def descriptors(pid: int) -> "list[str]":
     return links
 
 
-def accepts(port: int) -> bool:
-    """Whether a connection to that local port is accepted.
+def family_of(address: str) -> int:
+    """The family of sockets that an address needs."""
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def accepts(address: str, port: int) -> bool:
+    """Whether a connection to a port of this pod is accepted.
 
     It costs 0.03 ms of CPU; to read /proc/net/tcp, for which the node's whole table is searched, cost up to 9 ms.
     """
-    with socket.socket() as probe:
+    with socket.socket(family_of(address)) as probe:
         probe.settimeout(0.2)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+        return probe.connect_ex((address, port)) == 0
 
 
-def is_free(port: int) -> bool:
-    """Whether a kernel could listen on that port. Not to be asked while one is about to."""
-    with socket.socket() as probe:
+def is_free(any_address: str, port: int) -> bool:
+    """Whether a kernel could listen on that port. Not for the time in which one is about to."""
+    with socket.socket(family_of(any_address)) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as ZMQ does
         try:
-            probe.bind(("0.0.0.0", port))  # and closed at once
+            probe.bind((any_address, port))  # and closed at once
         except OSError:
             return False
         return True
-
-
-def own_address() -> "str | None":
-    """The address of this pod: the one that a packet to anywhere would have. Nothing is sent."""
-    for family, anywhere in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
-        try:
-            with socket.socket(family, socket.SOCK_DGRAM) as probe:
-                probe.connect((anywhere, 9))
-                return str(probe.getsockname()[0])
-        except OSError:
-            continue
-    return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from kubernel_api.constants import (
@@ -29,6 +30,8 @@ from .metadata import child_metadata
 
 # Enough for a kernel that handles SIGTERM; longer only delays the end of one that does not.
 TERMINATION_GRACE_SECONDS = 5
+#: Variables that every shell passes on; dash drops the others, such as spark.driver.memory.
+NAME_OF_SHELLS = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 
 
 def build_pod(
@@ -93,7 +96,7 @@ def _container(
         "args": bootstrap_args(_argv(spec)),
         "env": [
             *_own_env(cr, pod, callback_url, pod_secret),
-            *({"name": e["name"], "value": literal(e.get("value", ""))} for e in _env(spec)),
+            *_users_env(spec),
         ],
         "workingDir": spec.get("workingDir"),
         "resources": merged_resources(spec.get("resources"), settings.default_resources),
@@ -113,8 +116,17 @@ def _argv(spec: dict[str, Any]) -> list[str]:
     return [] if kernel.get("name") else list(DEFAULT_ARGV)
 
 
-def _env(spec: dict[str, Any]) -> list[dict[str, str]]:
-    return spec.get("env") or []
+def _users_env(spec: dict[str, Any]) -> list[dict[str, str]]:
+    """The user's variables. The supervisor unpacks those whose names the shell that starts it would drop."""
+    plain: list[dict[str, str]] = []
+    packed: list[dict[str, str]] = []
+    for variable in spec.get("env") or []:
+        name, value = variable["name"], literal(variable.get("value", ""))
+        if NAME_OF_SHELLS.fullmatch(name):
+            plain.append({"name": name, "value": value})
+        else:
+            packed.append({"name": f"KUBERNEL_ENV_{len(packed)}", "value": f"{name}={value}"})
+    return packed + plain
 
 
 def _own_env(cr: dict[str, Any], pod: str, callback_url: str | None, pod_secret: str) -> list[dict[str, Any]]:
@@ -145,6 +157,7 @@ def _own_env(cr: dict[str, Any], pod: str, callback_url: str | None, pod_secret:
         }
     return [
         {"name": "KUBERNEL_CONFIG", "value": "".join(f"{name}={value}\n" for name, value in config.items())},
+        {"name": "KUBERNEL_POD_IPS", "valueFrom": {"fieldRef": {"fieldPath": "status.podIPs"}}},
         *(
             {"name": name, "valueFrom": {"secretKeyRef": {"name": where, "key": key}}}
             for name, (where, key) in from_secret.items()

@@ -129,7 +129,8 @@ def _words_of_start(situation: Situation, observed: Observed) -> tuple[Phase, Re
     if situation.pod is None:
         return Phase.PENDING, Reason.CREATING, "The pod is being created."
     if observed.report is not None:
-        return Phase.STARTING, Reason.KERNEL_STARTING, "The container runs; the kernel does not answer yet."
+        message = "The container runs; the kernel does not answer yet."
+        return Phase.STARTING, Reason.KERNEL_STARTING, f"{message} {observed.report.log}".strip()
     reason, message = explained(*pending_reason(situation.pod), observed.pending, observed.hint)
     return (Phase.STARTING if reason is Reason.KERNEL_STARTING else Phase.PENDING), reason, message
 

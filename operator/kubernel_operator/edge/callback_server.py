@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 
 from kubernel_operator import metrics
 from kubernel_operator.reconcile import Verdict
-from kubernel_wire.callback import Callback, MalformedReportError, verified
+from kubernel_wire.callback import Callback, MalformedReportError, proof, token, verified
 
 logger = logging.getLogger(__name__)
 
@@ -123,8 +123,9 @@ class CallbackServer:
                 del self._of_peer[peer]
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: str) -> None:
+        shown = ""
         try:
-            status, result, text = self._answer(*await _request(reader))
+            status, result, text, shown = self._answer(*await _request(reader))
         except _RefusedError as refused:
             status, result, text = refused.status, refused.result, refused.text
         metrics.CALLBACKS.labels(result).inc()
@@ -132,21 +133,21 @@ class CallbackServer:
             await asyncio.sleep(TOO_MANY_SECONDS)
         if result == "forbidden":
             self._tell(peer, f"sent a callback that is not its own: {text}")
-        writer.write(_response(status, text))
+        writer.write(_response(status, text, shown))
         writer.write_eof()
         # Until the peer has closed: bytes that nobody has read would make the kernel take back the answer.
         while await reader.read(HEAD_MAX_BYTES):
             pass
 
-    def _answer(self, signature: str, body: bytes) -> tuple[int, str, str]:
-        """Status, result for the metrics, and text."""
+    def _answer(self, signature: str, body: bytes) -> tuple[int, str, str, str]:
+        """Status, result for the metrics, text, and what shows that we know the pod's token."""
         try:
             callback = verified(body, signature, self._operator_key)
         except MalformedReportError as error:
             raise _RefusedError(400, str(error)) from None
         if callback is None:
             raise _RefusedError(403, "the signature is not that of the pod", "forbidden")
-        return _VERDICTS[self._take(callback)]
+        return *_VERDICTS[self._take(callback)], proof(token(self._operator_key, callback.secret), signature)
 
     def _tell(self, peer: str, what: str) -> None:
         """One line a minute about each peer: whoever can knock must not be able to fill the log."""
@@ -188,8 +189,10 @@ async def _request(reader: asyncio.StreamReader) -> tuple[str, bytes]:
     return fields.get("x-kubernel-signature", ""), await reader.readexactly(int(length))
 
 
-def _response(status: int, text: str) -> bytes:
+def _response(status: int, text: str, shown: str) -> bytes:
     lines = [f"HTTP/1.1 {status} {_REASONS[status]}", "Connection: close"]
+    if shown:
+        lines.append(f"X-Kubernel-Signature: {shown}")
     if status == 429:
         lines.append("Retry-After: 1")
     if status == 405:

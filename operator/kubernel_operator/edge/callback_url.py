@@ -16,14 +16,20 @@ from .callback_server import PATH
 
 
 async def resolved(url: str) -> str:
-    """``url`` with its host as an IPv4 address; unchanged when it cannot be resolved now."""
+    """``url`` with its host's address, and after a space ``url`` itself: an address may go to somebody else.
+
+    Just ``url`` when it cannot be resolved now, or has an address already.
+    """
     parts = urlsplit(url)
+    port = parts.port or 80
     try:
-        port = parts.port or 80
-        found = await asyncio.get_running_loop().getaddrinfo(parts.hostname, port, family=socket.AF_INET)
+        found = await asyncio.get_running_loop().getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
     except OSError:
         return url
-    return urlunsplit(parts._replace(netloc=f"{found[0][4][0]}:{port}"))
+    address = min(found, key=lambda entry: entry[0] != socket.AF_INET)[4][0]  # IPv4 where there are both
+    host = f"[{address}]" if ":" in str(address) else address
+    by_address = urlunsplit(parts._replace(netloc=f"{host}:{port}"))
+    return url if by_address == url else f"{by_address} {url}"
 
 
 async def own_url(cluster: Cluster, port: int) -> str:

@@ -15,10 +15,12 @@ class Report:
     Attributes:
         state: of the process of ``generation``.
         supervised: False when this is what a probe saw, in an image without Python.
-        time: when ``state`` was reached, in Unix seconds of our own clock: when it was heard of, less its age.
+        time: Unix seconds when ``state`` began, by our own clock.
+        started_time: Unix seconds when the process of ``generation`` was started, if that was reported.
+        reason: why the supervisor ended the kernel: ``IdleTimeout``, ``Stopped``, ``Terminated`` (SIGTERM to the
+            container: somebody or the kubelet ends the pod); None when it ended by itself.
         idle_timeout_seconds: the timeout that is in force in the pod.
         tells_idle_timeout: whether the supervisor says so; an old one does not, and cannot be told another one.
-        started_time: Unix seconds when the process of ``generation`` was started, if that was reported.
     """
 
     boot: str
@@ -48,28 +50,23 @@ def merged(known: Report | None, callback: Callback, now: float) -> Report | Non
     """The report after a callback, or None when the callback is old news.
 
     A supervisor numbers its callbacks; one that was sent again after its answer was lost has a number already seen.
-    The pod's clock may be minutes away from ours, so its times count for nothing: ``now`` (Unix seconds) and ages do.
+
+    Args:
+        known: the report before it.
+        callback: what has come.
+        now: Unix seconds, from which the ages in it count back.
     """
     if known is not None and known.boot == callback.boot and callback.sequence <= known.sequence:
         return None
-    same_process = known is not None and known.generation == callback.generation
-    time = now - (callback.age or 0.0)
-    return Report(
-        boot=callback.boot,
-        sequence=callback.sequence,
-        time=known.time if known is not None and callback.event == "activity" else time,
-        started_time=known.started_time if known is not None and same_process else time,
-        **_said(callback, now),
-    )
+    return _report(known, callback, now, callback.boot, callback.sequence)
 
 
 def after_probe(known: Report | None, seen: Report) -> Report:
     """The report after a probe. It keeps the number of the last callback, so that an older one stays old news."""
     if known is None:
         return seen
-    same_process = known.generation == seen.generation
-    started_time = known.started_time if same_process else seen.started_time
-    return replace(seen, boot=known.boot, sequence=known.sequence, started_time=started_time)
+    is_same = (known.generation, known.state) == (seen.generation, seen.state)
+    return replace(seen, boot=known.boot, sequence=known.sequence, time=known.time if is_same else seen.time)
 
 
 def from_control_status(answer: dict[str, Any], now: float) -> Report:
@@ -78,13 +75,30 @@ def from_control_status(answer: dict[str, Any], now: float) -> Report:
     Raises:
         MalformedReportError: the answer is none.
     """
-    kernel = kernel_state(answer)
-    return Report(boot="", sequence=-1, time=now - (kernel.age or 0.0), **_said(kernel, now))
+    return _report(None, kernel_state(answer), now, "", -1)
 
 
-def _said(kernel: KernelState, now: float) -> dict[str, Any]:
-    """Fields of a report."""
-    fields = {name: getattr(kernel, name) for name in KernelState.model_fields if name != "age"}
-    last_activity = kernel.last_activity
-    fields["tells_idle_timeout"] = "idle_timeout_seconds" in kernel.model_fields_set
-    return fields | {"last_activity": None if last_activity is None else min(last_activity, now)}
+def _report(known: Report | None, said: KernelState, now: float, boot: str, sequence: int) -> Report:
+    """What was said, with moments of our own clock: a report of the same state keeps those of the first one."""
+    time = now - said.age
+    started = None if said.process_age is None else now - said.process_age
+    if known is not None and known.generation == said.generation:
+        started = known.started_time or started
+        time = known.time if known.state == said.state else time
+    return Report(
+        boot=boot,
+        sequence=sequence,
+        generation=said.generation,
+        state=said.state,
+        time=time,
+        ip=said.ip,
+        started_time=started,
+        exit_code=said.exit_code,
+        signal=said.signal,
+        oom_killed=said.oom_killed,
+        reason=said.reason,
+        log=said.log,
+        last_activity=None if said.idle_seconds is None else now - said.idle_seconds,
+        idle_timeout_seconds=said.idle_timeout_seconds,
+        tells_idle_timeout="idle_timeout_seconds" in said.model_fields_set,
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import socket
 from pathlib import Path
@@ -11,14 +12,14 @@ from typing import Any
 import pytest
 
 from fixtures.supervisors import KEY, TOKEN, Kernel, Operator, Supervise, eventually
-from kubernel_wire.control import ControlError, ControlUnreachableError, control, signed_request
+from kubernel_wire.control import ControlError, ControlUnreachableError, Exchange, control
 
 
 def greeting(connection: socket.socket) -> str:
     """The nonce."""
     line = connection.makefile("rb").readline()
     hello = json.loads(line)
-    assert hello == {"nonce": hello["nonce"], "version": 1}
+    assert hello == {"nonce": hello["nonce"], "version": 2}
     nonce: str = hello["nonce"]
     return nonce
 
@@ -30,9 +31,9 @@ def rest_of(connection: socket.socket) -> bytes:
 
 
 def ask(connection: socket.socket, line: bytes) -> dict[str, Any]:
-    """The answer to a raw line."""
+    """The answer to a raw line, whoever signed it."""
     connection.sendall(line)
-    answer: dict[str, Any] = json.loads(rest_of(connection))
+    answer: dict[str, Any] = json.loads(rest_of(connection).partition(b" ")[2])
     return answer
 
 
@@ -44,12 +45,14 @@ async def test_the_shared_client_gets_the_status(
     supervise: Supervise, kernel: Kernel, operator: Operator, role: Any, key: str
 ) -> None:
     container = supervise(kernel("serve()"), operator=operator, restartGeneration=2)
-    ready = operator.wait("ready")
+    ready = operator.wait("running")
     port = container.config["controlPort"]
     status = await control("127.0.0.1", port, {"op": "status"}, key=key.encode(), role=role)
     assert status.pop("pid") > 0
-    assert status.pop("lastActivity") == pytest.approx(ready["time"], abs=5)
+    assert 0 <= status.pop("age") <= status.pop("processAge")
     assert status == {
+        "idleSeconds": None,
+        "idleTimeoutSeconds": None,
         "ok": True,
         "state": "running",
         "generation": 2,
@@ -66,7 +69,7 @@ async def test_the_shared_client_says_why_it_was_refused(
     supervise: Supervise, kernel: Kernel, operator: Operator
 ) -> None:
     container = supervise(kernel("serve()"), operator=operator)
-    operator.wait("ready")
+    operator.wait("running")
     port = container.config["controlPort"]
     with pytest.raises(ControlError, match="refused 'status': authentication failed"):
         await control("127.0.0.1", port, {"op": "status"}, key=b"wrong", role="connection")
@@ -90,7 +93,7 @@ def test_wrong_mac_is_refused_and_does_nothing(
     supervise: Supervise, kernel: Kernel, operator: Operator, key: str, role: Any
 ) -> None:
     container = supervise(kernel("serve()"), operator=operator)
-    operator.wait("ready")
+    operator.wait("running")
     assert container.request("signal", signum=signal.SIGKILL, key=key, role=role) == REFUSED
     assert container.request("status")["state"] == "running"
 
@@ -98,14 +101,14 @@ def test_wrong_mac_is_refused_and_does_nothing(
 def test_mac_covers_the_request(supervise: Supervise, kernel: Kernel) -> None:
     container = supervise(kernel("serve()"))
     with container.connect() as connection:
-        line = signed_request(KEY.encode(), "connection", greeting(connection), {"op": "signal", "signum": 2})
+        line = Exchange(KEY.encode(), "connection", greeting(connection), {"op": "signal", "signum": 2}).line()
         assert ask(connection, line.replace(b'"signum":2', b'"signum":9')) == REFUSED
 
 
 def test_nonce_is_good_for_its_own_connection_only(supervise: Supervise, kernel: Kernel) -> None:
     container = supervise(kernel("serve()"))
     with container.connect() as first, container.connect() as second:
-        line = signed_request(KEY.encode(), "connection", greeting(first), {"op": "status"})
+        line = Exchange(KEY.encode(), "connection", greeting(first), {"op": "status"}).line()
         greeting(second)
         assert ask(second, line) == REFUSED
         assert ask(first, line)["ok"] is True
@@ -113,11 +116,11 @@ def test_nonce_is_good_for_its_own_connection_only(supervise: Supervise, kernel:
 
 def test_second_request_of_a_connection_is_not_read(supervise: Supervise, kernel: Kernel, operator: Operator) -> None:
     container = supervise(kernel("serve()"), operator=operator)
-    operator.wait("ready")
+    operator.wait("running")
     with container.connect() as connection:
         nonce = greeting(connection)
-        status = signed_request(KEY.encode(), "connection", nonce, {"op": "status"})
-        kill = signed_request(KEY.encode(), "connection", nonce, {"op": "signal", "signum": 9})
+        status = Exchange(KEY.encode(), "connection", nonce, {"op": "status"}).line()
+        kill = Exchange(KEY.encode(), "connection", nonce, {"op": "signal", "signum": 9}).line()
         answer = ask(connection, status + kill)
     assert answer["state"] == "running"
     assert container.request("status")["state"] == "running"
@@ -137,16 +140,25 @@ def test_second_request_of_a_connection_is_not_read(supervise: Supervise, kernel
         ({"op": "restart", "generation": 1.5}, "generation must be a number"),
         ({"op": "restart", "generation": 1, "env": ["A=1"]}, "env must be an object of strings"),
         ({"op": "restart", "generation": 1, "env": {"A": 1}}, "env must be an object of strings"),
-        (["status"], "the request is no JSON object"),
+        (
+            {"op": "configure", "idleTimeoutSeconds": 0},
+            "idleTimeoutSeconds must be a number of seconds above 0, or null",
+        ),
+        (
+            {"op": "configure", "idleTimeoutSeconds": "1"},
+            "idleTimeoutSeconds must be a number of seconds above 0, or null",
+        ),
     ],
 )
 def test_request_that_makes_no_sense_is_refused(
-    supervise: Supervise, kernel: Kernel, request_: Any, error: str
+    supervise: Supervise, kernel: Kernel, request_: dict[str, Any], error: str
 ) -> None:
     container = supervise(kernel("serve()"))
     with container.connect() as connection:
-        line = signed_request(KEY.encode(), "connection", greeting(connection), request_)
-        assert ask(connection, line) == {"ok": False, "error": error}
+        exchange = Exchange(KEY.encode(), "connection", greeting(connection), request_)
+        connection.sendall(exchange.line())
+        with pytest.raises(ControlError, match=f"^{re.escape(error)}$"):
+            exchange.answer(rest_of(connection))
 
 
 @pytest.mark.parametrize("size", [256 * 1024, 1024 * 1024])
@@ -161,9 +173,9 @@ def test_line_may_come_in_pieces(supervise: Supervise, kernel: Kernel) -> None:
     container = supervise(kernel("serve()"))
     with container.connect() as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for byte in signed_request(KEY.encode(), "connection", greeting(connection), {"op": "status"}):
+        for byte in Exchange(KEY.encode(), "connection", greeting(connection), {"op": "status"}).line():
             connection.sendall(bytes([byte]))
-        assert json.loads(rest_of(connection))["ok"] is True
+        assert b'{"ok":true,' in rest_of(connection)
 
 
 def test_silent_connection_is_closed(supervise: Supervise, kernel: Kernel) -> None:
@@ -180,7 +192,7 @@ def test_flood_of_connections_does_not_keep_a_request_out(supervise: Supervise, 
     container = supervise(kernel("serve()"))
     hoarded = [container.connect() for _ in range(300)]
     assert container.request("status")["ok"] is True
-    assert rest_of(hoarded[0]).endswith(b'"version":1}\n')  # the oldest was closed for the newer ones
+    assert rest_of(hoarded[0]).endswith(b'"version":2}\n')  # the oldest was closed for the newer ones
     for connection in hoarded:
         connection.close()
 
@@ -196,7 +208,7 @@ subprocess.Popen([sys.executable, "-c", CHILD])
 serve()
 """
     container = supervise(kernel(body), operator=operator)
-    operator.wait("ready")
+    operator.wait("running")
     container.wait_for_output("child\n")
     assert container.request("signal", signum=signal.SIGUSR1) == {"ok": True, "delivered": True}
     container.wait_for_output("child got it")
@@ -218,15 +230,16 @@ def test_stop_ends_the_container_with_the_kernels_code_and_no_grace(
 ) -> None:
     body = "signal.signal(signal.SIGTERM, lambda *_: sys.exit(7)); serve()"
     container = supervise(kernel(body), operator=operator, restartGraceSeconds=3600)
-    operator.wait("ready")
+    operator.wait("running")
     assert container.request("stop") == {"ok": True}
     assert container.wait() == 7
-    assert operator.wait("exited")["exitCode"] == 7
+    exited = operator.wait("exited")
+    assert (exited["exitCode"], exited["reason"]) == (7, "Stopped")
 
 
 def test_stop_kills_a_kernel_that_ignores_sigterm(supervise: Supervise, kernel: Kernel, operator: Operator) -> None:
     container = supervise(kernel("signal.signal(signal.SIGTERM, signal.SIG_IGN); serve()"), operator=operator)
-    operator.wait("ready")
+    operator.wait("running")
     container.request("stop")
     assert container.wait() == 128 + signal.SIGKILL
 
@@ -243,7 +256,7 @@ def test_port_that_is_taken_is_said_and_the_kernel_runs_on(
 ) -> None:
     with socket.create_server(("0.0.0.0", 0)) as taken:
         container = supervise(kernel("serve()"), operator=operator, controlPort=taken.getsockname()[1])
-        operator.wait("ready")
+        operator.wait("running")
         container.wait_for_output("kubernel: no control port")
 
 
@@ -251,7 +264,7 @@ def test_descriptors_of_closed_connections_are_released(
     supervise: Supervise, kernel: Kernel, operator: Operator
 ) -> None:
     container = supervise(kernel("serve()"), operator=operator)
-    operator.wait("ready")
+    operator.wait("running")
 
     def descriptors() -> int:
         return len(list(Path(f"/proc/{container.pid}/fd").iterdir()))

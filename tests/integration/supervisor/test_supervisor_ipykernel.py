@@ -46,25 +46,25 @@ def run(client: BlockingKernelClient, code: str) -> str:
 
 def test_it_answers_as_soon_as_it_is_ready(supervise: Supervise, operator: Operator) -> None:
     container = supervise(IPYKERNEL, operator=operator)
-    operator.wait("ready")
+    operator.wait("running")
     with client_of(container) as client:
         assert run(client, "print(6 * 7)") == "42\n"
 
 
 def test_restart_in_place_serves_the_same_client(supervise: Supervise, operator: Operator) -> None:
     container = supervise(IPYKERNEL, operator=operator)
-    operator.wait("ready", generation=0)
+    operator.wait("running", generation=0)
     with client_of(container) as client:
         run(client, "x = 1")
         container.request("restart", generation=1)
-        operator.wait("ready", generation=1)
+        operator.wait("running", generation=1)
         client.wait_for_ready(timeout=DEADLINE_SECONDS)
         assert run(client, "print('x' in globals())") == "False\n"
 
 
 def test_shutdown_request_ends_the_container(supervise: Supervise, operator: Operator) -> None:
     container = supervise(IPYKERNEL, operator=operator, restartGraceSeconds=0.1)
-    operator.wait("ready")
+    operator.wait("running")
     with client_of(container) as client:
         client.shutdown()
         exited = operator.wait("exited")
@@ -85,7 +85,7 @@ def test_interrupt_as_pid_1_reaches_kernel_and_children(
     supervise: Supervise, operator: Operator, pid_namespace: tuple[str, ...], how: str
 ) -> None:
     container = supervise(IPYKERNEL, operator=operator, prefix=pid_namespace)
-    operator.wait("ready")
+    operator.wait("running")
     with client_of(container) as client:
         client.execute(BUSY)
         wait_for_stream(client, "busy")
@@ -110,7 +110,7 @@ def wait_for_stream(client: BlockingKernelClient, text: str) -> None:
 
 def test_sigterm_ends_it_as_pid_1(supervise: Supervise, operator: Operator, pid_namespace: tuple[str, ...]) -> None:
     container = supervise(IPYKERNEL, operator=operator, prefix=pid_namespace)
-    operator.wait("ready")
+    operator.wait("running")
     os.kill(container.pid, signal.SIGTERM)
     exited = operator.wait("exited")
     assert container.wait() == (128 + exited["signal"] if exited["signal"] else exited["exitCode"])
@@ -127,7 +127,7 @@ def test_curve_keys_reach_it(supervise: Supervise, operator: Operator) -> None:
     public, secret = (key.decode() for key in zmq.curve_keypair())
     env = {"KUBERNEL_CURVE_PUBLICKEY": public, "KUBERNEL_CURVE_SECRETKEY": secret}
     container = supervise(IPYKERNEL, operator=operator, env=env)
-    operator.wait("ready")
+    operator.wait("running")
     with client_of(container, curve_publickey=public, curve_secretkey=secret) as client:
         assert run(client, "print('encrypted')") == "encrypted\n"
 

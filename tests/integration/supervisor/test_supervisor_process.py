@@ -68,10 +68,25 @@ def test_environment_is_the_containers_without_ours(supervise: Supervise) -> Non
     assert seen["HOME"] == str(container.folder)
 
 
+def test_variables_that_a_shell_would_drop_reach_the_kernel(supervise: Supervise) -> None:
+    env = {"KUBERNEL_ENV_0": "spark.driver.memory=1g=2", "KUBERNEL_ENV_1": "DOTTED.name-1=a\nb"}
+    container = supervise(["env", "-0"], env=env, restartGraceSeconds=0)
+    seen = dict(item.split("=", 1) for item in container.output().split("\0") if item)
+    assert (seen["spark.driver.memory"], seen["DOTTED.name-1"]) == ("1g=2", "a\nb")
+
+
+def test_memory_ends_the_kernel_before_the_supervisor(supervise: Supervise, kernel: Kernel, operator: Operator) -> None:
+    container = supervise(kernel("serve()"), operator=operator)
+    operator.wait("running")
+    pids = (container.pid, container.request("status")["pid"])
+    scores = [int(Path(f"/proc/{pid}/oom_score_adj").read_text()) for pid in pids]
+    assert scores[1] == min(scores[0] + 300, 1000)
+
+
 def test_connection_file_is_private_and_complete(supervise: Supervise, kernel: Kernel, operator: Operator) -> None:
     env = {"KUBERNEL_CURVE_PUBLICKEY": "p.-:+=^!/*?&<>()[]{}@%$#", "KUBERNEL_CURVE_SECRETKEY": "s" * 40}
     container = supervise(kernel("serve()"), operator=operator, env=env, kernelName="ir")
-    operator.wait("ready")
+    operator.wait("running")
     path = Path(container.config["connectionFile"])
     assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
     assert container.connection_file == {
@@ -95,7 +110,7 @@ def test_link_in_the_place_of_the_connection_file_is_not_followed(
     victim.write_text("precious")
     (folder / "connection.json").symlink_to(victim)
     supervise(kernel("serve()"), operator=operator, connectionFile=str(folder / "connection.json"))
-    operator.wait("ready")
+    operator.wait("running")
     assert victim.read_text() == "precious"
 
 
@@ -135,7 +150,7 @@ def test_kernel_that_cannot_start_is_explained(
     exited = operator.wait("exited")
     assert (exited["exitCode"], exited["signal"], exited["generation"]) == (code, None, 0)
     assert message in exited["log"]
-    assert operator.events() == ["exited"]
+    assert operator.states() == ["exited"]
     assert container.wait() == code
     assert f"kubernel: {exited['log']}" in container.output()
 
@@ -143,21 +158,30 @@ def test_kernel_that_cannot_start_is_explained(
 def test_missing_configuration_is_explained(supervise: Supervise) -> None:
     container = supervise(["true"], env={"KUBERNEL_KEY": ""}, prefix=("env", "-u", "KUBERNEL_CONFIG"))
     assert container.wait() == 2
-    assert container.output().startswith("kubernel: KUBERNEL_CONFIG and KUBERNEL_KEY are missing")
+    assert container.output().startswith("kubernel: KUBERNEL_CONFIG, KUBERNEL_KEY or KUBERNEL_POD_IPS is missing")
 
 
 def test_sigterm_ends_kernel_and_container(supervise: Supervise, kernel: Kernel, operator: Operator) -> None:
     container = supervise(kernel("serve()"), operator=operator)
-    operator.wait("ready")
+    operator.wait("running")
     os.kill(container.pid, signal.SIGTERM)
-    assert operator.wait("exited")["signal"] == signal.SIGTERM
+    exited = operator.wait("exited")
+    assert (exited["signal"], exited["reason"]) == (signal.SIGTERM, "Terminated")
     assert container.wait() == 128 + signal.SIGTERM
+
+
+def test_kernel_that_sends_sigterm_to_itself_was_not_terminated(
+    supervise: Supervise, kernel: Kernel, operator: Operator
+) -> None:
+    supervise(kernel("os.kill(os.getpid(), signal.SIGTERM); signal.pause()"), operator=operator)
+    exited = operator.wait("exited")
+    assert (exited["signal"], exited["reason"]) == (signal.SIGTERM, None)
 
 
 def test_after_sigterm_the_address_stays_for_a_moment(supervise: Supervise, kernel: Kernel, operator: Operator) -> None:
     """Its ports refuse connections; those to an address that is gone would hang."""
     container = supervise(kernel("serve()"), operator=operator)
-    operator.wait("ready")
+    operator.wait("running")
     os.kill(container.pid, signal.SIGTERM)
     operator.wait("exited")
     assert container.request("status")["state"] == "exited"
@@ -169,7 +193,7 @@ def test_sigterm_gives_the_kernel_time_for_its_last_words(
     container = supervise(
         kernel("signal.signal(signal.SIGTERM, lambda *_: sys.exit('saved')); serve()"), operator=operator
     )
-    operator.wait("ready")
+    operator.wait("running")
     os.kill(container.pid, signal.SIGTERM)
     assert container.wait() == 1
     assert container.output() == "saved\n"
@@ -189,7 +213,7 @@ STUBBORN = "signal.signal(signal.SIGTERM, lambda *_: print('never', flush=True))
 
 def test_second_sigterm_kills(supervise: Supervise, kernel: Kernel, operator: Operator) -> None:
     container = supervise(kernel(STUBBORN), operator=operator)
-    operator.wait("ready")
+    operator.wait("running")
     os.kill(container.pid, signal.SIGTERM)
     container.wait_for_output("never")
     os.kill(container.pid, signal.SIGTERM)
@@ -200,14 +224,14 @@ def test_sigterm_that_the_kernel_ignores_becomes_sigkill(
     supervise: Supervise, kernel: Kernel, operator: Operator
 ) -> None:
     container = supervise(kernel(STUBBORN), operator=operator)
-    operator.wait("ready")
+    operator.wait("running")
     os.kill(container.pid, signal.SIGTERM)
     assert container.wait() == 128 + signal.SIGKILL
 
 
 def test_sigint_is_passed_on(supervise: Supervise, kernel: Kernel, operator: Operator) -> None:
     container = supervise(kernel("signal.signal(signal.SIGINT, lambda *_: sys.exit(4)); serve()"), operator=operator)
-    operator.wait("ready")
+    operator.wait("running")
     os.kill(container.pid, signal.SIGINT)
     assert operator.wait("exited")["exitCode"] == 4
 
@@ -219,7 +243,7 @@ def test_as_pid_1_it_ends_on_sigterm(
     supervise: Supervise, kernel: Kernel, operator: Operator, pid_namespace: tuple[str, ...]
 ) -> None:
     container = supervise(kernel("serve()"), operator=operator, prefix=pid_namespace)
-    operator.wait("ready")
+    operator.wait("running")
     assert container.request("status")["pid"] != 1
     os.kill(container.pid, signal.SIGTERM)
     assert container.wait() == 128 + signal.SIGTERM
@@ -240,7 +264,7 @@ print('orphans made', flush=True)
 serve()
 """
     container = supervise(kernel(body), operator=operator, prefix=pid_namespace)
-    operator.wait("ready")
+    operator.wait("running")
     container.wait_for_output("orphans made")
     assert eventually(lambda: len(children(container.pid)) == 1, "only the kernel left")
 
@@ -250,7 +274,7 @@ def test_as_pid_1_nothing_outlives_it(
 ) -> None:
     body = "subprocess.Popen(['sleep', '1000'], start_new_session=True); serve()"
     container = supervise(kernel(body), operator=operator, prefix=pid_namespace)
-    operator.wait("ready")
+    operator.wait("running")
     everyone = descendants(container.process.pid)
     assert len(everyone) == 3
     container.request("stop")
@@ -357,9 +381,16 @@ def test_only_the_home_of_an_unknown_user_is_replaced(
     assert container.output() == f"{seen}\n"
 
 
+def test_user_without_passwd_entry_has_a_name(supervise: Supervise, other_user: tuple[str, ...]) -> None:
+    """getpass.getuser() raises KeyError otherwise, and torch calls it."""
+    prefix = tuple(word.replace("65534", "471147") for word in other_user)
+    container = supervise(["env"], prefix=prefix, env=SYSTEM_PATH, restartGraceSeconds=0)
+    assert {"USER=kernel", "LOGNAME=kernel"} <= set(container.output().splitlines())
+
+
 def test_no_secret_in_any_argument_list(supervise: Supervise, kernel: Kernel, operator: Operator) -> None:
     container = supervise(kernel("serve()"), operator=operator)
-    operator.wait("ready")
+    operator.wait("running")
     for pid in (container.pid, *descendants(container.pid)):
         arguments = Path(f"/proc/{pid}/cmdline").read_text()
         assert KEY not in arguments

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 from threading import Barrier, Thread
 from typing import Any
 
@@ -16,30 +17,30 @@ def test_restart_after_the_kernels_end_keeps_ports_and_key(
     supervise: Supervise, kernel: Kernel, operator: Operator
 ) -> None:
     container = supervise(kernel("serve()"), operator=operator)
-    operator.wait("ready", generation=0)
+    operator.wait("running", generation=0)
     before, pid = container.connection_file, container.request("status")["pid"]
     container.request("signal", signum=signal.SIGKILL)
     operator.wait("exited", generation=0)
     assert container.request("restart", generation=1) == {"ok": True, "started": True}
-    operator.wait("ready", generation=1)
+    operator.wait("running", generation=1)
     assert container.connection_file == before
     assert container.request("status")["pid"] not in (pid, None)
-    assert operator.events() == ["started", "ready", "exited", "started", "ready"]
+    assert [state for state in operator.states() if state != "starting"] == ["running", "exited", "running"]
 
 
 def test_restart_while_running_kills_the_old_process_without_telling_of_its_end(
     supervise: Supervise, kernel: Kernel, operator: Operator
 ) -> None:
     container = supervise(kernel("signal.signal(signal.SIGTERM, signal.SIG_IGN); serve()"), operator=operator)
-    operator.wait("ready", generation=0)
+    operator.wait("running", generation=0)
     container.request("restart", generation=1)
-    operator.wait("ready", generation=1)
-    assert operator.events() == ["started", "ready", "started", "ready"]
+    operator.wait("running", generation=1)
+    assert [state for state in operator.states() if state != "starting"] == ["running", "running"]
 
 
 def test_stale_generation_does_nothing(supervise: Supervise, kernel: Kernel, operator: Operator) -> None:
     container = supervise(kernel("serve()"), operator=operator, restartGeneration=5)
-    operator.wait("ready")
+    operator.wait("running")
     pid = container.request("status")["pid"]
     for generation in (5, 4, 0, -1):
         assert container.request("restart", generation=generation) == {"ok": True, "started": False}
@@ -50,7 +51,7 @@ def test_same_restart_asked_for_twice_at_once_happens_once(
     supervise: Supervise, kernel: Kernel, operator: Operator
 ) -> None:
     container = supervise(kernel("serve()"), operator=operator)
-    operator.wait("ready")
+    operator.wait("running")
     together, answers = Barrier(2), []
 
     def ask() -> None:
@@ -62,28 +63,28 @@ def test_same_restart_asked_for_twice_at_once_happens_once(
         thread.start()
     for thread in threads:
         thread.join()
-    operator.wait("ready", generation=1)
+    operator.wait("running", generation=1)
     assert sorted(answers) == [False, True]
-    assert operator.events() == ["started", "ready", "started", "ready"]
+    assert [state for state in operator.states() if state != "starting"] == ["running", "running"]
 
 
 def test_newest_of_many_restarts_wins(supervise: Supervise, kernel: Kernel, operator: Operator) -> None:
     container = supervise(kernel("serve()"), operator=operator)
-    operator.wait("ready", generation=0)
+    operator.wait("running", generation=0)
     for generation in range(1, 11):
         assert container.request("restart", generation=generation)["started"] is True
-    operator.wait("ready", generation=10)
+    operator.wait("running", generation=10)
     assert container.request("status")["generation"] == 10
-    assert "exited" not in operator.events()
+    assert "exited" not in operator.states()
 
 
 def test_restart_while_starting(supervise: Supervise, kernel: Kernel, operator: Operator) -> None:
     body = "\nif not os.path.exists('restarted'): open('restarted', 'w'); signal.pause()\nserve()"
     container = supervise(kernel(body), operator=operator)
-    operator.wait("started", generation=0)
+    operator.wait("starting", generation=0)
     container.wait_until_file("restarted")
     container.request("restart", generation=1)
-    operator.wait("ready", generation=1)
+    operator.wait("running", generation=1)
 
 
 def test_environment_of_a_restart_holds_until_the_next_one(
@@ -91,11 +92,11 @@ def test_environment_of_a_restart_holds_until_the_next_one(
 ) -> None:
     body = "print('session', os.environ.get('JPY_SESSION_NAME'), os.environ['HOME'] != ''); sys.stdout.flush(); serve()"
     container = supervise(kernel(body), operator=operator)
-    operator.wait("ready", generation=0)
+    operator.wait("running", generation=0)
     environments: list[dict[str, Any]] = [{"env": {"JPY_SESSION_NAME": "a.ipynb"}}, {}, {"env": {}}]
     for generation, fields in enumerate(environments, 1):
         container.request("restart", generation=generation, **fields)
-        operator.wait("ready", generation=generation)
+        operator.wait("running", generation=generation)
     container.request("stop")
     assert container.output().splitlines() == [
         "session None True",
@@ -137,23 +138,75 @@ def test_process_left_behind_does_not_keep_the_ports(
         operator.wait("exited", generation=0)
     container.request("restart", generation=1)
     container.wait_for_output("has the ports\nhas the ports\n")
-    operator.wait("ready", generation=1)
+    operator.wait("running", generation=1)
+
+
+def test_nothing_of_the_old_kernel_is_left(supervise: Supervise, kernel: Kernel, operator: Operator) -> None:
+    """A daemon in a session of its own would keep its memory and its GPU."""
+    body = """
+if not os.path.exists('daemons'):
+    for _ in range(3):
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork() == 0:
+                open('daemons', 'a').write('%d\\n' % os.getpid())
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)
+                time.sleep(1000)
+            os._exit(0)
+        os.wait()
+while len(open('daemons').readlines()) < 3: time.sleep(0.01)
+serve()
+"""
+    container = supervise(kernel(body), operator=operator)
+    operator.wait("running", generation=0)
+    daemons = [int(line) for line in (container.folder / "daemons").read_text().split()]
+    container.request("restart", generation=1)
+    operator.wait("running", generation=1)
+    assert [pid for pid in daemons if Path(f"/proc/{pid}").exists()] == []
+
+
+@pytest.mark.parametrize(
+    ("env", "error"),
+    [
+        ({"A=B": "1"}, "env: 'A=B' cannot be the name of a variable"),
+        ({"": "1"}, "env: '' cannot be the name of a variable"),
+        ({"A": "x\0y"}, "env: the variable 'A' holds a NUL"),
+        ({"A": "\ud800"}, "env: the variable 'A' is no text that can be encoded"),
+    ],
+)
+def test_environment_that_no_process_can_have_is_refused(
+    supervise: Supervise, kernel: Kernel, operator: Operator, env: dict[str, str], error: str
+) -> None:
+    container = supervise(kernel("serve()"), operator=operator)
+    operator.wait("running")
+    before = container.request("status")
+    assert container.request("restart", generation=1, env=env) == {"ok": False, "error": error}
+    after = container.request("status")
+    assert (after["pid"], after["generation"]) == (before["pid"], 0)
+
+
+def test_environment_of_64_kib_fits_whatever_its_language(
+    supervise: Supervise, kernel: Kernel, operator: Operator
+) -> None:
+    container = supervise(kernel("print(len(os.environ['A'])); sys.stdout.flush(); serve()"), operator=operator)
+    container.request("restart", generation=1, env={"A": "\u00fc" * 32_000})
+    container.wait_for_output("32000\n")
 
 
 def test_connection_file_that_the_kernel_removed_is_written_again(
     supervise: Supervise, kernel: Kernel, operator: Operator
 ) -> None:
     container = supervise(kernel("os.unlink(sys.argv[1]); serve()"), operator=operator)
-    operator.wait("ready", generation=0)
+    operator.wait("running", generation=0)
     container.request("restart", generation=1)
-    operator.wait("ready", generation=1)
+    operator.wait("running", generation=1)
 
 
 def test_restart_is_refused_once_the_container_is_to_end(
     supervise: Supervise, kernel: Kernel, operator: Operator
 ) -> None:
     container = supervise(kernel("signal.signal(signal.SIGTERM, signal.SIG_IGN); serve()"), operator=operator)
-    operator.wait("ready")
+    operator.wait("running")
     container.request("stop")
     assert container.request("restart", generation=1) == {"ok": False, "error": "the container is ending"}
     assert container.wait() == 128 + signal.SIGKILL
@@ -161,9 +214,9 @@ def test_restart_is_refused_once_the_container_is_to_end(
 
 def test_kernel_that_cannot_be_restarted_is_told(supervise: Supervise, kernel: Kernel, operator: Operator) -> None:
     container = supervise(kernel("serve()"), operator=operator)
-    operator.wait("ready", generation=0)
+    operator.wait("running", generation=0)
     container.request("restart", generation=1, env={"PATH": "/nowhere"})
     exited = operator.wait("exited", generation=1)
     assert (exited["exitCode"], exited["log"]) == (127, "python3: not found in this image on PATH (/nowhere)")
     container.request("restart", generation=2, env={})
-    operator.wait("ready", generation=2)
+    operator.wait("running", generation=2)

@@ -64,7 +64,7 @@ class Story:
             if pod["status"]["phase"] == "Pending":
                 ip = f"10.0.0.{pod_facts(pod).incarnation}"
                 generation = int(pod["metadata"]["annotations"]["kubernel.dev/restart-generation"])
-                self.world.supervisors.status[ip] = {"state": "starting", "generation": generation, "ip": ip}
+                self.world.supervisors.status[ip] = {"state": "starting", "generation": generation, "age": 0, "ip": ip}
                 self.world.change_pod(
                     pod, phase="Running", podIP=ip, containerStatuses=[{"name": "kernel", "state": {"running": {}}}]
                 )
@@ -85,7 +85,6 @@ class Story:
         pod, supervisor = self._newest_pod(), self._newest_supervisor()
         if pod is not None and supervisor is not None:
             self.sequence += 1
-            event = {"starting": "started", "running": "ready", "exited": "exited"}[supervisor["state"]]
             callback = Callback.model_validate(
                 {
                     **supervisor,
@@ -93,8 +92,7 @@ class Story:
                     "pod": pod["metadata"]["name"],
                     "boot": pod["metadata"]["name"],
                     "sequence": self.sequence,
-                    "event": event,
-                    "time": self.world.now,
+                    "age": 0,
                 }
             )
             self.world.reconciler.take_callback(callback)

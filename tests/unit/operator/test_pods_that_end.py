@@ -47,15 +47,14 @@ def begin(world: World, **spec: Any) -> None:
     passes(world)
 
 
-def call_back(world: World, sequence: int, event: str, state: str, **fields: Any) -> None:
+def call_back(world: World, sequence: int, state: str, **fields: Any) -> None:
     body = {
         "secret": "ns/k1-0123abcd45",
         "pod": newest(world)["metadata"]["name"],
         "boot": "b1",
         "sequence": sequence,
-        "event": event,
         "generation": 0,
-        "time": world.now,
+        "age": 0,
         "state": state,
         "ip": "10.0.0.7",
     }
@@ -68,7 +67,7 @@ def run(world: World) -> None:
     status = pod()["status"]
     world.change_pod(newest(world), **status)
     world.watch()
-    call_back(world, 1, "ready", "running")
+    call_back(world, 1, "running")
     passes(world)
     assert words(world)[0] == "Running"
 
@@ -98,7 +97,7 @@ def test_a_pod_that_never_ran_our_kernel_is_replaced(world: World, status: dict[
     assert names(world) == ["k1-1"]
     passes(world, 1.0)
     assert names(world) == ["k1-1", "k1-2"]
-    call_back(world, 1, "ready", "running")
+    call_back(world, 1, "running")
     passes(world)
     assert words(world)[0] == "Running"
 
@@ -184,7 +183,7 @@ def kubelet_says(world: World, status: dict[str, Any]) -> None:
 def test_what_the_kubelet_ends_is_no_crash(world: World, status: dict[str, Any], reason: str, said: str) -> None:
     """The supervisor hears a SIGTERM and reports it; the kubelet says why a moment later."""
     run(world)
-    call_back(world, 2, "exited", "exited", signal=15)
+    call_back(world, 2, "exited", signal=15)
     passes(world)
     assert words(world)[0] == "Running", "not decided yet"
     kubelet_says(world, status)
@@ -196,7 +195,7 @@ def test_what_the_kubelet_ends_is_no_crash(world: World, status: dict[str, Any],
 @pytest.mark.parametrize(("status", "reason", "said"), ENDS)
 def test_a_word_that_came_too_early_is_corrected(world: World, status: dict[str, Any], reason: str, said: str) -> None:
     run(world)
-    call_back(world, 2, "exited", "exited", signal=15)
+    call_back(world, 2, "exited", signal=15)
     passes(world)
     passes(world, 1.0)
     assert words(world)[:2] == ("Exited", "KernelCrashed")
@@ -222,7 +221,7 @@ def test_a_supervisor_that_was_told_to_end_waits_for_the_reason(world: World) ->
 
 def test_a_crash_before_an_eviction_stays_a_crash(world: World) -> None:
     run(world)
-    call_back(world, 2, "exited", "exited", exitCode=1)
+    call_back(world, 2, "exited", exitCode=1)
     passes(world)
     kubelet_says(world, EVICTED)
     passes(world, 5)
@@ -272,7 +271,7 @@ def test_what_a_kernel_said_that_never_got_ready_is_told(world: World) -> None:
 
 def test_other_signals_are_said_at_once(world: World) -> None:
     run(world)
-    call_back(world, 2, "exited", "exited", signal=11)
+    call_back(world, 2, "exited", signal=11)
     passes(world)
     assert words(world)[:2] == ("Exited", "KernelCrashed")
 
@@ -290,7 +289,7 @@ def test_another_clock_moves_no_deadline(world: World, skew: int) -> None:
 @pytest.mark.parametrize("skew", [-300, -61, 61, 300])
 def test_the_grace_counts_from_when_the_end_was_heard_of(world: World, skew: int) -> None:
     run(world)
-    call_back(world, 2, "exited", "exited", signal=9, time=NOW + skew, age=10)
+    call_back(world, 2, "exited", signal=9, time=NOW + skew, age=10)
     passes(world)
     passes(world, 19)
     assert words(world)[0] == "Exited"
@@ -301,7 +300,7 @@ def test_the_grace_counts_from_when_the_end_was_heard_of(world: World, skew: int
 @pytest.mark.parametrize("skew", [-300, -61, 61, 300])
 def test_another_operator_with_another_clock_leaves_the_grace(world: World, skew: int) -> None:
     run(world)
-    call_back(world, 2, "exited", "exited", signal=9)
+    call_back(world, 2, "exited", signal=9)
     passes(world)
     world.now += skew
     world.start_operator()
@@ -315,7 +314,7 @@ def test_another_operator_with_another_clock_leaves_the_grace(world: World, skew
 @pytest.mark.parametrize("skew", [-300, -61, 61, 300])
 def test_another_operator_with_another_clock_leaves_the_time_to_live(world: World, skew: int) -> None:
     run(world)
-    call_back(world, 2, "exited", "exited", signal=9)
+    call_back(world, 2, "exited", signal=9)
     passes(world)
     passes(world, 30)
     assert words(world)[0] == "Failed"

@@ -22,9 +22,9 @@ CALLBACK = {
     "pod": "k1-1",
     "boot": "b1",
     "sequence": 2,
-    "event": "ready",
     "generation": 0,
-    "time": NOW,
+    "age": 0.0,
+    "processAge": 0.5,
     "state": "running",
     "ip": "10.0.0.7",
 }
@@ -74,7 +74,7 @@ def test_a_callback_is_believed_about_its_own_pod_only(world: World) -> None:
     other = cr(name="k2", uid="fedcba98-0000-4000-8000-000000000000")
     world.apply(other)
     world.watch()
-    forged = callback(secret="ns/k2-fedcba9800", event="exited", state="exited", sequence=3, exitCode=0)
+    forged = callback(secret="ns/k2-fedcba9800", state="exited", sequence=3, exitCode=0)
     assert world.reconciler.take_callback(forged) is Verdict.FOREIGN
     world.reconcile()
     assert world.instance()["status"]["phase"] == "Running"
@@ -84,17 +84,12 @@ def test_a_callback_is_believed_about_its_own_pod_only(world: World) -> None:
 def test_a_generation_that_nobody_asked_for_is_not_believed(world: World, generation: int) -> None:
     """A server may have asked the supervisor before the spec; user code may say any number."""
     start(world)
-    assert (
-        world.reconciler.take_callback(callback(sequence=3, event="started", state="running", generation=generation))
-        is Verdict.TAKEN
-    )
+    assert world.reconciler.take_callback(callback(sequence=3, state="running", generation=generation)) is Verdict.TAKEN
     world.reconcile()
     world.watch()
     assert world.instance()["status"]["restartGeneration"] == 0
     assert (
-        world.reconciler.take_callback(
-            callback(sequence=4, event="exited", state="exited", exitCode=1, generation=generation)
-        )
+        world.reconciler.take_callback(callback(sequence=4, state="exited", exitCode=1, generation=generation))
         is Verdict.TAKEN
     )
     world.reconcile()
@@ -123,7 +118,7 @@ def test_a_pod_that_says_a_lot_is_told_to_wait(world: World) -> None:
     start(world)
 
     def said(count: int) -> list[Verdict]:
-        events = [callback(sequence=10 + number, event="activity") for number in range(count)]
+        events = [callback(sequence=10 + number) for number in range(count)]
         return [world.reconciler.take_callback(each) for each in events]
 
     assert said(1000).count(Verdict.TAKEN) == CALLBACKS_AT_ONCE - 1  # its start was one
@@ -161,8 +156,8 @@ def test_restarts_that_were_asked_for_are_told_at_once(world: World) -> None:
         world.apply({**world.instance(), "spec": {"restartGeneration": generation}})
         world.watch()
         world.reconcile()
-        for more, event, state in ((0, "started", "starting"), (1, "ready", "running")):
-            news = callback(sequence=10 * generation + more, event=event, state=state, generation=generation)
+        for more, state in ((0, "starting"), (1, "running")):
+            news = callback(sequence=10 * generation + more, state=state, generation=generation)
             assert world.reconciler.take_callback(news) is Verdict.TAKEN
             world.reconcile()
             world.watch()
@@ -173,7 +168,7 @@ def test_a_callback_sent_twice_is_taken_and_changes_nothing(world: World) -> Non
     start(world)
     world.cluster.requests.clear()
     assert world.reconciler.take_callback(callback()) is Verdict.TAKEN
-    assert world.reconciler.take_callback(callback(sequence=1, event="started", state="starting")) is Verdict.TAKEN
+    assert world.reconciler.take_callback(callback(sequence=1, state="starting")) is Verdict.TAKEN
     world.reconcile()
     assert world.cluster.requests == []
 
@@ -369,10 +364,7 @@ def test_a_status_that_somebody_else_wrote_meanwhile_is_computed_anew(world: Wor
     start(world)
     world.cluster.requests.clear()
     world.apply({**world.instance(), "metadata": {**world.instance()["metadata"], "labels": {"new": "label"}}})
-    assert (
-        world.reconciler.take_callback(callback(sequence=3, event="exited", state="exited", exit_code=1))
-        is Verdict.TAKEN
-    )
+    assert world.reconciler.take_callback(callback(sequence=3, state="exited", exit_code=1)) is Verdict.TAKEN
     with pytest.raises(ConflictError):
         world.reconcile()
     world.watch()
@@ -423,10 +415,7 @@ def test_a_pod_that_was_deleted_while_no_operator_ran_is_lost(world: World) -> N
 
 def test_an_instance_that_was_deleted_meanwhile_is_no_error(world: World) -> None:
     start(world)
-    assert (
-        world.reconciler.take_callback(callback(sequence=3, event="exited", state="exited", exit_code=1))
-        is Verdict.TAKEN
-    )
+    assert world.reconciler.take_callback(callback(sequence=3, state="exited", exit_code=1)) is Verdict.TAKEN
     world.cluster.remove("/apis/kubernel.dev/v1beta1/namespaces/ns/kernelinstances/k1")
     world.reconcile()
     world.watch()

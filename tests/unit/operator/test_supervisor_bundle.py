@@ -108,7 +108,7 @@ def test_modules_can_be_imported_as_they_are() -> None:
 def test_it_fits_into_what_a_kernel_may_cost_etcd() -> None:
     size = len(supervisor_source()) + len(bootstrap_script())
     print(f"supervisor and bootstrap: {size} bytes")
-    assert size < 17_000
+    assert size < 20_000
 
 
 def test_args_are_short_and_end_in_the_kernels_own() -> None:

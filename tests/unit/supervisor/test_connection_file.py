@@ -4,7 +4,7 @@ import stat
 import tempfile
 import unittest
 
-from fixtures.supervisor_parts import CONFIG
+from fixtures.supervisor_parts import TAKEN
 from kubernel_supervisor.connection_file import connection_text, write_connection_file, write_private
 from kubernel_supervisor.console import StartError
 from kubernel_supervisor.settings import Settings
@@ -17,7 +17,7 @@ class ConnectionFileTest(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.folder = folder.name
-        self.settings = Settings(CONFIG)
+        self.settings = Settings(TAKEN)
         self.settings.connection_file = os.path.join(self.folder, "private", "c.json")
 
     def test_it_says_what_a_kernel_needs(self):
@@ -37,6 +37,10 @@ class ConnectionFileTest(unittest.TestCase):
                 **CURVE,
             },
         )
+
+    def test_a_pod_with_ipv6_listens_on_it(self):
+        self.settings.address = "fd00::5"
+        self.assertEqual(json.loads(connection_text(self.settings, {"key": "0a"}))["ip"], "::")
 
     def test_without_encryption_there_is_no_curve_key(self):
         self.assertNotIn("curve", connection_text(self.settings, {"key": "0a", "curve_publickey": ""}))

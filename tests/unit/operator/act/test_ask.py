@@ -14,7 +14,7 @@ from kubernel_operator.observe.pod_facts import pod_facts
 from kubernel_wire.control import ControlError
 
 IP = "10.0.0.7"
-ANSWER = {"state": "running", "generation": 1, "ip": IP}
+ANSWER = {"state": "running", "generation": 1, "age": 0, "ip": IP}
 PROBE = Probe(IP, 1, ports_tell=True, why="silence")
 
 

@@ -11,6 +11,7 @@ from kubernel_operator.settings import Settings
 from kubernel_supervisor.bootstrap import bootstrap_args
 
 URL = "http://10.96.1.1:8443/v1/callback"
+POD_IPS = {"name": "KUBERNEL_POD_IPS", "valueFrom": {"fieldRef": {"fieldPath": "status.podIPs"}}}
 SECRET_ENV = [
     ("KUBERNEL_KEY", "key"),
     ("KUBERNEL_TOKEN", "token"),
@@ -120,7 +121,8 @@ def test_plain() -> None:
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
     assert own[0]["name"] == "KUBERNEL_CONFIG"
-    assert own[1:] == [env_from_secret(name, key) for name, key in SECRET_ENV]
+    assert own[1] == POD_IPS
+    assert own[2:] == [env_from_secret(name, key) for name, key in SECRET_ENV]
     assert config({"spec": {"containers": [{"env": own}]}}) == {
         "secret": "ns/k1-0123abcd45",
         "pod": "k1-1",
@@ -162,6 +164,7 @@ def test_rich() -> None:
     }
     assert container["args"][-4:] == ["R", "--args", "{connection_file}", "$$HOME"]
     assert container["env"][1:] == [
+        POD_IPS,
         *(env_from_secret(name, key) for name, key in SECRET_ENV),
         env_from_secret("KUBERNEL_CURVE_PUBLICKEY", "curve_publickey"),
         env_from_secret("KUBERNEL_CURVE_SECRETKEY", "curve_secretkey"),
@@ -225,6 +228,16 @@ def test_argv(kernel: dict[str, Any] | None, argv: list[str], name: str | None) 
     built = build_pod(instance, SETTINGS, incarnation=1, callback_url=None, pod_secret=POD_SECRET)
     assert built["spec"]["containers"][0]["args"] == bootstrap_args(argv)
     assert config(built)["kernelName"] == (name or "")
+
+
+def test_variables_that_a_shell_would_drop_are_packed() -> None:
+    env = [{"name": "A_1", "value": "1"}, {"name": "spark.driver.memory", "value": "$x"}, {"name": "a-b"}]
+    built = build_pod(cr(env=env), SETTINGS, incarnation=1, callback_url=None)
+    assert built["spec"]["containers"][0]["env"][-3:] == [
+        {"name": "KUBERNEL_ENV_0", "value": "spark.driver.memory=$$x"},
+        {"name": "KUBERNEL_ENV_1", "value": "a-b="},
+        {"name": "A_1", "value": "1"},
+    ]
 
 
 def test_nothing_depends_on_what_was_built_before() -> None:

@@ -14,7 +14,6 @@ from typing import Any
 import aiohttp
 import pytest
 
-from fixtures.objects import NOW
 from kubernel_operator.edge import callback_server
 from kubernel_operator.edge.callback_server import (
     BODY_MAX_BYTES,
@@ -23,7 +22,7 @@ from kubernel_operator.edge.callback_server import (
     CallbackServer,
 )
 from kubernel_operator.reconcile import Verdict
-from kubernel_wire.callback import Callback, token
+from kubernel_wire.callback import Callback, proof, token
 
 KEY = b"operator key"
 BODY = {
@@ -31,9 +30,8 @@ BODY = {
     "pod": "k1-1",
     "boot": "b1",
     "sequence": 1,
-    "event": "ready",
     "generation": 0,
-    "time": NOW,
+    "age": 0.5,
     "state": "running",
 }
 GENUINE = json.dumps(BODY).encode()
@@ -151,6 +149,8 @@ async def test_answers(
     said = await door.post(body, headers)
     assert said[0] == status
     assert said[1].get("Retry-After") == ("1" if status == 429 else None)
+    shown = proof(token(KEY, "ns/k1-0123abcd45"), signed(body)["X-Kubernel-Signature"]) if taken else None
+    assert said[1].get("X-Kubernel-Signature") == shown
     assert [c.pod for c in door.taken] == (["k1-1"] if taken else [])
 
 

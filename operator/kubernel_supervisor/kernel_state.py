@@ -1,0 +1,75 @@
+"""What is told of the kernel: the one schema of callbacks and of the control port's ``status``."""
+
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+LOG_LIMIT = 2048  # bytes
+
+
+class KernelState:
+    """The kernel's state as the operator is to know it. Moments are monotonic; what is told are ages.
+
+    Attributes:
+        state: ``starting``, ``running`` or ``exited``.
+        since: moment at which ``state`` began.
+        process_since: moment at which the process of ``generation`` was started; None before.
+        reason: why the supervisor ended the kernel: ``IdleTimeout``, ``Stopped``, ``Terminated`` (SIGTERM to the
+            container); None when it ended by itself.
+        log: the kernel's last output, or the supervisor's words, when it did not become ready.
+        active_at: moment of the last activity; None when nobody looks.
+    """
+
+    def __init__(self, generation: int, address: str, idle_timeout_seconds: float) -> None:
+        self.generation, self.address = generation, address
+        self.idle_timeout_seconds = idle_timeout_seconds
+        self.active_at = None  # type: float | None
+        self.starting()
+
+    def starting(self) -> None:
+        """Another process is to be started."""
+        self.process_since = None  # type: float | None
+        self.exit_code = self.signal = None  # type: int | None
+        self.oom_killed = False
+        self.reason = None  # type: str | None
+        self.log = ""
+        self.become("starting")
+
+    def become(self, state: str) -> None:
+        """Enters a state."""
+        self.state, self.since = state, time.monotonic()
+
+    def tell_log(self, text: str) -> None:
+        """Sets ``log``, cut to what fits."""
+        self.log = text.encode("utf-8", "replace")[:LOG_LIMIT].decode("utf-8", "ignore")
+
+    def snapshot(self) -> "Snapshot":
+        """The state at this moment, for another thread."""
+        fields = {
+            "generation": self.generation,
+            "state": self.state,
+            "ip": self.address,
+            "exitCode": self.exit_code,
+            "signal": self.signal,
+            "oomKilled": self.oom_killed,
+            "reason": self.reason,
+            "log": self.log,
+            "idleTimeoutSeconds": self.idle_timeout_seconds or None,
+        }
+        moments = {"age": self.since, "processAge": self.process_since, "idleSeconds": self.active_at}
+        return Snapshot(fields, moments)
+
+
+class Snapshot:
+    """A state that does not change any more, but grows older."""
+
+    def __init__(self, fields: "dict[str, Any]", moments: "dict[str, float | None]") -> None:
+        self.fields, self._moments = fields, moments
+
+    def now(self) -> "dict[str, Any]":
+        """Its fields, with the ages that they have now, in seconds."""
+        now = time.monotonic()
+        ages = {name: None if at is None else round(now - at, 3) for name, at in self._moments.items()}
+        return {**self.fields, **ages}
