@@ -105,6 +105,13 @@ def test_modules_can_be_imported_as_they_are() -> None:
         importlib.import_module(f"kubernel_supervisor.{module}")
 
 
+@pytest.mark.parametrize("module", MODULES)
+def test_no_module_reads_a_clock_that_somebody_may_set(module: str) -> None:
+    """A step of an hour ended idle kernels."""
+    calls = {ast.unparse(node) for node in ast.walk(ast.parse(source(module))) if isinstance(node, ast.Attribute)}
+    assert {name for name in calls if name.startswith(("time.", "datetime."))} <= {"time.monotonic", "time.sleep"}
+
+
 def test_it_fits_into_what_a_kernel_may_cost_etcd() -> None:
     size = len(supervisor_source()) + len(bootstrap_script())
     print(f"supervisor and bootstrap: {size} bytes")
