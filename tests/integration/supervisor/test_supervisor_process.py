@@ -388,6 +388,22 @@ def test_user_without_passwd_entry_has_a_name(supervise: Supervise, other_user: 
     assert {"USER=kernel", "LOGNAME=kernel"} <= set(container.output().splitlines())
 
 
+@pytest.mark.skipif(not Path("/usr/bin/python3").exists(), reason="needs a Python that every user may run")
+def test_memory_ends_the_kernel_of_any_user_before_the_supervisor(
+    supervise: Supervise, kernel: Kernel, operator: Operator, other_user: tuple[str, ...]
+) -> None:
+    """A process that hides its memory, as the supervisor and a child before its exec do, cannot write its own score."""
+    body = """
+def score(pid):
+    return int(open('/proc/%s/oom_score_adj' % pid).read())
+while score('self') != min(score(1) + 300, 1000):
+    time.sleep(0.01)
+serve()
+"""
+    supervise(readable_kernel(kernel(body)), operator=operator, prefix=other_user, env=SYSTEM_PATH)
+    operator.wait("running")
+
+
 def test_no_secret_in_any_argument_list(supervise: Supervise, kernel: Kernel, operator: Operator) -> None:
     container = supervise(kernel("serve()"), operator=operator)
     operator.wait("running")
