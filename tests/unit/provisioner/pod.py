@@ -2,6 +2,8 @@
 
 import asyncio
 import base64
+import hashlib
+import hmac
 import json
 from typing import Any
 
@@ -66,12 +68,14 @@ class Pod:
         self._taking.add(writer)
         try:
             writer.write(b'{"nonce": "n"}\n')
-            line = await reader.readline()
+            line = (await reader.readline()).decode().rstrip("\n")
             if line:  # else the request was cancelled
                 _mac, _role, request = line.split(maxsplit=2)
-                self.requests.append(json.loads(request))
+                self.requests.append({k: v for k, v in json.loads(request).items() if k != "nonce"})
                 if self.answer is not None:
-                    writer.write(json.dumps({**self.answer, **self._done(self.requests[-1])}).encode() + b"\n")
+                    answer = json.dumps({**self.answer, **self._done(self.requests[-1])})
+                    message = f"kubernel-answer-v2\nn\n{request}\n{answer}".encode()
+                    writer.write(f"{hmac.new(KEY, message, hashlib.sha256).hexdigest()} {answer}\n".encode())
         finally:
             self._taking.discard(writer)
             writer.close()
