@@ -77,7 +77,7 @@ _, old = talk(b"\\n")
 answers.add(talk(signed(b"", b"connection", b'{"op":"stop"}', old))[0])
 for noise in (b"\\n", b"\\0" * 100 + b"\\n", b"a b\\n", b"\\xff\\xfe c d\\n", b'{"op":"stop"}\\n'):
     answers.add(talk(noise)[0])
-answers.add(talk(b"x" * 210000)[0])
+answers.add(talk(b"x" * 270000)[0])
 silent = [socket.create_connection((host, port), 10) for _ in range(200)]
 print(json.dumps(sorted(answers)))
 """
@@ -105,7 +105,7 @@ async def test_a_stranger_at_the_control_port(
         assert await run(client, "print(x)") == "42\n"
     assert set(answers) == {
         '- {"ok":false,"error":"authentication failed"}',
-        '- {"ok":false,"error":"a line may have at most 200 KiB"}',
+        '- {"ok":false,"error":"a line may have at most 256 KiB"}',
     }
     assert (after["pid"], after["generation"], after["state"]) == (before["pid"], 0, "running")
 
