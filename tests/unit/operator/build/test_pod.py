@@ -232,7 +232,7 @@ def test_argv(kernel: dict[str, Any] | None, argv: list[str], name: str | None) 
 
 def test_variables_that_a_shell_would_drop_are_packed() -> None:
     env = [{"name": "A_1", "value": "1"}, {"name": "spark.driver.memory", "value": "$x"}, {"name": "a-b"}]
-    built = build_pod(cr(env=env), SETTINGS, incarnation=1, callback_url=None)
+    built = build_pod(cr(env=env), SETTINGS, incarnation=1, callback_url=None, pod_secret=POD_SECRET)
     assert built["spec"]["containers"][0]["env"][-3:] == [
         {"name": "KUBERNEL_ENV_0", "value": "spark.driver.memory=$$x"},
         {"name": "KUBERNEL_ENV_1", "value": "a-b="},
