@@ -137,7 +137,11 @@ class Cluster:
         async with self._connection.send(
             method, path, query=query, data=data, headers=headers, seconds=REQUEST_TIMEOUT_SECONDS
         ) as answer:
-            text = await answer.read() if max_bytes is None else await _at_most(max_bytes, answer)
+            # What refuses is small, and may have been read already: the connection looks for other credentials in it.
+            if max_bytes is None or answer.status >= 300:
+                text = await answer.read()
+            else:
+                text = await _at_most(max_bytes, answer)
         return decoded(method, path, answer.status, text, answer.headers)
 
     async def create(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
