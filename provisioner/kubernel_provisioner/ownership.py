@@ -11,7 +11,7 @@ from typing import Any
 from kubernel_api.constants import LABEL_SERVER
 from kubernel_cluster.errors import ApiError
 
-from .api import Api
+from .cluster.api import Api
 from .errors import KernelDeletedError
 
 

@@ -17,14 +17,14 @@ from jupyter_client.connect import KernelConnectionInfo
 
 from kubernel_cluster.login import ClusterKey, in_cluster
 
-from .background import background
-from .kernel_resource import PodOptions, SpecFacts, pod_argv, pod_env, wants_curve
-from .launching import Held, LaunchRequest
-from .lease import IN_A_POD_SECONDS, OUTSIDE_SECONDS
+from .cluster.background import background
+from .cluster.lease import IN_A_POD_SECONDS, OUTSIDE_SECONDS
+from .launch.kernel_resource import PodOptions, SpecFacts, pod_argv, pod_env, wants_curve
+from .launch.launching import Held, LaunchRequest
+from .launch.remote_kernel import RemoteKernel
+from .launch.waiting import Patience
 from .options import ProvisionerOptions
-from .remote_kernel import RemoteKernel
-from .socket_options import set_defaults
-from .waiting import Patience
+from .reach.socket_options import set_defaults
 
 T = TypeVar("T")
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from kubernel_provisioner.check_command import RIGHTS
+from kubernel_provisioner.commands.check import RIGHTS
 
 from .conftest import CHART, Object, Render
 

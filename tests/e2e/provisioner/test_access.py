@@ -7,7 +7,7 @@ import pytest
 from jupyter_client.manager import AsyncKernelManager
 
 from fixtures.kubectl import Kubectl
-from kubernel_provisioner import route
+from kubernel_provisioner.reach import route
 
 from .conftest import connected, run, until_ended
 

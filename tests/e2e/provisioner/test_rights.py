@@ -13,7 +13,7 @@ from jupyter_client.manager import AsyncKernelManager
 
 from fixtures.kubectl import Kubectl
 from kubernel_provisioner import KubernelError, KubernetesProvisioner
-from kubernel_provisioner.cli import main
+from kubernel_provisioner.commands.cli import main
 
 from .conftest import connected, run
 
@@ -132,7 +132,7 @@ async def test_connect(
     """In a process of its own, as a person calls it."""
     (name,) = kubectl.within(namespace).text("get", "kernels", "--output=jsonpath={.items[*].metadata.name}").split()
     path = tmp_path / "connection.json"
-    command = [sys.executable, "-m", "kubernel_provisioner.cli", "connect", name, "--file", str(path)]
+    command = [sys.executable, "-m", "kubernel_provisioner.commands.cli", "connect", name, "--file", str(path)]
     done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=True)
     assert done.stdout == f"Wrote {path}\nTry: jupyter console --existing {path}\n"
     assert path.stat().st_mode & 0o777 == 0o600

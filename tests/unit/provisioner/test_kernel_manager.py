@@ -11,13 +11,12 @@ from jupyter_client.ioloop import AsyncIOLoopKernelManager
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 
+from fixtures.fake_api_server import INSTANCES, KERNEL, FakeApiServer, failure, instance
+from fixtures.kernel_pod import Pod
 from kubernel_provisioner import KubernetesProvisioner
-from kubernel_provisioner.background import Background
-from kubernel_provisioner.cluster import Cluster
+from kubernel_provisioner.cluster.background import Background
+from kubernel_provisioner.cluster.shared import Cluster
 from kubernel_provisioner.errors import KubernelError
-
-from .conftest import INSTANCES, KERNEL, FakeApiServer, failure, instance
-from .pod import Pod
 
 
 @pytest.fixture(params=[AsyncKernelManager, AsyncIOLoopKernelManager], ids=["plain", "with a restarter"])

@@ -4,11 +4,10 @@ from typing import Any
 
 import pytest
 
+from fixtures.fake_api_server import KERNEL, FakeApiServer, failure, instance
 from kubernel_cluster.errors import ApiError
-from kubernel_provisioner.api import Api
+from kubernel_provisioner.cluster.api import Api
 from kubernel_provisioner.ownership import delete_own
-
-from .conftest import KERNEL, FakeApiServer, failure, instance
 
 
 @pytest.mark.parametrize(

@@ -194,6 +194,6 @@ def test_it_can_be_imported_where_there_is_neither_fork_nor_sigkill() -> None:
     """As on Windows."""
     code = (
         "import os, signal; del os.fork, os.register_at_fork, signal.SIGKILL;"
-        "import kubernel_provisioner; from kubernel_provisioner.exit_code import KILLED; print(KILLED)"
+        "import kubernel_provisioner; from kubernel_provisioner.launch.exit_code import KILLED; print(KILLED)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "-9\n"

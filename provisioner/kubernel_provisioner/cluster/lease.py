@@ -1,0 +1,131 @@
+"""The Lease that says this process is alive. When it runs out, the operator deletes the kernels that name it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+from kubernel_api.constants import LABEL_MANAGED_BY, LABEL_MANAGED_BY_VALUE, LABEL_SERVER
+from kubernel_cluster.errors import ApiError
+from kubernel_provisioner.errors import KubernelError
+
+from .api import Api
+
+# A server in a pod is away for as long as its node is lost or its network is mended; a laptop, over night.
+IN_A_POD_SECONDS = 600
+OUTSIDE_SECONDS = 86_400
+# A Lease that no kernel has asked for yet, for instance of a process that only deletes.
+SHORTEST_SECONDS = 60
+# Four renewals may be lost before a Lease of a minute ends. A longer one is renewed as often: who looks at it with
+# kubectl sees from it that the server is there.
+RENEW_SECONDS = 15.0
+RETRY_SECONDS = 3.0
+# Worth a line in the log.
+WARN_AFTER_FAILURES = 4
+
+log = logging.getLogger(__name__)
+
+
+def lease_name(server: str) -> str:
+    """The Lease of a process."""
+    return f"kubernel-server-{server}"
+
+
+def build_lease(server: str, seconds: int, now: datetime) -> dict[str, Any]:
+    """A Lease of that process, valid for so long from ``now`` (UTC)."""
+    return {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {
+            "name": lease_name(server),
+            "labels": {LABEL_SERVER: server, LABEL_MANAGED_BY: LABEL_MANAGED_BY_VALUE},
+        },
+        "spec": {
+            "holderIdentity": server,
+            "leaseDurationSeconds": seconds,
+            "acquireTime": _micro_time(now),
+            "renewTime": _micro_time(now),
+        },
+    }
+
+
+def _micro_time(now: datetime) -> str:
+    return now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+class Lease:
+    """One for all kernels of this process in a namespace, as long as the most patient of them asks for.
+
+    Attributes:
+        name: its name.
+        seconds: how long after its last renewal the kernels are orphans.
+    """
+
+    def __init__(self, api: Api, server: str, seconds: int) -> None:
+        self._api, self._server = api, server
+        self.name = lease_name(server)
+        self.seconds = max(seconds, 1)
+        self._is_due = asyncio.Event()
+
+    async def create(self) -> None:
+        """Creates the Lease; one that exists already is this process's own, from a moment ago."""
+        try:
+            await self._api.create_lease(build_lease(self._server, self.seconds, datetime.now(UTC)))
+        except ApiError as error:
+            if error.status != 409:
+                raise
+
+    async def last(self, seconds: int) -> None:
+        """Makes it last so long at least, from now on.
+
+        Raises:
+            ApiError: the API server does not allow it.
+            KubernelError: it does not answer.
+        """
+        if seconds > self.seconds:
+            before, self.seconds = self.seconds, seconds
+            try:
+                await self._renew()
+            except BaseException:
+                self.seconds = before
+                raise
+
+    def renew_soon(self) -> None:
+        """Renews it at once: nobody knows for how long this process was away."""
+        self._is_due.set()
+
+    async def renew_for_ever(self) -> None:
+        """Renews it every 15 s, and sooner after a failure; until its namespace is gone, and all kernels with it."""
+        failures = 0
+        while True:
+            await self._until_due(failures)
+            try:
+                await self._renew()
+                failures = 0
+            except (KubernelError, ApiError) as error:
+                if isinstance(error, ApiError) and error.details.get("kind") == "namespaces":
+                    return
+                failures += 1
+                level = logging.WARNING if failures == WARN_AFTER_FAILURES else logging.DEBUG
+                log.log(level, "Lease %s in %s was not renewed: %s", self.name, self._api.namespace, error)
+
+    async def _until_due(self, failures: int) -> None:
+        delay = RETRY_SECONDS if failures else RENEW_SECONDS
+        delay = min(delay, self.seconds / 4) * random.uniform(0.9, 1.1)  # noqa: S311 - jitter
+        with suppress(TimeoutError):
+            async with asyncio.timeout(delay):
+                await self._is_due.wait()
+        self._is_due.clear()
+
+    async def _renew(self) -> None:
+        spec = {"renewTime": _micro_time(datetime.now(UTC)), "leaseDurationSeconds": self.seconds}
+        try:
+            await self._api.patch_lease(self.name, {"spec": spec})
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            await self.create()

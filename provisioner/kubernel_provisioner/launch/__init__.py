@@ -1,0 +1,1 @@
+"""One kernel's start, life and end: the KernelInstance, what is waited for, what is said."""

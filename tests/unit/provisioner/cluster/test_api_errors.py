@@ -1,0 +1,110 @@
+"""What people read when the API server says no, or nothing."""
+
+from typing import Any
+
+import pytest
+
+from kubernel_cluster.errors import ApiError, ApiUnavailableError, NoLoginError
+from kubernel_cluster.login import ClusterKey
+from kubernel_provisioner.cluster.api_errors import busy, explain, no_login, unreachable
+from kubernel_provisioner.errors import (
+    ClusterError,
+    CRDMissingError,
+    NamespaceMissingError,
+    NotPermittedError,
+    RefusedError,
+)
+
+FORBIDDEN = 'kernelinstances.kubernel.dev is forbidden: User "system:serviceaccount:jhub:hub" cannot create resource'
+
+
+def answer(status: int, reason: str, message: str, **details: Any) -> ApiError:
+    """As the API server sends it."""
+    return ApiError(status, reason, message, details)
+
+
+@pytest.mark.parametrize(
+    ("error", "type_", "text"),
+    [
+        pytest.param(
+            answer(401, "Unauthorized", "Unauthorized"),
+            NotPermittedError,
+            "Cannot start: the API server does not accept the credentials (401).\nUnauthorized\n"
+            "Try: kubectl --context c auth whoami",
+            id="credentials",
+        ),
+        pytest.param(
+            answer(403, "Forbidden", FORBIDDEN, kind="kernelinstances", group="kubernel.dev"),
+            NotPermittedError,
+            f"Cannot start: not permitted (403).\n{FORBIDDEN}\n"
+            "Try: kubectl --context c auth can-i --list -n jhub  (needed: kernelinstances.kubernel.dev)",
+            id="rights",
+        ),
+        pytest.param(
+            answer(403, "Forbidden", 'kernelinstances "k-1" is forbidden: exceeded quota: q', kind="kernelinstances"),
+            RefusedError,
+            "Cannot start: the API server refused (403 Forbidden).\n"
+            'kernelinstances "k-1" is forbidden: exceeded quota: q\n'
+            "Try: kubectl --context c describe resourcequota -n jhub",
+            id="quota",
+        ),
+        pytest.param(
+            answer(404, "NotFound", 'namespaces "jhub" not found', kind="namespaces", name="jhub"),
+            NamespaceMissingError,
+            "Cannot start: namespace 'jhub' does not exist.\n"
+            "Set namespace in the provisioner's config or KUBERNEL_NAMESPACE, or create it.\n"
+            "Try: kubectl --context c create namespace jhub",
+            id="namespace",
+        ),
+        pytest.param(
+            ApiError(404, "Unknown", "404 page not found"),
+            CRDMissingError,
+            "Cannot start: the cluster does not know kernelinstances.kubernel.dev.\n"
+            "kubernel's operator and its CRD are not installed there.\n"
+            "Try: helm install kubernel <the chart> --namespace kubernel --create-namespace",
+            id="no CRD",
+        ),
+        pytest.param(
+            answer(422, "Invalid", "spec.image: too long", kind="KernelInstance", name="k-1"),
+            RefusedError,
+            "Cannot start: the API server refused (422 Invalid).\nspec.image: too long\n"
+            "Try: kubectl --context c explain kernel.spec",
+            id="invalid",
+        ),
+        pytest.param(
+            answer(404, "NotFound", 'secrets "s" not found', kind="secrets", name="s"),
+            RefusedError,
+            'Cannot start: the API server refused (404 NotFound).\nsecrets "s" not found\n'
+            "Try: kubectl --context c get events -n jhub",
+            id="another thing is missing",
+        ),
+    ],
+)
+def test_explain(error: ApiError, type_: type[ClusterError], text: str) -> None:
+    explained = explain(error, "start", ClusterKey(context="c"), "jhub")
+    assert (type(explained), str(explained)) == (type_, text)
+
+
+def test_unreachable() -> None:
+    error = unreachable(ClusterKey(kubeconfig="/k"), "https://c:6443", ApiUnavailableError("Connection refused"))
+    assert str(error) == (
+        "Cannot reach the Kubernetes API server at https://c:6443.\nConnection refused\n"
+        "Try: kubectl --kubeconfig /k cluster-info"
+    )
+
+
+def test_busy() -> None:
+    words = 'failed calling webhook "policy.example.org"'
+    error = ApiUnavailableError("POST /x: 500", status=500, reason="InternalError", message=words)
+    assert str(busy(ClusterKey(), "https://c:6443", error)) == (
+        f"The Kubernetes API server at https://c:6443 cannot do it now (500 InternalError).\n{words}\n"
+        "Try: kubectl get --raw '/readyz?verbose'"
+    )
+
+
+def test_no_login() -> None:
+    error = NoLoginError("the kubeconfig's command `aws` failed (exit code 255)", "SSO session expired")
+    assert str(no_login(error, ClusterKey(context="c"))) == (
+        "Cannot log in to the Kubernetes cluster: the kubeconfig's command `aws` failed (exit code 255).\n"
+        "SSO session expired\nTry: kubectl --context c auth whoami"
+    )

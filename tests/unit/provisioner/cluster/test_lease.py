@@ -1,0 +1,75 @@
+"""The Lease that a process writes, and how long it lasts."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+
+from fixtures.fake_api_server import LEASE, LEASES, FakeApiServer, failure
+from kubernel_cluster.errors import ApiError
+from kubernel_provisioner.cluster import lease as lease_module
+from kubernel_provisioner.cluster.api import Api
+from kubernel_provisioner.cluster.lease import Lease, build_lease
+
+
+def test_build_lease() -> None:
+    assert build_lease("5e54e5", 600, datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)) == {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {
+            "name": "kubernel-server-5e54e5",
+            "labels": {"kubernel.dev/server": "5e54e5", "app.kubernetes.io/managed-by": "kubernel"},
+        },
+        "spec": {
+            "holderIdentity": "5e54e5",
+            "leaseDurationSeconds": 600,
+            "acquireTime": "2026-01-02T03:04:05.000678Z",
+            "renewTime": "2026-01-02T03:04:05.000678Z",
+        },
+    }
+
+
+def durations(server: FakeApiServer) -> list[int]:
+    """How long it was said to last, request by request."""
+    return [body["spec"]["leaseDurationSeconds"] for method, _, body in server.requests if method in ("POST", "PATCH")]
+
+
+async def test_the_most_patient_kernel_decides(api: Api, server: FakeApiServer) -> None:
+    server.answers["POST", LEASES], server.answers["PATCH", LEASE] = [(201, {})], [(200, {})]
+    lease = Lease(api, "s", 60)
+    await lease.create()
+    for seconds in (60, 600, 30, 600):
+        await lease.last(seconds)
+    assert durations(server) == [60, 600]
+
+
+async def test_a_lease_that_could_not_be_made_longer_is_asked_for_again(api: Api, server: FakeApiServer) -> None:
+    server.answers["PATCH", LEASE] = [failure(403, "Forbidden"), (200, {})]
+    lease = Lease(api, "s", 60)
+    with pytest.raises(ApiError):
+        await lease.last(600)
+    await lease.last(600)
+    assert (lease.seconds, durations(server)) == (600, [600, 600])
+
+
+async def test_it_is_renewed_in_good_time_and_at_once_when_asked(
+    api: Api, server: FakeApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.answers["PATCH", LEASE] = [(200, {})]
+    waits: list[float] = []
+    timeout = asyncio.timeout
+
+    def note(seconds: float | None) -> asyncio.Timeout:
+        waits.extend([] if seconds is None else [seconds])
+        return timeout(None)
+
+    monkeypatch.setattr(lease_module.asyncio, "timeout", note)
+    lease = Lease(api, "s", 5)
+    renewing = asyncio.create_task(lease.renew_for_ever())
+    for renewals in (1, 2):
+        lease.renew_soon()
+        while len(durations(server)) < renewals:  # noqa: ASYNC110 - the request is on its way
+            await asyncio.sleep(0.001)
+    renewing.cancel()
+    assert durations(server) == [5, 5]
+    assert min(waits) < 5 / 3  # two of them may be lost; the others are the requests' own

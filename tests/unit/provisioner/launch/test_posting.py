@@ -1,0 +1,112 @@
+"""Creating and deleting without losing anything."""
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+
+from fixtures.fake_api_server import INSTANCES, FakeApiServer, failure, instance
+from kubernel_cluster.login import ClusterKey
+from kubernel_provisioner.cluster.background import Background
+from kubernel_provisioner.cluster.shared import Cluster
+from kubernel_provisioner.errors import LaunchError, RefusedError
+from kubernel_provisioner.launch import posting
+from kubernel_provisioner.launch.posting import Poster
+
+TAKEN = failure(409, "AlreadyExists", name="k-a")
+
+
+@pytest.fixture
+def poster(key: ClusterKey, background: Background) -> Poster:
+    return Poster(key, background, logging.getLogger("test"))
+
+
+def build(name: str) -> dict[str, Any]:
+    return {"metadata": {"name": name}}
+
+
+async def test_create(cluster: Cluster, server: FakeApiServer, poster: Poster) -> None:
+    server.answers["POST", INSTANCES] = [(201, instance("k-a"))]
+    assert await poster.create(cluster, "a", build) == instance("k-a")
+    assert await poster.create(cluster, "a", build) == instance("k-a")
+    assert [body for _, _, body in server.requests] == [build("k-a"), build("k-a-2")]  # a name is used once
+
+
+async def test_a_name_that_is_taken(cluster: Cluster, server: FakeApiServer, poster: Poster) -> None:
+    server.answers["POST", INSTANCES] = [TAKEN, (201, instance("k-a-2"))]
+    server.answers["GET", f"{INSTANCES}/k-a"] = [(200, instance("k-a", server="somebody else"))]
+    assert await poster.create(cluster, "a", build) == instance("k-a-2")
+
+
+async def test_a_name_that_another_kernel_of_this_server_has(
+    cluster: Cluster, server: FakeApiServer, poster: Poster
+) -> None:
+    cluster.view.offer(instance("k-a"))
+    server.answers["POST", INSTANCES] = [TAKEN, (201, instance("k-a-2"))]
+    server.answers["GET", f"{INSTANCES}/k-a"] = [(200, instance("k-a"))]
+    assert await poster.create(cluster, "a", build) == instance("k-a-2")
+
+
+async def test_an_answer_that_was_lost(cluster: Cluster, server: FakeApiServer, poster: Poster) -> None:
+    """The attempt before has made it; a second KernelInstance would be an orphan."""
+    server.answers["POST", INSTANCES] = [TAKEN]
+    server.answers["GET", f"{INSTANCES}/k-a"] = [(200, instance("k-a"))]
+    assert await poster.create(cluster, "a", build) == instance("k-a")
+
+
+async def test_all_names_are_taken(cluster: Cluster, server: FakeApiServer, poster: Poster) -> None:
+    server.answers["POST", INSTANCES] = [TAKEN]
+    for name in ("k-a", "k-a-2", "k-a-3", "k-a-4", "k-a-5"):
+        server.answers["GET", f"{INSTANCES}/{name}"] = [(200, instance(name, server="somebody else"))]
+    with pytest.raises(LaunchError, match="5 names for it are taken, up to k-a-5"):
+        await poster.create(cluster, "a", build)
+
+
+async def test_a_refusal_is_explained(cluster: Cluster, server: FakeApiServer, poster: Poster) -> None:
+    server.answers["POST", INSTANCES] = [failure(422, "Invalid", name="k-a")]
+    with pytest.raises(RefusedError, match="Cannot create KernelInstance k-a"):
+        await poster.create(cluster, "a", build)
+
+
+async def test_cancelled_while_the_request_is_under_way(
+    cluster: Cluster, server: FakeApiServer, poster: Poster, background: Background
+) -> None:
+    server.gates["POST", INSTANCES] = asyncio.Event()
+    server.answers["POST", INSTANCES] = [(201, instance("k-a"))]
+    server.answers["DELETE", f"{INSTANCES}/k-a"] = [(200, {})]
+    creating = asyncio.create_task(poster.create(cluster, "a", build))
+    await server.asked("POST", INSTANCES)
+    creating.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await creating
+    server.gates["POST", INSTANCES].set()
+    await background.finish_errands(10)
+    assert server.calls() == [("POST", INSTANCES), ("DELETE", f"{INSTANCES}/k-a")]
+
+
+async def test_delete_is_tried_until_it_is_done(
+    cluster: Cluster, server: FakeApiServer, poster: Poster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(posting, "DELETE_RETRY_SECONDS", (0.0,))
+    cluster.view.offer(instance("k-a"))
+    server.answers["DELETE", f"{INSTANCES}/k-a"] = [failure(403, "Forbidden"), failure(403, "Forbidden"), (200, {})]
+    await poster.delete("k-a", "u1", "s")
+    assert len(server.requests) == 3
+    assert cluster.view.get("k-a") is None
+
+
+async def test_delete_gives_up_at_last(
+    cluster: Cluster,
+    server: FakeApiServer,
+    poster: Poster,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(posting, "DELETE_RETRY_SECONDS", (0.0,))
+    monkeypatch.setattr(posting, "DELETE_ATTEMPTS", 3)
+    server.answers["DELETE", f"{INSTANCES}/k-a"] = [failure(403, "Forbidden")]
+    server.answers["GET", f"{INSTANCES}/k-a"] = [(200, instance("k-a"))]
+    await poster.delete("k-a", "u1", "s")
+    assert [record.levelname for record in caplog.records] == ["WARNING", "ERROR"]
+    assert caplog.messages[-1] == "KernelInstance k-a could not be deleted; try: kubectl delete kernel k-a"

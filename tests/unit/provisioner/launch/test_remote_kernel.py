@@ -1,0 +1,443 @@
+"""A kernel that is signalled, ended and launched by several at once, through a provisioner."""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from fixtures.fake_api_server import INSTANCES, KERNEL, LEASE, FakeApiServer, HereAndNow, failure, instance
+from fixtures.kernel_pod import Pod
+from kubernel_provisioner import KubernetesProvisioner
+from kubernel_provisioner import provisioner as provisioner_module
+from kubernel_provisioner.cluster.background import Background
+from kubernel_provisioner.cluster.shared import Cluster
+from kubernel_provisioner.errors import KernelDeletedError
+from kubernel_provisioner.launch import remote_kernel
+
+
+@pytest.fixture
+def unsupervised(pod: Pod) -> None:
+    """The image has no Python for the supervisor."""
+    pod.is_supervised = False
+
+
+@pytest.fixture
+def dooms(background: Background, monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], None]]:
+    """What is to happen DOOM_SECONDS later."""
+    later: list[Callable[[], None]] = []
+    call_later = background.loop.call_later
+
+    def remember(seconds: float, call: Callable[..., None], *args: Any, **kwargs: Any) -> object:
+        if seconds != remote_kernel.DOOM_SECONDS:
+            return call_later(seconds, call, *args, **kwargs)
+        return later.append(lambda: call(*args))
+
+    monkeypatch.setattr(background.loop, "call_later", remember)
+    return later
+
+
+def signals(pod: Pod) -> list[int]:
+    """What its supervisor was asked to send."""
+    return [request["signum"] for request in pod.requests if request["op"] == "signal"]
+
+
+async def settle() -> None:
+    """Lets everything run that need not wait for anybody."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+# Two tabs, one kernel.
+
+
+@pytest.mark.parametrize("ends", ["cancelled", "failed"])
+async def test_a_launch_that_ends_badly_leaves_the_kernel_to_a_newer_one(
+    running: KubernetesProvisioner, server: FakeApiServer, pod: Pod, ends: str
+) -> None:
+    refused, restarted = failure(403, "Forbidden"), (200, instance(version=6, **pod.status(restart=1)))
+    server.answers["PATCH", KERNEL] = [refused if ends == "failed" else restarted, restarted]
+    server.gates["PATCH", KERNEL] = asyncio.Event()
+    one = asyncio.create_task(running.launch_kernel([]))
+    await server.asked("PATCH", KERNEL)
+    two = asyncio.create_task(running.launch_kernel([]))
+    await settle()
+    if ends == "cancelled":
+        one.cancel()
+    server.gates["PATCH", KERNEL].set()
+    await asyncio.wait({one})
+    assert await two == pod.info()
+    assert running.has_process
+    assert await running.poll() is None
+    assert ("DELETE", KERNEL) not in server.calls()
+
+
+async def test_a_newer_launch_that_is_cancelled_takes_an_older_one_along(
+    provisioner: KubernetesProvisioner, server: FakeApiServer, background: Background
+) -> None:
+    """The older one was in the middle of its POST: nothing was held yet that could be deleted."""
+    server.gates["POST", INSTANCES] = asyncio.Event()
+    one = asyncio.create_task(provisioner.launch_kernel([]))
+    await server.asked("POST", INSTANCES)
+    two = asyncio.create_task(provisioner.launch_kernel([]))
+    await settle()
+    two.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await two
+    await settle()
+    server.gates["POST", INSTANCES].set()
+    with pytest.raises(KernelDeletedError):
+        await one
+    await background.finish_errands(10)
+    assert ("DELETE", KERNEL) in server.calls()
+    assert not provisioner.has_process
+
+
+# What a poll knows.
+
+
+def polled(provisioner: KubernetesProvisioner) -> int | None:
+    """The answer of ``poll``, which may not await: else a restarter starts what was shut down meanwhile."""
+    with pytest.raises(StopIteration) as answer:
+        provisioner.poll().send(None)
+    return answer.value.value
+
+
+def test_a_poll_before_the_first_start(provisioner: KubernetesProvisioner) -> None:
+    assert polled(provisioner) == 0
+
+
+@pytest.mark.parametrize(
+    ("event", "ended", "expected"),
+    [
+        pytest.param("MODIFIED", None, None, id="running"),
+        pytest.param("MODIFIED", {"exitCode": 0}, 0, id="ended"),
+        pytest.param("MODIFIED", {"exitCode": 42}, 42, id="exit code"),
+        pytest.param("MODIFIED", {"signal": 11}, -11, id="signal"),
+        pytest.param("MODIFIED", {"oomKilled": True}, -9, id="out of memory"),
+        pytest.param("DELETED", None, -9, id="deleted by hand"),
+    ],
+)
+async def test_a_poll(
+    running: KubernetesProvisioner,
+    cluster: Cluster,
+    pod: Pod,
+    caplog: pytest.LogCaptureFixture,
+    event: str,
+    ended: dict[str, Any] | None,
+    expected: int | None,
+) -> None:
+    cluster.view.apply(event, instance(version=7, **(pod.status() if ended is None else pod.ended(**ended))))
+    assert [polled(running), polled(running)] == [expected, expected]
+    assert len(caplog.messages) == (expected is not None)  # an end is said once
+    if expected is not None:
+        assert await running.wait() == expected
+
+
+async def test_an_end_that_was_asked_for_is_no_news(
+    running: KubernetesProvisioner, cluster: Cluster, pod: Pod, caplog: pytest.LogCaptureFixture
+) -> None:
+    await running.shutdown_requested()
+    cluster.view.apply("MODIFIED", instance(version=7, **pod.ended(exitCode=0)))
+    assert polled(running) == 0
+    assert caplog.messages == []
+
+
+async def test_a_poll_while_it_starts_and_restarts(
+    provisioner: KubernetesProvisioner, cluster: Cluster, server: FakeApiServer, pod: Pod
+) -> None:
+    """The end of the process before is no news."""
+    server.answers["PATCH", KERNEL] = [(200, instance(version=8, **pod.status(restart=1)))]
+    for step in (("POST", INSTANCES), ("PATCH", KERNEL)):
+        server.gates[step] = asyncio.Event()
+        launching = asyncio.create_task(provisioner.launch_kernel([]))
+        await server.asked(*step)
+        assert polled(provisioner) is None
+        server.gates[step].set()
+        await launching
+        assert polled(provisioner) is None
+        cluster.view.apply("MODIFIED", instance(version=7, **pod.ended(exitCode=1)))
+
+
+async def test_wait_returns_at_the_kernels_end_and_not_at_its_pods(
+    running: KubernetesProvisioner, cluster: Cluster, server: FakeApiServer, pod: Pod
+) -> None:
+    waiting = asyncio.create_task(running.wait())
+    await settle()
+    assert not waiting.done()
+    cluster.view.apply("MODIFIED", instance(version=7, **pod.ended(exitCode=3)))
+    assert await waiting == 3
+    assert not running.has_process
+    assert server.requests == []
+
+
+# Signals.
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGUSR1, signal.SIGTERM])
+async def test_a_signal(
+    running: KubernetesProvisioner, pod: Pod, caplog: pytest.LogCaptureFixture, signum: signal.Signals
+) -> None:
+    await running.send_signal(signum)
+    assert pod.requests == [{"op": "signal", "signum": int(signum)}]
+    assert caplog.messages == []
+
+
+async def test_terminate_and_kill_are_signals(running: KubernetesProvisioner, server: FakeApiServer, pod: Pod) -> None:
+    await running.terminate()
+    await running.kill()
+    assert signals(pod) == [signal.SIGTERM, signal.SIGKILL]
+    assert polled(running) is None
+    assert server.requests == []
+
+
+async def test_an_interpreter_that_boots_gets_no_sigint(
+    running: KubernetesProvisioner, server: FakeApiServer, pod: Pod
+) -> None:
+    """It would die of it. Every shutdown begins with one, also that of a kernel that restarts in place."""
+    server.answers["PATCH", KERNEL] = [(200, instance(version=6, **pod.status()))]
+    restarting = asyncio.create_task(running.launch_kernel([]))
+    await server.asked("PATCH", KERNEL)
+    await running.send_signal(signal.SIGINT)
+    await running.send_signal(signal.SIGTERM)
+    assert signals(pod) == [signal.SIGTERM]
+    await running.cleanup()
+    with pytest.raises(KernelDeletedError):
+        await restarting
+
+
+@pytest.mark.parametrize("status", [{"exitCode": 0}, {"signal": 9}])
+async def test_a_kernel_that_has_ended_takes_every_call(
+    running: KubernetesProvisioner, cluster: Cluster, pod: Pod, status: dict[str, Any]
+) -> None:
+    cluster.view.apply("MODIFIED", instance(version=7, **pod.ended(**status)))
+    await running.send_signal(signal.SIGINT)
+    await running.terminate()
+    await running.kill()
+    assert pod.requests == []
+
+
+async def test_a_supervisor_that_refuses(
+    running: KubernetesProvisioner, pod: Pod, caplog: pytest.LogCaptureFixture
+) -> None:
+    pod.answer = {"ok": False, "error": "no such signal"}
+    await running.send_signal(99)
+    await running.terminate()
+    await running.kill()
+    assert "no such signal" in caplog.text
+    assert polled(running) is None
+
+
+@pytest.mark.parametrize(("method", "code"), [("terminate", -15), ("kill", -9)])
+async def test_a_supervisor_that_does_not_answer(
+    running: KubernetesProvisioner, server: FakeApiServer, pod: Pod, method: str, code: int
+) -> None:
+    """Its node may be lost. The kernel counts as ended, so that a shutdown or a restart goes on."""
+    pod.answer = None
+    await running.send_signal(signal.SIGINT)
+    assert polled(running) is None
+    await getattr(running, method)()
+    assert polled(running) == code
+    assert server.requests == []
+
+
+@pytest.mark.usefixtures("unsupervised")
+async def test_without_a_supervisor_lost_signals_are_said_once(
+    running: KubernetesProvisioner, caplog: pytest.LogCaptureFixture
+) -> None:
+    await running.send_signal(signal.SIGUSR1)
+    await running.send_signal(signal.SIGINT)
+    assert [message.split(".")[0].split(": ")[:2] for message in caplog.messages] == [
+        ["Kernel 1", "it cannot be interrupted or sent signals"]
+    ]
+
+
+@pytest.mark.usefixtures("unsupervised")
+async def test_without_a_supervisor_a_shutdown_takes_longer(running: KubernetesProvisioner) -> None:
+    """The kubelet says that a container has ended a second later, and then there is a watch."""
+    assert running.get_shutdown_wait_time(5.0) == 10.0
+
+
+@pytest.mark.usefixtures("unsupervised")
+@pytest.mark.parametrize(("method", "code"), [("terminate", -15), ("kill", -9)])
+async def test_without_a_supervisor_the_end_waits_for_what_follows(
+    running: KubernetesProvisioner,
+    server: FakeApiServer,
+    dooms: list[Callable[[], None]],
+    method: str,
+    code: int,
+) -> None:
+    """A restart keeps the KernelInstance, and with it the address."""
+    await getattr(running, method)()
+    await running.kill()
+    assert (polled(running), server.requests) == (code, [])
+    await running.launch_kernel([])
+    assert polled(running) is None
+    [doom] = dooms
+    doom()
+    await settle()
+    assert server.calls() == [("PATCH", KERNEL)]
+
+
+@pytest.mark.usefixtures("unsupervised")
+async def test_without_a_supervisor_the_end_comes_even_if_nothing_follows(
+    running: KubernetesProvisioner, server: FakeApiServer, background: Background, dooms: list[Callable[[], None]]
+) -> None:
+    await running.terminate()
+    [doom] = dooms
+    doom()
+    await background.finish_errands(10)
+    assert server.calls() == [("DELETE", KERNEL)]
+    assert polled(running) == -15
+
+
+# The end.
+
+
+async def test_cleanup_deletes_a_living_kernel_once(
+    running: KubernetesProvisioner, cluster: Cluster, server: FakeApiServer
+) -> None:
+    await running.cleanup(restart=True)
+    assert (polled(running), server.requests) == (None, [])
+    await running.cleanup(restart=False)
+    await running.cleanup(restart=False)
+    options = {"preconditions": {"uid": "u1", "resourceVersion": "5"}, "propagationPolicy": "Background"}
+    assert server.requests == [("DELETE", KERNEL, options)]
+    assert polled(running) == -9
+    assert cluster.view.get("k-1") is None
+
+
+async def test_cleanup_keeps_the_exit_code(running: KubernetesProvisioner, cluster: Cluster, pod: Pod) -> None:
+    cluster.view.apply("MODIFIED", instance(version=7, **pod.ended(exitCode=3)))
+    await running.cleanup()
+    assert polled(running) == 3
+
+
+async def test_a_shutdown_does_not_wait_for_an_api_server_that_is_away(
+    running: KubernetesProvisioner,
+    cluster: Cluster,
+    server: FakeApiServer,
+    background: Background,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(remote_kernel, "DELETE_PATIENCE_SECONDS", 0.01)
+    server.gates["DELETE", KERNEL] = asyncio.Event()
+    ending = asyncio.create_task(running.cleanup())
+    await server.asked("DELETE", KERNEL)
+    await asyncio.wait({ending}, timeout=10)
+    assert ending.done()
+    server.gates["DELETE", KERNEL].set()
+    await background.finish_errands(10)
+    assert cluster.view.get("k-1") is None
+
+
+# Other processes.
+
+
+async def test_what_was_given_out_outlives_the_process(running: KubernetesProvisioner, cluster: Cluster) -> None:
+    """Reading about it changes nothing."""
+    await running.get_provisioner_info()
+    assert cluster.given_out == set()
+    running.release()
+    assert cluster.given_out == {"u1"}
+
+
+def taken(pod: Pod, version: int = 9) -> dict[str, Any]:
+    """The KernelInstance once another server has taken it over."""
+    return instance(version=version, server="other", **pod.status())
+
+
+async def test_a_kernel_that_another_server_took_over_is_let_go(
+    running: KubernetesProvisioner,
+    cluster: Cluster,
+    server: FakeApiServer,
+    background: Background,
+    pod: Pod,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A watch that selects by this server's label says DELETED of it; so did a restarter, and deleted it."""
+    server.answers["GET", KERNEL] = [(200, taken(pod))]
+    (await server.watches.get()).send("DELETED", instance(version=9, **pod.status()))
+    assert await running.wait() == -9
+    await running.poll()
+    with pytest.raises(KernelDeletedError, match="another server has taken it over"):
+        await running.launch_kernel([])
+    await running.cleanup()
+    await background.finish_errands(10)
+    assert [call for call in server.calls() if call[0] != "GET"] == []
+    assert not running.has_process
+
+
+@pytest.mark.parametrize("ending", ["cleanup", "restart", "the end of the process"])
+async def test_who_has_not_heard_of_a_take_over_does_no_harm(
+    running: KubernetesProvisioner,
+    cluster: Cluster,
+    server: FakeApiServer,
+    background: Background,
+    pod: Pod,
+    ending: str,
+) -> None:
+    """It was asleep. The API server refuses what was meant for an older version."""
+    pod.answer = None
+    server.answers["GET", KERNEL] = [(200, taken(pod))]
+    for method in ("PATCH", "DELETE"):
+        server.answers[method, KERNEL] = [failure(409, "Conflict")]
+    if ending == "restart":
+        with pytest.raises(KernelDeletedError, match="another server has taken it over"):
+            await running.launch_kernel([])
+    elif ending == "cleanup":
+        await running.cleanup()
+    else:
+        background.shared.clear()
+        await cluster.close()
+    await background.finish_errands(10)
+    writes = [body for method, path, body in server.requests if path == KERNEL and method != "GET"]
+    versions = [(body.get("metadata") or body["preconditions"])["resourceVersion"] for body in writes]
+    assert set(versions) == {"5"}
+
+
+async def test_of_two_servers_that_take_over_one_wins(
+    running: KubernetesProvisioner, server: FakeApiServer, pod: Pod
+) -> None:
+    info = await running.get_provisioner_info()
+    server.answers["GET", KERNEL] = [(200, instance(version=5, **pod.status())), (200, taken(pod))]
+    server.answers["PATCH", KERNEL] = [failure(409, "Conflict")]
+    late = KubernetesProvisioner(kubeconfig=running.kubeconfig)
+    with pytest.raises(KernelDeletedError, match="another server has taken it over"):
+        await late.load_provisioner_info(info)
+    assert not late.has_process
+
+
+async def test_a_forked_child_takes_over_what_it_restarts(
+    running: KubernetesProvisioner, server: FakeApiServer, pod: Pod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its watch selects its own kernels: it would wait for its parent's in vain, and delete it."""
+    child = HereAndNow()
+    child.server = "child"
+    monkeypatch.setattr(provisioner_module, "background", lambda: child)
+    server.answers["GET", KERNEL] = [(200, instance(version=5, **pod.status()))]
+    server.answers["PATCH", KERNEL] = [
+        (200, instance(version=6, server="child", **pod.status())),
+        (200, instance(version=7, server="child", **pod.status(restart=1))),
+    ]
+    server.answers["DELETE", LEASE.replace("-s", "-child")] = [(200, {})]
+    assert await running.launch_kernel([]) == pod.info()
+    labels = [body["metadata"].get("labels") for method, _, body in server.requests if method == "PATCH"]
+    assert labels == [{"kubernel.dev/server": "child"}, None]
+    await running.cleanup()
+    await child.close()
+
+
+async def test_a_forked_child_signals_and_deletes_what_its_parent_started(
+    running: KubernetesProvisioner, server: FakeApiServer, pod: Pod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child = HereAndNow()
+    monkeypatch.setattr(provisioner_module, "background", lambda: child)
+    assert (running.has_process, polled(running)) == (True, None)
+    await running.send_signal(signal.SIGUSR1)
+    assert signals(pod) == [signal.SIGUSR1]
+    await running.cleanup()
+    assert polled(running) == -9
+    assert server.calls()[-1] == ("DELETE", KERNEL)
+    await child.close()

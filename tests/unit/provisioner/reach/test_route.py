@@ -1,0 +1,170 @@
+"""The way to a kernel: which one is chosen, when it counts as proved, and what is said when there is none."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from fixtures.fake_api_server import PORT_FORWARD, FakeApiServer, failure
+from fixtures.kernel_pod import HOST, Pod
+from kubernel_cluster import login
+from kubernel_provisioner.cluster.shared import Cluster
+from kubernel_provisioner.errors import KernelUnreachableError
+from kubernel_provisioner.reach import route
+from kubernel_provisioner.reach.route import Endpoint, Route, adopt_route, find_route, prove
+
+SUBJECT = "Kernel ns/k-1"
+# A port that nobody listens on: the lowest are given to system services only.
+NOBODY = 1
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(route, "TRIAL_SECONDS", 0.2)
+
+
+@pytest.fixture
+def in_cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As in a pod with a service account."""
+    (tmp_path / "token").touch()
+    monkeypatch.setattr(login, "ACCOUNT", tmp_path)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")
+
+
+async def find(cluster: Cluster, access: str, direct: dict[str, object], way: Route | None = None) -> Route:
+    """The route, once it is found."""
+    way = way or Route()
+    await find_route(way, access, cluster, direct, lambda: "k-1-1", SUBJECT)
+    return way
+
+
+@pytest.mark.parametrize(
+    ("access", "known", "is_near", "is_direct", "then_known"),
+    [
+        pytest.param("direct", None, True, True, None, id="direct"),
+        pytest.param("direct", False, True, True, False, id="direct, whatever others found"),
+        pytest.param("port-forward", None, True, False, None, id="port-forward"),
+        pytest.param("port-forward", True, True, False, True, id="port-forward, whatever others found"),
+        pytest.param("auto", None, True, True, True, id="auto tries, and remembers what works"),
+        pytest.param("auto", None, False, False, False, id="auto tries, and remembers what does not"),
+        pytest.param("auto", True, True, True, True, id="auto remembers direct"),
+        pytest.param("auto", False, True, False, False, id="auto remembers port-forward"),
+    ],
+)
+async def test_the_choice(
+    cluster: Cluster,
+    server: FakeApiServer,
+    pod: Pod,
+    access: str,
+    known: bool | None,
+    is_near: bool,
+    is_direct: bool,
+    then_known: bool | None,
+) -> None:
+    server.forwards = pod.forwards()
+    cluster.direct = known
+    way = await find(cluster, access, pod.info() if is_near else pod.info(hb_port=NOBODY))
+    assert (way.forward is None) is is_direct
+    assert cluster.direct is then_known
+    await way.close()
+
+
+@pytest.mark.usefixtures("in_cluster")
+async def test_in_a_pod_auto_is_direct_without_a_trial(
+    cluster: Cluster, server: FakeApiServer, pod: Pod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kernel that is slow to answer must not make a hub's pods go through the API server."""
+    monkeypatch.setattr(route, "PATIENCE_SECONDS", 0.2)
+    with pytest.raises(KernelUnreachableError, match="does not answer at"):
+        await find(cluster, "auto", pod.info(hb_port=NOBODY))
+    assert server.requests == []
+
+
+async def test_it_is_decided_once(cluster: Cluster, server: FakeApiServer, pod: Pod) -> None:
+    """A restart keeps the way and its local ports, also when another one would be chosen today."""
+    server.forwards = pod.forwards()
+    way = await find(cluster, "port-forward", pod.info())
+    forward, cluster.direct = way.forward, True
+    for access in ("auto", "direct", "port-forward"):
+        await find(cluster, access, pod.info(), way)
+        assert way.forward is forward
+    await way.close()
+
+
+async def test_a_kernel_that_does_not_answer_at_its_address(pod: Pod) -> None:
+    with pytest.raises(KernelUnreachableError) as caught:
+        await prove(Route(), pod.info(hb_port=NOBODY), SUBJECT, 0.2)
+    assert str(caught.value) == (
+        f"Kernel ns/k-1 runs, but does not answer at {HOST}:{NOBODY} from here.\n"
+        "This machine is outside the cluster's network, or a NetworkPolicy keeps it out.\n"
+        "Try: KUBERNEL_ACCESS=port-forward"
+    )
+
+
+@pytest.mark.parametrize(
+    ("is_allowed", "why"),
+    [
+        pytest.param(True, "Nothing came back for 0 s.", id="silence"),
+        pytest.param(False, "403 : port-forward to pod k-1-1: Invalid response status", id="no right"),
+    ],
+)
+async def test_a_kernel_that_does_not_answer_through_the_api_server(
+    cluster: Cluster,
+    server: FakeApiServer,
+    pod: Pod,
+    listeners: list[asyncio.Server],
+    monkeypatch: pytest.MonkeyPatch,
+    is_allowed: bool,
+    why: str,
+) -> None:
+    monkeypatch.setattr(route, "PATIENCE_SECONDS", 0.4)
+    pod.beats.clear()
+    if is_allowed:
+        server.forwards = pod.forwards()
+    else:
+        server.answers["GET", PORT_FORWARD] = [failure(403, "Forbidden")]
+    way = Route()
+    with pytest.raises(KernelUnreachableError) as caught:
+        await find(cluster, "port-forward", pod.info(), way)
+    assert str(caught.value) == (
+        "Kernel ns/k-1 runs, but does not answer through the API server.\n"
+        f"{why}\n"
+        f"Try: {cluster.api.key.kubectl()} port-forward -n jhub pod/k-1-1 {pod.hb_port}"
+    )
+    assert (way.forward, way.is_found) == (None, False)
+    assert [listener for listener in listeners if listener.is_serving()] == []
+
+
+async def test_what_clients_get(cluster: Cluster, server: FakeApiServer, pod: Pod) -> None:
+    server.forwards = pod.forwards()
+    way = await find(cluster, "port-forward", pod.info())
+    assert way.forward is not None
+    ports = way.forward.ports
+    assert len(set(ports.values())) == 6
+    local = {f"{name}_port": ports[name] for name in ("shell", "iopub", "stdin", "control", "hb")}
+    assert way.info(pod.info()) == {**pod.info(), "ip": "127.0.0.1", **local}
+    assert way.control(pod.status()["connection"]) == Endpoint("127.0.0.1", ports["supervisor"])
+    known, connection = way.info(pod.info()), pod.status()["connection"] | {"ip": "10.0.0.7"}
+    await way.close()
+    direct, again = await adopt_route(cluster.api, known, connection, lambda: "k-1-1")
+    assert direct == {**pod.info(), "ip": "10.0.0.7"}
+    assert again.is_found
+    assert again.info(pod.info()) == {**pod.info(), "ip": "127.0.0.1", **local}
+    await again.close()
+    assert Route().info(pod.info()) == pod.info()
+
+
+@pytest.mark.parametrize(
+    ("connection", "expected"),
+    [
+        pytest.param(
+            {"controlPort": 1, "podIP": "10.0.0.7", "ip": "10.96.0.7"}, Endpoint("10.0.0.7", 1), id="the pod's own"
+        ),
+        pytest.param({"controlPort": 1, "ip": "10.0.0.7"}, Endpoint("10.0.0.7", 1), id="no Service"),
+        pytest.param({"ip": "10.0.0.7"}, None, id="no supervisor"),
+        pytest.param({"controlPort": 1}, None, id="no address yet"),
+        pytest.param({}, None, id="no connection yet"),
+    ],
+)
+def test_the_supervisors_address(connection: dict[str, object], expected: Endpoint | None) -> None:
+    assert Route().control(connection) == expected
