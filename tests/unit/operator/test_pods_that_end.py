@@ -211,7 +211,7 @@ def test_a_word_that_came_too_early_is_corrected(world: World, status: dict[str,
 def test_a_supervisor_that_was_told_to_end_waits_for_the_reason(world: World) -> None:
     """A kernel may handle SIGTERM and end with any exit code; its supervisor knows that it was sent."""
     run(world)
-    call_back(world, 2, "exited", "exited", exitCode=1, reason="Terminated")
+    call_back(world, 2, "exited", exitCode=1, reason="Terminated")
     passes(world)
     assert words(world)[0] == "Running"
     kubelet_says(world, EVICTED)

@@ -150,7 +150,14 @@ def test_order(known: Report | None, sequence: int, taken: bool) -> None:
         pytest.param(
             report("running", sequence=1, time=NOW - 9, started_time=NOW - 99),
             callback(age=9.1, processAge=99, idleSeconds=5, idleTimeoutSeconds=60),
-            report("running", time=NOW - 9, started_time=NOW - 99, last_activity=NOW - 5, idle_timeout_seconds=60),
+            report(
+                "running",
+                time=NOW - 9,
+                started_time=NOW - 99,
+                last_activity=NOW - 5,
+                idle_timeout_seconds=60,
+                tells_idle_timeout=True,
+            ),
             id="the same state began when it was first told",
         ),
         pytest.param(
@@ -205,6 +212,7 @@ def test_probe_of_a_supervisor() -> None:
         log="its last words",
         last_activity=NOW - 60,
         idle_timeout_seconds=50,
+        tells_idle_timeout=True,
     )
     assert seen.is_probed
     assert not report().is_probed
