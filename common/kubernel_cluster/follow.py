@@ -109,7 +109,7 @@ class Follower:
         delay = BACKOFF_SECONDS[min(self._failures, len(BACKOFF_SECONDS) - 1)]
         self._failures += 1
         level = logging.WARNING if self._failures == len(BACKOFF_SECONDS) else logging.DEBUG
-        log.log(level, "The watch of %s was interrupted: %s", self._path, error or type(error).__name__)
+        log.log(level, "The watch of %s was interrupted: %s", self._path, str(error) or type(error).__name__)
         await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
 
 

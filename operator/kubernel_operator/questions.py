@@ -86,4 +86,4 @@ def pause(seconds: float) -> float:
 
 
 def _log_failure(key: Key, error: Exception) -> None:
-    logger.warning("%s/%s: its pod could not be asked: %s", *key, error or type(error).__name__)
+    logger.warning("%s/%s: its pod could not be asked: %s", *key, str(error) or type(error).__name__)

@@ -325,4 +325,4 @@ def log_failure(key: Key, error: Exception) -> None:
         logger.debug("%s/%s: it has changed meanwhile, and is looked at again: %s", *key, error)
         return
     metrics.RECONCILE_ERRORS.inc()
-    logger.warning("%s/%s: will be tried again: %s", *key, error or type(error).__name__)
+    logger.warning("%s/%s: will be tried again: %s", *key, str(error) or type(error).__name__)

@@ -153,4 +153,4 @@ class ServerLeases:
 
 
 def _log_failure(key: Key, error: Exception) -> None:
-    logger.warning("%s/%s: the Lease will be looked at again: %s", *key, error or type(error).__name__)
+    logger.warning("%s/%s: the Lease will be looked at again: %s", *key, str(error) or type(error).__name__)
