@@ -121,7 +121,7 @@ async def test_an_interrupt_is_impossible_and_says_so_once(
         await manager.restart_kernel(now=True)  # begins with a SIGINT too
     said = [record.getMessage() for record in caplog.records if "signal" in record.getMessage()]
     assert said == [
-        f"Kernel {manager.kernel_id} cannot be interrupted or sent signals: its image has no Python for the "
+        f"Kernel {manager.kernel_id}: it cannot be interrupted or sent signals: its image has no Python for the "
         "supervisor. Restart the kernel to end a cell, or add python3 to the image."
     ]
 

@@ -52,19 +52,6 @@ def test_callbacks_do_not_get_through(make_place: Callable[..., Place]) -> None:
     assert slow.exited()["exitCode"] == 42
 
 
-def test_a_service_that_somebody_deletes(kernels: Kernels) -> None:
-    """It is not made again: it would get another address, and clients hold on to the old one. Ask for a new kernel."""
-    kernel = kernels.start(connection={})
-    before = kernel.status
-    kernels.api.request("DELETE", kernels.path("services", f"kernel-{kernel.name}"))
-    kernel.restart(1)
-    kernel.ready(1)
-    assert kernel.status["connection"] == before["connection"]
-    assert kernel.children("services") == []
-    kernel.delete()
-    kernel.gone()
-
-
 def test_a_secret_that_somebody_deletes(kernels: Kernels) -> None:
     """The kernel runs on and can be restarted in place. No other key is made: clients hold on to the old one."""
     kernel = kernels.start()

@@ -113,7 +113,9 @@ def test_killed_when_the_new_pod_was_made_and_the_old_one_not_deleted(place: Pla
 def test_end_and_time_to_live(place: Place, verb: str, resource: str, when: str) -> None:
     kernel = place.kernels.start(connection={})
     place.kill_at(only(verb=verb, resource=resource), when)
-    kernel.patch(lifecycle={"activeDeadlineSeconds": 1, "ttlSecondsAfterFinished": 0})
+    # With no time to live at all the object goes at once, and its pod with it.
+    ttl = 1 if resource == "pods" else 0
+    kernel.patch(lifecycle={"activeDeadlineSeconds": 1, "ttlSecondsAfterFinished": ttl})
     place.revive()
     kernel.gone()
 

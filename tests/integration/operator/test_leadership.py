@@ -85,7 +85,7 @@ def test_ten_takeovers_during_a_stream_of_starts(pair: Pair) -> None:
     for kernel in kernels:
         kernel.reason("Unschedulable")
     assert len(kernels) == 80
-    assert [children(kernel) for kernel in kernels] == [([f"{kernel.name}-1"], 1, 1) for kernel in kernels]
+    assert [children(kernel) for kernel in kernels] == [([f"{kernel.name}-1"], 2, 1) for kernel in kernels]
 
 
 @pytest.mark.parametrize("end", [kill, stop], ids=["killed", "stopped"])
@@ -104,7 +104,7 @@ def test_what_happens_while_nobody_leads_is_told_afterwards(pair: Pair, end: Cal
     restarted.ready(1)
     assert dying.exited()["exitCode"] == 42
     deleted.gone()
-    assert children(restarted) == ([f"{restarted.name}-1"], 1, 1)
+    assert children(restarted) == ([f"{restarted.name}-1"], 2, 1)
     assert (running.status["phase"], running.child_names("pods")) == ("Running", [f"{running.name}-1"])
     leader.start()
 
