@@ -38,11 +38,14 @@ class Loop:
         """Waits for the next thing to do and does it."""
         soonest = min((moment for moment, _ in self._timers.values()), default=None)
         wait = None if soonest is None else max(0.0, soonest - time.monotonic()) * 1000
-        for fd, _ in self._poll.poll(wait):
+        ready = self._poll.poll(wait)
+        # What becomes due while the actions run waits for the next turn: on a busy machine a peer's line may have come
+        # in that time, and is to be read before the peer is given up.
+        now = time.monotonic()
+        for fd, _ in ready:
             action = self._actions.get(fd)
             if action is not None:  # an action before it may have ended this watch
                 action()
-        now = time.monotonic()
         for name in [name for name, (moment, _) in self._timers.items() if moment <= now]:
             timer = self._timers.pop(name, None)
             if timer is not None:

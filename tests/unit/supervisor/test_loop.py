@@ -1,4 +1,5 @@
 import os
+import time
 import unittest
 
 from kubernel_supervisor.loop import Loop
@@ -38,6 +39,24 @@ class LoopTest(unittest.TestCase):
         self.loop.later("b", 0, self.note("b"))
         self.loop.turn()
         self.assertEqual(self.seen, ["a", "b"])
+
+    def test_what_came_while_an_action_blocked_is_read_before_a_timer_gives_up(self):
+        other_read, other_write = os.pipe()
+        self.addCleanup(os.close, other_read)
+        self.addCleanup(os.close, other_write)
+
+        def block():
+            os.read(self.read, 10)
+            os.write(other_write, b"line")
+            time.sleep(0.02)
+
+        self.loop.watch(self.read, block)
+        self.loop.watch(other_read, lambda: self.seen.append(os.read(other_read, 10)))
+        self.loop.later("patience", 0.01, self.note("given up"))
+        os.write(self.write, b"slow")
+        self.loop.turn()
+        self.loop.turn()
+        self.assertEqual(self.seen, [b"line", "given up"])
 
     def test_a_cancelled_timer(self):
         self.loop.later("a", 0, self.note("a"))
