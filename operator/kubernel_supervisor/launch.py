@@ -21,7 +21,8 @@ class Child:
 
     Attributes:
         pid: its number.
-        told: a descriptor that becomes readable when the program was executed, or could not be.
+        told: a descriptor that becomes readable when the program was executed, or could not be; -1 once that was read:
+            its number is somebody else's from then on.
     """
 
     def __init__(self, pid: int, path: str, told: int) -> None:
@@ -34,6 +35,7 @@ class Child:
             number = os.read(self.told, 16)
             self._failure = f"{self._path} cannot be executed: {os.strerror(int(number))}" if number else ""
             os.close(self.told)
+            self.told = -1
         return self._failure
 
 

@@ -25,6 +25,7 @@ class SpawnTest(unittest.TestCase):
         self.assertEqual(select.select([child.told], [], [], 20)[0], [child.told])
         self.assertEqual(child.failure(), "")
         self.assertEqual(child.failure(), "")  # may be asked again, although the pipe is closed
+        self.assertEqual(child.told, -1)  # a connection may have the number by now, whose watch nobody must end
         self.assertEqual(os.read(self.out_read, 100), b"hello\n")
         self.assertEqual(os.WEXITSTATUS(os.waitpid(child.pid, 0)[1]), 3)
 
