@@ -14,4 +14,4 @@ def test_a_deleted_service_is_made_again_at_its_address(place: Place) -> None:
     assert again["spec"]["clusterIP"] == address
     status = kernel.reason("Running")
     assert (status["phase"], status["connection"]["ip"]) == ("Running", address)
-    assert [e["reason"] for e in kernel.events()] == ["ConnectionLost", "Running"]
+    kernel.wait("both Events", lambda: [e["reason"] for e in kernel.events()] == ["ConnectionLost", "Running"])
