@@ -21,7 +21,7 @@ def requests_about(log: Path, namespace: str, name: str) -> Counter[tuple[str, s
                 continue
             entry = json.loads(line)
             ref = entry.get("objectRef") or {}
-            if ref.get("namespace") != namespace or not str(ref.get("name") or "").startswith(name):
+            if ref.get("namespace") != namespace or name not in str(ref.get("name") or ""):
                 continue
             if (user := _who(entry)) is not None:
                 resource = ref["resource"] + (f"/{ref['subresource']}" if ref.get("subresource") else "")
