@@ -6,6 +6,7 @@ not even know that. So a write holds for the version that is known here, and is 
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from kubernel_api.constants import LABEL_SERVER
@@ -58,22 +59,12 @@ async def delete_own(api: Api, name: str, uid: str, version: str | None, server:
         ApiError: the API server does not allow it.
         KubernelError: the API server does not answer.
     """
-    while True:
-        if version is None:
-            found = await read_if_same(api, name, uid)
-            if found is None or server_of(found) != server:
-                return found is None
-            version = found["metadata"]["resourceVersion"]
-        try:
-            await api.delete_instance(name, uid, version)
-        except ApiError as error:
-            if error.status == 404:
-                return True
-            if error.status != 409:
-                raise
-            version = None  # it has changed, or is another one
-        else:
-            return True
+
+    async def delete(known: str) -> None:
+        await api.delete_instance(name, uid, known)
+
+    done, found = await _while_own(api, name, uid, version, server, delete)
+    return done or found is None
 
 
 async def patch_own(
@@ -96,18 +87,39 @@ async def patch_own(
         ApiError: the API server does not allow it.
         KubernelError: the API server does not answer.
     """
+
+    async def patch_it(known: str) -> dict[str, Any]:
+        metadata = {**patch.get("metadata", {}), "uid": uid, "resourceVersion": known}
+        return await api.patch_instance(name, {**patch, "metadata": metadata})
+
+    _, found = await _while_own(api, name, uid, version, server, patch_it)
+    return found
+
+
+async def _while_own(
+    api: Api,
+    name: str,
+    uid: str,
+    version: str | None,
+    server: str,
+    write: Callable[[str], Awaitable[dict[str, Any] | None]],
+) -> tuple[bool, dict[str, Any] | None]:
+    """Writes on condition of a resourceVersion, anew as long as that is old and the kernel is still the server's.
+
+    Returns:
+        Whether it was written, with the answer; else what was found instead, None when it is gone.
+    """
     while True:
         if version is None:
             found = await read_if_same(api, name, uid)
             if found is None or server_of(found) != server:
-                return found
+                return False, found
             version = found["metadata"]["resourceVersion"]
-        metadata = {**patch.get("metadata", {}), "uid": uid, "resourceVersion": version}
         try:
-            return await api.patch_instance(name, {**patch, "metadata": metadata})
+            return True, await write(str(version))
         except ApiError as error:
             if error.status == 404:
-                return None
+                return False, None
             if error.status != 409:
                 raise
-            version = None
+            version = None  # it has changed, or is another one
