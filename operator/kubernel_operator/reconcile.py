@@ -16,6 +16,7 @@ from kubernel_wire.callback import Callback
 from . import metrics
 from .act.apply import Applier
 from .act.ask import Asker
+from .act.fence import NotLeadingError
 from .build.event import is_news
 from .build.secret import qualified_secret_name
 from .decide.actions import Action, Create, Explain, Question, Request
@@ -323,6 +324,9 @@ def log_failure(key: Key, error: Exception) -> None:
     """Tells of a pass that failed; the work queue comes back to it."""
     if isinstance(error, ConflictError):
         logger.debug("%s/%s: it has changed meanwhile, and is looked at again: %s", *key, error)
+        return
+    if isinstance(error, NotLeadingError):  # the election has said so once
+        logger.debug("%s/%s: %s", *key, error)
         return
     metrics.RECONCILE_ERRORS.inc()
     logger.warning("%s/%s: will be tried again: %s", *key, str(error) or type(error).__name__)

@@ -58,12 +58,10 @@ class Applier:
         Raises:
             ClusterError: the write's outcome is unknown or unexpected.
         """
-        log = {"namespace": cr["metadata"]["namespace"], "kernel_instance": cr["metadata"]["name"]}
-        level = logging.DEBUG if isinstance(action, Explain) else logging.INFO
-        logger.log(level, "%s/%s: %s", *log.values(), describe(action), extra=log)
         match action:
             case Create():
-                await self._create(cr, memory, action)
+                if not await self._create(cr, memory, action):
+                    return  # the status says why
             case DeletePod(pod=pod):
                 await self._cluster.delete(f"{paths.core('pods', pod.namespace)}/{pod.name}", uid=pod.uid)
             case DeleteInstance(why=why, reason=reason):
@@ -73,6 +71,9 @@ class Applier:
                 await self._cluster.delete(instance_path(cr), uid=cr["metadata"]["uid"])
             case Explain(pod=pod):
                 await self._explain(memory, pod)
+        log = {"namespace": cr["metadata"]["namespace"], "kernel_instance": cr["metadata"]["name"]}
+        level = logging.DEBUG if isinstance(action, Explain) else logging.INFO
+        logger.log(level, "%s/%s: %s", *log.values(), describe(action), extra=log)
 
     async def patch_status(self, cr: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
         """Writes a status, refused by the server (409) when the object has changed since it was read."""
@@ -117,7 +118,8 @@ class Applier:
                 self._cache.pods.put(pod)
         memory.incarnation_seen = incarnation
 
-    async def _create(self, cr: dict[str, Any], memory: Memory, action: Create) -> None:
+    async def _create(self, cr: dict[str, Any], memory: Memory, action: Create) -> bool:
+        """Whether it exists now; what refused it is remembered."""
         namespace = cr["metadata"]["namespace"]
         path = paths.core(_RESOURCES[action.kind], namespace)
         try:
@@ -130,17 +132,18 @@ class Applier:
         except ApiError as error:
             if error.status != 409:
                 _refuse(memory, action, refusal_of(action.body["kind"], error))
-                return
+                return False
             if error.reason != "AlreadyExists":  # e.g. the quota was updated at the same moment
                 raise
             created = await self._existing(path, action)
             if controller_uid(created) != cr["metadata"]["uid"]:
                 _refuse(memory, action, refusal_of_taken_name(cr, action.body["kind"], created, error))
-                return
+                return False
         else:
             if action.kind == "secret" and (memory.secret or (cr.get("status") or {}).get("connection")):
                 await self._say_that_the_key_is_new(cr)
         self._learn(memory, action, created)
+        return True
 
     async def _say_that_the_key_is_new(self, cr: dict[str, Any]) -> None:
         name = secret_name(cr["metadata"]["name"], cr["metadata"]["uid"])
@@ -185,7 +188,7 @@ def instance_path(cr: dict[str, Any]) -> str:
 
 
 def describe(action: Request) -> str:
-    """One line for the log; never a body, which may hold a key."""
+    """One line for the log, written when it is done; never a body, which may hold a key."""
     match action:
         case Create(kind=kind, body=body, why=why):
             return f"create {kind} {body['metadata']['name']}: {why}"

@@ -1,17 +1,12 @@
 """Kernels on the cluster, as programs that use jupyter_client start them: by two environment variables."""
 
-import asyncio
-import contextlib
 import gc
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
-from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager
-
-START_SECONDS = 60
 
 
 @pytest.fixture(autouse=True)
@@ -49,35 +44,3 @@ async def manager(make_manager: Callable[..., AsyncKernelManager]) -> AsyncKerne
     manager = make_manager()
     await manager.start_kernel()
     return manager
-
-
-@contextlib.asynccontextmanager
-async def connected(manager: AsyncKernelManager) -> AsyncIterator[AsyncKernelClient]:
-    """A client that the kernel has answered."""
-    client = manager.client()
-    client.start_channels()
-    try:
-        await client.wait_for_ready(timeout=START_SECONDS)
-        yield client
-    finally:
-        client.stop_channels()
-
-
-async def run(client: AsyncKernelClient, code: str) -> str:
-    """What a cell prints, or the name of the exception it raises."""
-    printed = []
-
-    def take(message: dict[str, Any]) -> None:
-        if message["msg_type"] == "stream":
-            printed.append(message["content"]["text"])
-
-    reply = await client.execute_interactive(code, timeout=START_SECONDS, output_hook=take, allow_stdin=False)
-    return reply["content"]["ename"] if reply["content"]["status"] == "error" else "".join(printed)
-
-
-async def until_ended(manager: AsyncKernelManager, seconds: float = 30) -> int:
-    """The exit code, as soon as ``poll`` has one."""
-    async with asyncio.timeout(seconds):
-        while (code := await manager.provisioner.poll()) is None:  # noqa: ASYNC110 - this is what polling is
-            await asyncio.sleep(0.02)
-    return code

@@ -6,10 +6,9 @@ from collections.abc import Callable
 import pytest
 from jupyter_client.manager import AsyncKernelManager
 
+from fixtures.kernel_managers import begin, connected, reply_to, run, until_ended
 from fixtures.kubectl import Kubectl
 from kubernel_provisioner.reach import route
-
-from .conftest import connected, run, until_ended
 
 Make = Callable[..., AsyncKernelManager]
 
@@ -48,11 +47,9 @@ async def test_through_the_api_server(forwarded: AsyncKernelManager) -> None:
     assert before["ip"] == "127.0.0.1"
     async with connected(forwarded) as client:
         assert len(await run(client, "for _ in range(100): print('x' * 1_000_000)")) == 100 * 1_000_001
-        client.execute("import time\nprint('busy', flush=True)\ntime.sleep(60)")
-        while (await client.get_iopub_msg(timeout=60))["msg_type"] != "stream":
-            pass
+        busy = await begin(client, "import time\nprint('busy', flush=True)\ntime.sleep(60)")
         await forwarded.interrupt_kernel()
-        assert (await client.get_shell_msg(timeout=10))["content"]["ename"] == "KeyboardInterrupt"
+        assert (await reply_to(client, busy))["ename"] == "KeyboardInterrupt"
         await forwarded.restart_kernel()
         await client.wait_for_ready(timeout=60)
         assert await run(client, "print(1)") == "1\n"

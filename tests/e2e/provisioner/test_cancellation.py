@@ -16,12 +16,11 @@ from jupyter_client.manager import AsyncKernelManager, KernelManager
 from jupyter_core.utils import ensure_event_loop
 from traitlets.config import Config
 
+from fixtures.kernel_managers import connected, run
 from fixtures.kubectl import Kubectl
 from fixtures.waiting import wait_until
 from kubernel_cluster.login import ClusterKey, log_in
 from kubernel_provisioner import KubernelError, KubernetesProvisioner
-
-from .conftest import connected, run
 
 T = TypeVar("T")
 Make = Callable[..., AsyncKernelManager]

@@ -14,11 +14,10 @@ from tornado.ioloop import IOLoop
 from traitlets.config import Config
 
 from fixtures.api_client import ApiClient
+from fixtures.kernel_managers import connected, run, until_ended
 from fixtures.kubectl import Kubectl
 from fixtures.waiting import wait_until
 from kubernel_provisioner import KubernelError
-
-from .conftest import connected, run, until_ended
 
 Make = Callable[..., AsyncKernelManager]
 

@@ -14,10 +14,9 @@ from jupyter_client.manager import AsyncKernelManager, KernelManager
 from jupyter_client.multikernelmanager import AsyncMultiKernelManager
 from jupyter_client.threaded import ThreadedKernelClient
 
+from fixtures.kernel_managers import begin, connected, reply_to, run
 from fixtures.kubectl import Kubectl
 from kubernel_provisioner import KubernetesProvisioner
-
-from .conftest import connected, run
 
 Make = Callable[..., AsyncKernelManager]
 
@@ -115,12 +114,9 @@ async def test_many_restarts_in_a_row(manager: AsyncKernelManager) -> None:
 
 async def test_an_interrupt(manager: AsyncKernelManager) -> None:
     async with connected(manager) as client:
-        client.execute("import time\nprint('busy', flush=True)\ntime.sleep(60)")
-        while (await client.get_iopub_msg(timeout=60))["msg_type"] != "stream":
-            pass
+        busy = await begin(client, "import time\nprint('busy', flush=True)\ntime.sleep(60)")
         await manager.interrupt_kernel()
-        reply = await client.get_shell_msg(timeout=10)
-        assert reply["content"]["ename"] == "KeyboardInterrupt"
+        assert (await reply_to(client, busy))["ename"] == "KeyboardInterrupt"
         assert await run(client, "print(1)") == "1\n"
 
 

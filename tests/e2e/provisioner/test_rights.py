@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 from jupyter_client.manager import AsyncKernelManager
 
+from fixtures.kernel_managers import connected, run
 from fixtures.kubectl import Kubectl
 from kubernel_provisioner import KubernelError, KubernetesProvisioner
 from kubernel_provisioner.commands.cli import main
-
-from .conftest import connected, run
 
 Make = Callable[..., AsyncKernelManager]
 Rules = list[dict[str, list[str]]]
