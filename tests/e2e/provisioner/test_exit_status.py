@@ -211,8 +211,11 @@ async def test_the_restarter_gives_up(make_manager: Make) -> None:
     dead = until_dead(manager)
     async with connected(manager) as client:
         await client.wait_for_ready(timeout=60)
+        restarted = asyncio.Event()
+        manager.add_restart_callback(restarted.set, "restart")
         client.execute("import os; os._exit(42)")
-        await until_ended(manager)
+        async with asyncio.timeout(60):
+            await restarted.wait()
         # One restart is allowed, so after this end there is one, and after the next one none.
         assert not dead.is_set()
         await client.wait_for_ready(timeout=60)

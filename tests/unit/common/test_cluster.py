@@ -210,7 +210,7 @@ async def test_pages(server: Server, cluster: Cluster) -> None:
 
 
 async def test_who_is_patient_asks_again(server: Server) -> None:
-    cluster = connected(server.url, Patience(absent=0.0, busy=1.0))
+    cluster = connected(server.url, Patience(absent=0.0, busy=60.0))
     server.answers = [failure(503, "ServiceUnavailable"), failure(500, "InternalError"), (200, {"a": 1})]
     assert await cluster.get("/pods/k1") == {"a": 1}
     server.answers = [failure(404, "NotFound")]

@@ -84,7 +84,7 @@ async def test_a_token_that_ends_is_read_anew(api_server: ApiServer, write_kubec
         api_server.token = "t3"
         write_kubeconfig(api_server.url, {"token": "t3"})
         await cluster.list("/pods")
-    sent = [authorization for _, _, authorization in api_server.requests]
+    sent = [authorization for _, _, authorization in api_server.authorizations]
     assert sent == [f"Bearer {token}" for token in ("t1", "t1", "t2", "t2", "t3")]
 
 
@@ -129,7 +129,7 @@ async def test_a_forwarded_port_and_a_request_in_flight_go_on(
             assert (await socket.receive(10)).data == b"hello"
             go_on.set()
             assert await slow
-        assert [a for _, path, a in api_server.requests if path == "/slow"] == ["Bearer t1"]
+        assert [a for _, path, a in api_server.authorizations if path == "/slow"] == ["Bearer t1"]
 
 
 async def test_ten_requests_that_are_refused_at_once_log_in_once(
@@ -168,7 +168,7 @@ async def test_a_login_command_that_fails_is_quoted_and_never_makes_anonymous_re
         cluster._connection._paused_until = 0.0
         plugin.give_out("t2")  # the user logged in
         await cluster.list("/pods")
-    assert None not in [authorization for _, _, authorization in api_server.requests]
+    assert None not in [authorization for _, _, authorization in api_server.authorizations]
 
 
 async def test_a_token_that_stays_refused_is_an_answer(
@@ -211,7 +211,7 @@ async def test_credentials_are_renewed_before_they_end(
         api_server.token = "t2"
         await cluster.list("/pods")
     assert plugin.runs == 2
-    sent = [authorization for _, _, authorization in api_server.requests]
+    sent = [authorization for _, _, authorization in api_server.authorizations]
     assert sent == ["Bearer t1", "Bearer t1", "Bearer t2"], "nobody was refused"
 
 
