@@ -24,7 +24,7 @@ from .pool import Pool
 CONNECT_SECONDS = 5.0
 # A WebSocket is open when the kubelet, behind the API server, has answered.
 UPGRADE_SECONDS = 30.0
-# Credentials that tell when they end are renewed so long before, and those that live shorter at half of their time.
+# Credentials that tell when they end are renewed this long before, and those that live shorter at half of their time.
 EARLY_SECONDS = 60.0
 # A renewal that brought nothing is not repeated sooner: some login commands open a browser window.
 RENEWAL_PAUSE_SECONDS = 10.0

@@ -15,7 +15,7 @@ from .errors import ApiError, ApiUnavailableError, ClusterError
 
 # The API server sends a bookmark about once a minute: a connection that is silent for longer is dead.
 SILENCE_SECONDS = 100.0
-# The API server ends a watch after so long; the next one goes on from the same resourceVersion.
+# The API server ends a watch after this time; the next one goes on from the same resourceVersion.
 WATCH_SECONDS = 480
 BACKOFF_SECONDS = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0)
 # A watch that ends sooner and without an event has failed, whatever its status was: proxies do that.

@@ -104,15 +104,23 @@ class Lifecycle(Model):
             default=None,
             ge=1,
             le=31536000,
-            description="End the kernel after so long without a client on its shell port and without CPU use.",
+            description="End the kernel after this many seconds without clients and CPU use.",
         ),
     ]
     active_deadline_seconds: Annotated[
         int | None,
-        Field(default=None, ge=1, le=31536000, description="End the kernel so long after its start. Off by default."),
+        Field(
+            default=None,
+            ge=1,
+            le=31536000,
+            description="End the kernel this many seconds after its start. Off by default.",
+        ),
     ]
     ttl_seconds_after_finished: Annotated[
-        int, Field(default=300, ge=0, le=31536000, description="A finished KernelInstance is deleted after so long.")
+        int,
+        Field(
+            default=300, ge=0, le=31536000, description="A finished KernelInstance is deleted after this many seconds."
+        ),
     ]
     lease_name: Annotated[
         ObjectName | None,

@@ -27,7 +27,7 @@ class Loop:
             self._poll.unregister(fd)
 
     def later(self, name: object, seconds: float, action: "Callable[[], None]") -> None:
-        """Calls ``action`` once after so long; replaces an earlier timer of that name."""
+        """Calls ``action`` once after this many seconds; replaces an earlier timer of that name."""
         self._timers[name] = (time.monotonic() + seconds, action)
 
     def cancel(self, name: object) -> None:

@@ -152,10 +152,13 @@ class ProvisionerOptions(KernelProvisionerBase):
     # How long it may live.
     start_deadline_seconds = Seconds(300, min=1, help="A kernel that is not ready by then has failed.").tag(config=True)
     idle_timeout_seconds = Seconds(
-        None, allow_none=True, min=1, help="End the kernel after so long without clients and CPU use. Default: never."
+        None,
+        allow_none=True,
+        min=1,
+        help="End the kernel after this many seconds without clients and CPU use. Default: never.",
     ).tag(config=True)
     active_deadline_seconds = Seconds(
-        None, allow_none=True, min=1, help="End the kernel so long after its start. Default: never."
+        None, allow_none=True, min=1, help="End the kernel this many seconds after its start. Default: never."
     ).tag(config=True)
     ttl_seconds_after_finished = Seconds(
         None, allow_none=True, min=0, help="How long a finished KernelInstance is kept. Default: 300."
@@ -164,8 +167,8 @@ class ProvisionerOptions(KernelProvisionerBase):
         None,
         allow_none=True,
         min=5,
-        help="Delete the kernel when this process has not been heard of for so long: it was killed, sleeps, or has no "
-        "network. The operator may allow less. Default: 600 in a pod, 86400 (a day) elsewhere.",
+        help="Delete the kernel when this process has not been heard of for this many seconds: it was killed, sleeps, "
+        "or has no network. The operator may allow less. Default: 600 in a pod, 86400 (a day) elsewhere.",
     ).tag(config=True)
 
     # How it is reached.

@@ -25,10 +25,10 @@ from kubernel_operator.clock import rfc3339_micro
 
 logger = logging.getLogger(__name__)
 
-# A candidate takes a Lease that it saw unchanged for so long. With POLL_SECONDS, a leader that was killed is replaced
+# A candidate takes a Lease that it saw unchanged for this time. With POLL_SECONDS, a leader that was killed is replaced
 # within 14 s.
 LEASE_SECONDS = 12
-# A holder that could not renew for so long stops. What it has sent by then has the rest of LEASE_SECONDS to arrive.
+# A holder that could not renew for this time stops. What it has sent by then has the rest of LEASE_SECONDS to arrive.
 RENEW_DEADLINE_SECONDS = 8.0
 RENEW_SECONDS = 2.0
 # How often a candidate looks: a Lease that was given back is taken this soon.

@@ -10,7 +10,7 @@ from kubernel_operator.observe.observed import Observed
 from kubernel_operator.observe.pod_facts import PodFacts, Terminated
 from kubernel_operator.observe.report import Report
 
-from .reasons import init_failure, with_way_out
+from .reasons import init_failure, with_remedy
 from .texts import with_output
 
 # A signal's number is added to this in the exit code of a shell and of a container.
@@ -108,7 +108,7 @@ def ending_of_pod(
     if not oom and (disruption := disruption_of(pod)):
         return Ending(generation, *disruption, time, code, signal, by_cluster=True)
     if ended.reason in NEVER_RAN:
-        message = f"The container cannot be started: {with_way_out(ended.message)}"
+        message = f"The container cannot be started: {with_remedy(ended.message)}"
         return Ending(generation, Reason.CONFIG_ERROR, message, time, final=True)
     if code is None and (failed := _failed_init(pod)) is not None:
         return Ending(generation, Reason.CONFIG_ERROR, f"The kernel cannot start: {failed}.", time, final=True)

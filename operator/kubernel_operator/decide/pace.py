@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kubernel_api.conditions import Phase
 
-# A step back waits so long after the last status. Each is a write, and an event for everybody who watches.
+# A step back waits this long after the last status. Each is a write, and an event for everybody who watches.
 PACE_SECONDS = 2.0
 
 _STEPS = {Phase.RUNNING: 1, Phase.EXITED: 2, Phase.SUCCEEDED: 3, Phase.FAILED: 3}

@@ -40,7 +40,7 @@ EXPLAIN_AT_SECONDS = (2.0, 12.0, 60.0, 300.0)
 _EXPLAINED_BY_EVENTS = {Reason.SCHEDULED, Reason.CONTAINER_CREATING, Reason.IMAGE_PULL_FAILED, Reason.UNSCHEDULABLE}
 # A Secret that the kubelet does not find is created again: nobody tells when one is deleted, and it cannot be read.
 SECRET_INTERVAL_SECONDS = 10.0
-# A supervisor whose callbacks arrived before, and which has been silent for so long of a start, is asked too.
+# A supervisor whose callbacks arrived before, and which has been silent for this much of a start, is asked, too.
 CALLBACK_SILENCE_SECONDS = 2.0
 
 
@@ -92,7 +92,7 @@ def plan(kernel: KernelFacts, situation: Situation, observed: Observed, context:
         case Stage.STARTING:
             return Plan(
                 (
-                    *_surplus_pods(situation, observed),
+                    *_superseded_pods(situation, observed),
                     *_missing_children(kernel, observed, context),
                     *_missed_secret(kernel, situation, observed, context, now),
                     *_starting(situation, observed, now),
@@ -102,7 +102,7 @@ def plan(kernel: KernelFacts, situation: Situation, observed: Observed, context:
         case Stage.RUNNING:
             return Plan(
                 (
-                    *_surplus_pods(situation, observed),
+                    *_superseded_pods(situation, observed),
                     *_missing_children(kernel, observed, context),
                     *_changed(kernel, situation, observed),
                 ),
@@ -125,7 +125,7 @@ def _finished(kernel: KernelFacts, observed: Observed, now: float) -> Plan:
 
 def _create(kernel: KernelFacts, situation: Situation, observed: Observed, context: Context) -> list[Action]:
     """The next pod, and whatever it needs that is not known to exist."""
-    actions = _surplus_pods(situation, observed)
+    actions = _superseded_pods(situation, observed)
     if situation.pod is not None and situation.pod.may_run:
         actions.append(DeletePod(situation.pod, "a restart was asked for and cannot be done in place"))
     body = build_pod(
@@ -139,7 +139,7 @@ def _create(kernel: KernelFacts, situation: Situation, observed: Observed, conte
     return [*actions, *_missing_children(kernel, observed, context), Create("pod", body, why)]
 
 
-def _surplus_pods(situation: Situation, observed: Observed) -> list[Action]:
+def _superseded_pods(situation: Situation, observed: Observed) -> list[Action]:
     """Living pods beside the newest one: an operator that was killed had no time to delete them."""
     return [
         DeletePod(pod, "a newer pod took its place")

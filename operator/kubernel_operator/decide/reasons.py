@@ -173,14 +173,14 @@ def _waiting(container: Container, waiting: Waiting) -> tuple[Reason, str]:
     match reason:
         # The kubelet takes an upper case first part for a registry, so only containerd sees that it is none.
         case _ if reason == "InvalidImageName" or "invalid reference format" in message:
-            way_out = "; correct spec.image" if container.name == KERNEL_CONTAINER else ""
-            return Reason.INVALID_IMAGE_NAME, f"The image name {image} is not valid: {message}{way_out}"
+            remedy = "; correct spec.image" if container.name == KERNEL_CONTAINER else ""
+            return Reason.INVALID_IMAGE_NAME, f"The image name {image} is not valid: {message}{remedy}"
         case "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" | "RegistryUnavailable" | "ImageInspectError":
             return Reason.IMAGE_PULL_FAILED, f"The image {image} cannot be pulled ({reason}): {message}"
         case "CreateContainerConfigError" | "CreateContainerError" if _is_passing(message):
             return Reason.CONTAINER_CREATING, f"{what} is being created: {message}"
         case "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" | "CrashLoopBackOff":
-            return Reason.CONFIG_ERROR, f"{what} cannot be created ({reason}): {with_way_out(message)}"
+            return Reason.CONFIG_ERROR, f"{what} cannot be created ({reason}): {with_remedy(message)}"
         case _:
             return Reason.CONTAINER_CREATING, f"{what} is being created. {message}".strip()
 
@@ -190,18 +190,16 @@ def _of(container: str) -> str:
     return f" of container {container}" if container not in {"", KERNEL_CONTAINER} else ""
 
 
-def with_way_out(message: str) -> str:
+def with_remedy(message: str) -> str:
     """What the kubelet or the container runtime said of a container, and what helps where that is known."""
     what = message.partition(" (pod: ")[0]
     if "runAsNonRoot" in what:
-        way_out = (
-            "kernels do not run as root: take an image whose USER is a number but 0, or have runAsUser set for all"
-        )
+        remedy = "kernels do not run as root: take an image whose USER is a number but 0, or have runAsUser set for all"
     elif 'exec: "sh"' in what:
-        way_out = "the image needs a POSIX shell, sh"
+        remedy = "the image needs a POSIX shell, sh"
     else:
         return what
-    return f"{what}; {way_out}"
+    return f"{what}; {remedy}"
 
 
 def _is_passing(message: str) -> bool:

@@ -55,7 +55,7 @@ class Background:
         return task
 
     async def finish_errands(self, seconds: float) -> None:
-        """Waits for the errands under way, so long at most."""
+        """Waits for the errands under way, this many seconds at most."""
         if self._errands:
             await asyncio.wait(self._errands, timeout=seconds)
 

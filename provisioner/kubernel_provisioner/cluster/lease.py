@@ -36,7 +36,7 @@ def lease_name(server: str) -> str:
 
 
 def build_lease(server: str, seconds: int, now: datetime) -> dict[str, Any]:
-    """A Lease of that process, valid for so long from ``now`` (UTC)."""
+    """A Lease of that process, valid for this many seconds from ``now`` (UTC)."""
     return {
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",
@@ -80,7 +80,7 @@ class Lease:
                 raise
 
     async def last(self, seconds: int) -> None:
-        """Makes it last so long at least, from now on.
+        """Makes it last at least this many seconds from now on.
 
         Raises:
             ApiError: the API server does not allow it.

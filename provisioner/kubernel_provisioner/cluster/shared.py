@@ -23,7 +23,7 @@ from .wake_up import on_wake_up
 if TYPE_CHECKING:
     from kubernel_cluster.follow import Follower
 
-# A server without kernels in a namespace leaves it alone after so long.
+# A server without kernels in a namespace leaves it alone after this time.
 RETIRE_SECONDS = 300.0
 FIND_OUT_RETRY_SECONDS = 1.0
 

@@ -36,8 +36,8 @@ from .verdict import is_current, is_finished
 DELETE_PATIENCE_SECONDS = 10.0
 # Seconds that a restart which a supervisor has taken waits for the API server to be told of it.
 TELL_PATIENCE_SECONDS = 3.0
-# A kernel that takes no signals is ended by the cleanup or the restart that follows; without either, after so long.
-DOOM_SECONDS = 10.0
+# A kernel that takes no signals is ended by the cleanup or the restart that follows; without either, after this time.
+END_SECONDS = 10.0
 
 
 class RemoteKernel:
@@ -61,7 +61,7 @@ class RemoteKernel:
         self._route = Route()
         self._starting = False
         self._last_code = 0
-        self._doomed: tuple[Held, int] | None = None
+        self._coming_end: tuple[Held, int] | None = None
         self._judged: tuple[Held, Seen, int | None] | None = None
         self._env: dict[str, str] | None = None  # as the KernelInstance has it; None: not known
         self.held: Held | None = None
@@ -99,7 +99,7 @@ class RemoteKernel:
         if held is None:
             return self._last_code
         code = None if seen is None else self._code_of(held, seen)
-        return self._doom_of(held) if code is None else code
+        return self._coming_end_of(held) if code is None else code
 
     def _code_of(self, held: Held, seen: Seen) -> int | None:
         """Judged once per change: 1,000 idle kernels are polled 333 times a second, their statuses cold in memory."""
@@ -110,8 +110,8 @@ class RemoteKernel:
             judged = self._judged = held, seen, code
         return judged[2]
 
-    def _doom_of(self, held: Held) -> int | None:
-        return self._doomed[1] if self._doomed is not None and self._doomed[0] is held else None
+    def _coming_end_of(self, held: Held) -> int | None:
+        return self._coming_end[1] if self._coming_end is not None and self._coming_end[0] is held else None
 
     @property
     def is_supervised(self) -> bool:
@@ -338,14 +338,14 @@ class RemoteKernel:
     async def terminate(self) -> None:
         """SIGTERM, or the end of the pod where nobody takes signals."""
         if not await self.signal(signal.SIGTERM):
-            await self._doom(-signal.SIGTERM)
+            await self._end_without_signal(-signal.SIGTERM)
 
     async def kill(self) -> None:
         """SIGKILL, or the end of the pod where nobody takes signals."""
         if not await self.signal(-KILLED):
-            await self._doom(KILLED)
+            await self._end_without_signal(KILLED)
 
-    async def _doom(self, code: int) -> None:
+    async def _end_without_signal(self, code: int) -> None:
         """Ends a kernel that cannot be sent a signal: with its KernelInstance, or by a restart, which replaces its pod.
 
         Which of them follows nobody says; to delete it here would cost a restart its address. One that starts is
@@ -354,11 +354,11 @@ class RemoteKernel:
         held = self.held
         if self._starting:
             await self.delete()
-        elif held is not None and self._doom_of(held) is None:
-            self._doomed = held, int(code)
-            self.background.loop.call_later(DOOM_SECONDS, self._end_doomed, held)
+        elif held is not None and self._coming_end_of(held) is None:
+            self._coming_end = held, int(code)
+            self.background.loop.call_later(END_SECONDS, self._end_overdue, held)
 
-    def _end_doomed(self, held: Held) -> None:
+    def _end_overdue(self, held: Held) -> None:
         if self.held is held and not self._starting:
             self._deletions += 1
             self.discard()
@@ -388,7 +388,7 @@ class RemoteKernel:
             return None
         seen = self.seen
         code = exit_code(seen.status, wanted=held.restart, current=True) if seen else None
-        code = self._doom_of(held) if code is None else code
+        code = self._coming_end_of(held) if code is None else code
         self._last_code, self.held = (KILLED if code is None else code), None
         self._drop_route()
         return None if seen is not None and seen.taken else self._poster.delete(held.name, held.uid, held.server)

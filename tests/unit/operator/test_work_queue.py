@@ -46,7 +46,7 @@ class Work:
 
 
 def run(prepare: Callable[[], Any], work: Work, *, seconds: float = 1000, workers: int = 2) -> None:
-    """Runs the queue for so long, by its own clock."""
+    """Runs the queue for this long, by its own clock."""
 
     async def main() -> None:
         prepare()

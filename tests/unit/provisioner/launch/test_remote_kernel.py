@@ -24,13 +24,13 @@ def unsupervised(pod: Pod) -> None:
 
 
 @pytest.fixture
-def dooms(background: Background, monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], None]]:
-    """What is to happen DOOM_SECONDS later."""
+def ends_later(background: Background, monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], None]]:
+    """What is to happen END_SECONDS later."""
     later: list[Callable[[], None]] = []
     call_later = background.loop.call_later
 
     def remember(seconds: float, call: Callable[..., None], *args: Any, **kwargs: Any) -> object:
-        if seconds != remote_kernel.DOOM_SECONDS:
+        if seconds != remote_kernel.END_SECONDS:
             return call_later(seconds, call, *args, **kwargs)
         return later.append(lambda: call(*args))
 
@@ -264,7 +264,7 @@ async def test_without_a_supervisor_a_shutdown_takes_longer(running: KubernetesP
 async def test_without_a_supervisor_the_end_waits_for_what_follows(
     running: KubernetesProvisioner,
     server: FakeApiServer,
-    dooms: list[Callable[[], None]],
+    ends_later: list[Callable[[], None]],
     method: str,
     code: int,
 ) -> None:
@@ -274,19 +274,19 @@ async def test_without_a_supervisor_the_end_waits_for_what_follows(
     assert (polled(running), server.requests) == (code, [])
     await running.launch_kernel([])
     assert polled(running) is None
-    [doom] = dooms
-    doom()
+    [end] = ends_later
+    end()
     await settle()
     assert server.calls() == [("PATCH", KERNEL)]
 
 
 @pytest.mark.usefixtures("unsupervised")
 async def test_without_a_supervisor_the_end_comes_even_if_nothing_follows(
-    running: KubernetesProvisioner, server: FakeApiServer, background: Background, dooms: list[Callable[[], None]]
+    running: KubernetesProvisioner, server: FakeApiServer, background: Background, ends_later: list[Callable[[], None]]
 ) -> None:
     await running.terminate()
-    [doom] = dooms
-    doom()
+    [end] = ends_later
+    end()
     await background.finish_errands(10)
     assert server.calls() == [("DELETE", KERNEL)]
     assert polled(running) == -15
