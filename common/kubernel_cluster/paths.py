@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from kubernel_api.constants import GROUP, PLURAL, VERSION
+from kubernel_api.constants import GROUP, PLURAL, TEMPLATE_PLURAL, VERSION
 
 
 def kernel_instances(namespace: str | None = None) -> str:
     """The collection of KernelInstances, of one namespace or of all."""
     return _collection(f"/apis/{GROUP}/{VERSION}", PLURAL, namespace)
+
+
+def kernel_templates(namespace: str | None = None) -> str:
+    """The collection of KernelTemplates."""
+    return _collection(f"/apis/{GROUP}/{VERSION}", TEMPLATE_PLURAL, namespace)
 
 
 def core(resource: str, namespace: str | None = None) -> str:

@@ -7,22 +7,22 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from .constants import GROUP, PLURAL
-from .crd import custom_resource_definition
+from .constants import GROUP
+from .crd import DEFINITIONS, custom_resource_definition
 from .crd_files import helm_text, kubectl_text
-from .reference import reference_text
+from .reference import PAGES
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
 
 
 def generated_files() -> dict[str, str]:
     """Path, relative to the repository, and text of every generated file."""
-    crd = custom_resource_definition()
-    return {
-        f"crds/{PLURAL}.{GROUP}.yaml": kubectl_text(crd),
-        f"helm/kubernel/templates/crds/{PLURAL}.yaml": helm_text(crd),
-        "docs/reference/kernelinstance.md": reference_text(),
-    }
+    found: dict[str, str] = {}
+    for definition in DEFINITIONS:
+        crd = custom_resource_definition(definition)
+        found[f"crds/{definition.plural}.{GROUP}.yaml"] = kubectl_text(crd)
+        found[f"helm/kubernel/templates/crds/{definition.plural}.yaml"] = helm_text(crd)
+    return found | {f"docs/reference/{name}.md": text() for name, text in PAGES.items()}
 
 
 def stale_files(root: Path) -> list[str]:

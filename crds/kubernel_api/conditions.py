@@ -55,6 +55,7 @@ class Reason(StrEnum):
     VOLUME_PENDING = "VolumePending"
     VOLUME_MOUNT_FAILED = "VolumeMountFailed"
     API_ERROR = "APIError"
+    TEMPLATE_NOT_FOUND = "TemplateNotFound"  # the KernelTemplate is not there (yet)
     # Needs a person.
     FORBIDDEN = "Forbidden"
     POD_SECURITY_VIOLATION = "PodSecurityViolation"

@@ -14,6 +14,10 @@ PLURAL: Final = "kernelinstances"
 SINGULAR: Final = "kernelinstance"
 SHORT_NAMES: Final = ("ki", "kernel", "kernels")
 CATEGORY: Final = "jupyter"
+TEMPLATE_KIND: Final = "KernelTemplate"
+TEMPLATE_PLURAL: Final = "kerneltemplates"
+TEMPLATE_SINGULAR: Final = "kerneltemplate"
+TEMPLATE_SHORT_NAMES: Final = ("kt",)
 
 # A name becomes a label value, a host name and, with a suffix of up to 11 characters, the names of its children.
 NAME_MAX_LENGTH: Final = 52
@@ -28,6 +32,7 @@ LABEL_KERNEL_ID: Final = f"{GROUP}/kernel-id"  # on the KernelInstance and its P
 LABEL_SERVER: Final = f"{GROUP}/server"  # on the KernelInstance and the Lease: the process that created it
 ANNOTATION_INCARNATION: Final = f"{GROUP}/incarnation"  # on the Pod: its number, 1 for the first one
 ANNOTATION_RESTART_GENERATION: Final = f"{GROUP}/restart-generation"  # on the Pod: the one it was created for
+ANNOTATION_IDLE_TIMEOUT: Final = f"{GROUP}/idle-timeout-seconds"  # on the Pod: by its template, where spec has none
 ANNOTATION_SESSION: Final = f"{GROUP}/session"  # on the KernelInstance: the notebook's path, for people
 
 KERNEL_CONTAINER: Final = "kernel"  # in the Pod; every other container is somebody else's

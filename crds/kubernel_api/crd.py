@@ -1,78 +1,143 @@
-"""The CustomResourceDefinition of a KernelInstance, as a document; ``crd_files`` writes it down."""
+"""The CustomResourceDefinitions of our kinds, as documents; ``crd_files`` writes them down."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Final
 
-from .constants import CATEGORY, GROUP, KIND, PLURAL, SHORT_NAMES, SINGULAR, VERSION
+from pydantic import BaseModel
+
+from .constants import (
+    CATEGORY,
+    GROUP,
+    KIND,
+    PLURAL,
+    SHORT_NAMES,
+    SINGULAR,
+    TEMPLATE_KIND,
+    TEMPLATE_PLURAL,
+    TEMPLATE_SHORT_NAMES,
+    TEMPLATE_SINGULAR,
+    VERSION,
+)
 from .kernel_instance import KernelInstance
 from .structural import Schema, structural
+from .template import KernelTemplate
 
-#: Fields that ``kubectl get kernels --field-selector`` and watches can filter by on the server; at most 8.
-SELECTABLE_FIELDS: Final = (
-    ".spec.kernel.name",
-    ".spec.lifecycle.leaseName",
-    ".status.phase",
-    ".status.podName",
-    ".status.nodeName",
-)
-#: Columns of ``kubectl get kernels``: name, path; those of WIDE need ``-o wide``.
-COLUMNS: Final = (
-    ("Phase", ".status.phase"),
-    ("Reason", ".status.reason"),
-    ("Kernel", ".spec.kernel.name"),
-    ("Restarts", ".status.restartCount"),
-    ("Age", ".metadata.creationTimestamp"),
-)
-WIDE_COLUMNS: Final = (
-    ("Pod", ".status.podName"),
-    ("Node", ".status.nodeName"),
-    ("Image", ".status.image"),
-    ("IP", ".status.connection.ip"),
-    ("Message", ".status.message"),
-)
+Columns = tuple[tuple[str, str], ...]
 _COLUMN_TYPES: Final = {"Restarts": "integer", "Age": "date"}
 
 
-def custom_resource_definition() -> dict[str, Any]:
+@dataclass(frozen=True)
+class Definition:
+    """One kind.
+
+    Attributes:
+        columns: of ``kubectl get``: name, path.
+        wide_columns: those that need ``-o wide``.
+        selectable_fields: what ``--field-selector`` and watches can filter by on the server; at most 8.
+    """
+
+    kind: str
+    plural: str
+    singular: str
+    short_names: tuple[str, ...]
+    model: type[BaseModel]
+    columns: Columns
+    wide_columns: Columns
+    selectable_fields: tuple[str, ...] = ()
+
+
+KERNEL_INSTANCE: Final = Definition(
+    kind=KIND,
+    plural=PLURAL,
+    singular=SINGULAR,
+    short_names=SHORT_NAMES,
+    model=KernelInstance,
+    columns=(
+        ("Phase", ".status.phase"),
+        ("Reason", ".status.reason"),
+        ("Kernel", ".spec.kernel.name"),
+        ("Restarts", ".status.restartCount"),
+        ("Age", ".metadata.creationTimestamp"),
+    ),
+    wide_columns=(
+        ("Pod", ".status.podName"),
+        ("Node", ".status.nodeName"),
+        ("Image", ".status.image"),
+        ("IP", ".status.connection.ip"),
+        ("Template", ".spec.templateName"),
+        ("Message", ".status.message"),
+    ),
+    selectable_fields=(
+        ".spec.kernel.name",
+        ".spec.lifecycle.leaseName",
+        ".spec.templateName",
+        ".status.phase",
+        ".status.podName",
+        ".status.nodeName",
+    ),
+)
+KERNEL_TEMPLATE: Final = Definition(
+    kind=TEMPLATE_KIND,
+    plural=TEMPLATE_PLURAL,
+    singular=TEMPLATE_SINGULAR,
+    short_names=TEMPLATE_SHORT_NAMES,
+    model=KernelTemplate,
+    columns=(
+        ("Ready", ".status.conditions[?(@.type=='Ready')].status"),
+        ("Reason", ".status.conditions[?(@.type=='Ready')].reason"),
+        ("Image", ".spec.defaults.image"),
+        ("Age", ".metadata.creationTimestamp"),
+    ),
+    wide_columns=(
+        ("Description", ".spec.description"),
+        ("Message", ".status.conditions[?(@.type=='Ready')].message"),
+    ),
+)
+DEFINITIONS: Final = (KERNEL_INSTANCE, KERNEL_TEMPLATE)
+
+
+def custom_resource_definition(of: Definition = KERNEL_INSTANCE) -> dict[str, Any]:
     """The whole CRD document, apiextensions.k8s.io/v1; a fresh one with each call."""
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{PLURAL}.{GROUP}"},
+        "metadata": {"name": f"{of.plural}.{GROUP}"},
         "spec": {
             "group": GROUP,
             "scope": "Namespaced",
             "names": {
-                "kind": KIND,
-                "listKind": f"{KIND}List",
-                "plural": PLURAL,
-                "singular": SINGULAR,
-                "shortNames": list(SHORT_NAMES),
+                "kind": of.kind,
+                "listKind": f"{of.kind}List",
+                "plural": of.plural,
+                "singular": of.singular,
+                "shortNames": list(of.short_names),
                 "categories": [CATEGORY],
             },
-            "versions": [_version()],
+            "versions": [_version(of)],
         },
     }
 
 
-def open_api_schema() -> Schema:
-    """The structural schema of a KernelInstance."""
-    return structural(KernelInstance.model_json_schema(by_alias=True))
+def open_api_schema(of: Definition = KERNEL_INSTANCE) -> Schema:
+    """The structural schema of a kind."""
+    return structural(of.model.model_json_schema(by_alias=True))
 
 
-def _version() -> dict[str, Any]:
+def _version(of: Definition) -> dict[str, Any]:
+    selectable = [{"jsonPath": path} for path in of.selectable_fields]
     return {
         "name": VERSION,
         "served": True,
         "storage": True,
         "subresources": {"status": {}},
-        "selectableFields": [{"jsonPath": path} for path in SELECTABLE_FIELDS],
+        **({"selectableFields": selectable} if selectable else {}),
         "additionalPrinterColumns": [
-            *(_column(name, path) for name, path in COLUMNS),
-            *(_column(name, path) | {"priority": 1} for name, path in WIDE_COLUMNS),
+            *(_column(name, path) for name, path in of.columns),
+            *(_column(name, path) | {"priority": 1} for name, path in of.wide_columns),
         ],
-        "schema": {"openAPIV3Schema": open_api_schema()},
+        "schema": {"openAPIV3Schema": open_api_schema(of)},
     }
 
 

@@ -23,6 +23,7 @@ IMMUTABLE_FIELDS: Final = (
     "priorityClassName",
     "volumes",
     "connection",
+    "templateName",
 )
 
 
@@ -145,6 +146,14 @@ class KernelInstanceSpec(Model):
             ),
         )
     )
+    template_name: Annotated[
+        ObjectName | None,
+        Field(
+            default=None,
+            description="KernelTemplate, in the operator's namespace, that the pod is made from. The template's word "
+            "stands over this spec.",
+        ),
+    ]
     image: Annotated[
         str | None,
         Field(

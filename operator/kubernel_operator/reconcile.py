@@ -20,6 +20,7 @@ from .act.fence import NotLeadingError
 from .build.event import is_news
 from .build.secret import qualified_secret_name
 from .decide.actions import Action, Create, Explain, Question, Request
+from .decide.bounds import objection
 from .decide.pace import may_write_at, progress
 from .decide.plan import Context, plan
 from .decide.situation import Situation, Stage, current_pod, situation
@@ -32,6 +33,7 @@ from .observe.kinds import is_partial
 from .observe.observed import Memory, Observed
 from .observe.pod_facts import pod_facts
 from .observe.report import merged
+from .observe.templates import Templates
 from .questions import Questions
 from .server_leases import ServerLeases
 from .steady_clock import steady_clock
@@ -74,11 +76,13 @@ class Reconciler:
         asker: Asker,
         cache: Cache,
         server_leases: ServerLeases,
+        templates: Templates,
         context: Callable[[], Context],
         clock: Callable[[], float] = steady_clock,
     ):
         self.cache = cache
         self._server_leases = server_leases
+        self._templates = templates
         self.queue: WorkQueue[Key] = WorkQueue(self.reconcile, log_failure, share=WORKERS_OF_NAMESPACE)
         self.questions = Questions(self._ask, self.queue.add)
         self.counts = metrics.KernelCounts()
@@ -88,6 +92,7 @@ class Reconciler:
         self._clock = clock
         self._memory: dict[Key, Memory] = {}
         self._refused: dict[str, dict[Key, None]] = {}  # by namespace; who tried last is the last
+        self._held_up: dict[str, set[Key]] = {}  # by name of the template that keeps them from getting a pod
 
     async def reconcile(self, key: Key) -> None:
         """One pass."""
@@ -98,6 +103,7 @@ class Reconciler:
                 self.counts.put(key, None)
                 self.queue.forget(key)
                 self._refused.get(key[0], {}).pop(key, None)
+                self._hold_up(key, "")
                 self.questions.put(key, None)
                 return
             await self._pass(key, cr)
@@ -138,19 +144,25 @@ class Reconciler:
         logger.debug("%s/%s: %s", *key, found.stage)
         self._remember(memory, found)
         context = self._context()
+        unread: ApiUnavailableError | None = None
+        whole = cr
+        if found.stage is Stage.NEEDS_POD and is_partial(cr):
+            try:
+                whole = await self._applier.read_instance(cr)
+            except ApiUnavailableError as error:
+                unread = error
+        if found.stage is Stage.NEEDS_POD and unread is None:
+            found = replace(found, objection=objection(whole["spec"], observed, context.settings))
+        self._hold_up(key, kernel.template if found.objection is not None else "")
         status = build_status(kernel, found, observed, context.settings, now)
         cr, untold = await self._report(cr, memory, found, status, now)
         if isinstance(untold, ApiError):
             self.queue.add_after(key, GONE_SECONDS)
             return
         self.counts.put(key, (cr.get("status") or {}).get("phase") or "Pending")
-        unread: ApiUnavailableError | None = None
-        if found.stage is Stage.NEEDS_POD and is_partial(cr):
-            try:
-                cr = await self._applier.read_instance(cr)
-            except ApiUnavailableError as error:
-                unread = error
         # With the status as it is now: deadlines count from the times that it says, and an own write wakes nobody.
+        if is_partial(cr):
+            cr = {**cr, "spec": whole["spec"]}
         steps = plan(kernel_facts(cr), found, observed, context, now)
         refused = memory.refused_times
         self.questions.put(key, next((a for a in steps.actions if isinstance(a, Question)), None))
@@ -177,6 +189,20 @@ class Reconciler:
             self.queue.add(next(iter(waiting)))
         else:
             self._refused.pop(namespace, None)
+
+    def template_changed(self, name: str) -> None:
+        """A KernelTemplate came, changed or went: for those that it kept from getting a pod."""
+        for key in self._held_up.get(name, ()):
+            self.queue.add(key)
+
+    def _hold_up(self, key: Key, template: str) -> None:
+        """Remembers which template keeps a KernelInstance from getting a pod; "" for none."""
+        for name in [name for name, keys in self._held_up.items() if key in keys and name != template]:
+            self._held_up[name].discard(key)
+            if not self._held_up[name]:
+                del self._held_up[name]
+        if template:
+            self._held_up.setdefault(template, set()).add(key)
 
     def _again_after_refusal(self, key: Key, memory: Memory) -> None:
         waiting = self._refused.setdefault(key[0], {})
@@ -296,6 +322,8 @@ class Reconciler:
             configured=memory.configured,
             orphaned=lease is not None
             and self._server_leases.has_expired((kernel.namespace, lease), memory.first_seen),
+            template=self._templates.get(kernel.template) if kernel.template else None,
+            no_template=self._templates.why_missing(kernel.template) if kernel.template else "",
         )
 
     def _remember(self, memory: Memory, found: Situation) -> None:

@@ -12,6 +12,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from pydantic import ValidationError
+
+from kubernel_api.template import Bounds as BoundsModel
+from kubernel_operator.observe.template_facts import UNBOUNDED, Bounds, bounds_of
+
 ENV_PREFIX = "KUBERNEL_OPERATOR_"
 _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
@@ -32,7 +37,7 @@ def _option(default: Any, help_: str) -> Any:
 @dataclass(frozen=True)
 class Settings:
     """All that an administrator can choose. Each field is an option ``--like-this`` and a variable
-    ``KUBERNEL_OPERATOR_LIKE_THIS``; tuples are comma-separated, dicts are JSON.
+    ``KUBERNEL_OPERATOR_LIKE_THIS``; tuples are comma-separated, dicts and bounds are JSON.
     """  # noqa: D205 - the sentence does not fit in one line
 
     watch_namespaces: tuple[str, ...] = _option((), "namespaces to watch, comma-separated; empty: all of them")
@@ -47,6 +52,7 @@ class Settings:
     tolerations: list[dict[str, Any]] = _option([], "tolerations of all kernel pods, beside their own, JSON")
     runtime_class_name: str = _option("", "RuntimeClass of a KernelInstance that names none")
     priority_class_name: str = _option("", "PriorityClass of a KernelInstance that names none")
+    kernel_bounds: Bounds = _option(UNBOUNDED, "bounds of KernelInstances without a KernelTemplate, JSON")
     max_orphan_seconds: int = _option(0, "longest that a kernel outlives its server's last renewal; 0: as it asks for")
     pod_security_context: dict[str, Any] = _option(POD_SECURITY_CONTEXT, "securityContext of kernel pods, JSON")
     security_context: dict[str, Any] = _option(SECURITY_CONTEXT, "securityContext of kernel containers, JSON")
@@ -105,6 +111,9 @@ def _parse(name: str, text: str, default: Any) -> Any:
                 if type(value) is not type(default):
                     raise SettingsError(f"{option} must be a JSON {type(default).__name__}, not {text!r}")
                 return value
+            case Bounds():
+                bounds = BoundsModel.model_validate_json(text or "{}", strict=True)
+                return bounds_of(bounds.model_dump(by_alias=True, exclude_none=True))
             case int():
                 return int(text)
             case _:
@@ -112,6 +121,10 @@ def _parse(name: str, text: str, default: Any) -> Any:
     except ValueError as error:
         if isinstance(error, SettingsError):
             raise
+        if isinstance(error, ValidationError):
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"])) or "it"
+            raise SettingsError(f"{option}: {where}: {first['msg']}") from error
         raise SettingsError(f"{option}: {text!r} is not valid ({error})") from error
 
 

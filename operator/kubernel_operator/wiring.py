@@ -14,7 +14,9 @@ from typing import Any
 
 import zmq
 
+from kubernel_cluster import paths
 from kubernel_cluster.cluster import Cluster
+from kubernel_cluster.follow import Follower
 from kubernel_supervisor.bundle import supervisor_source
 
 from . import metrics
@@ -33,6 +35,7 @@ from .edge.health_server import metrics_app, opening, serve
 from .housekeeping import Sweeps
 from .observe.cache import Cache, Key, key_of
 from .observe.kinds import PODS, SERVICES
+from .observe.templates import Templates
 from .reconcile import Reconciler
 from .server_leases import ServerLeases
 from .settings import Settings, own_namespace
@@ -64,7 +67,10 @@ class Operator:
         wake, longest = partial(self._add, "instance"), settings.max_orphan_seconds
         self._server_leases = ServerLeases(fenced, cache, wake, self._is_ignored, longest=longest)
         applier, asker = Applier(fenced, cache), Asker(key, PodNetwork())
-        self._reconciler = Reconciler(applier, asker, cache, self._server_leases, self._context)
+        templates = Templates(namespace)
+        self._follower = Follower(cluster, paths.kernel_templates(namespace), {}, templates)
+        self._reconciler = Reconciler(applier, asker, cache, self._server_leases, templates, self._context)
+        templates.tell(self._reconciler.template_changed)
         self._instances = cache.instances
         self._stores = {
             "instance": cache.instances,
@@ -92,6 +98,9 @@ class Operator:
             self._resolved_url = await resolved(self._url)
             election = asyncio.create_task(self._election.run())
             stack.push_async_callback(cancelled, election)
+            # Kernels without a template do not wait for it.
+            following = asyncio.create_task(self._follower.follow_for_ever())
+            stack.push_async_callback(cancelled, following)
             self._watches.start()
             stack.push_async_callback(asyncio.to_thread, self._watches.stop)
             # At the end: nothing acts any more, then the Lease is given back, then the slow rest.
@@ -106,7 +115,7 @@ class Operator:
                 stack.push_async_callback(cancelled, task)
             where = ", ".join(settings.watch_namespaces) or "all namespaces"
             logger.info("Watching %s; kernel pods report to %s.", where, self._resolved_url)
-            yield [election, *tasks]
+            yield [election, following, *tasks]
 
     async def _leads(self) -> None:
         while True:

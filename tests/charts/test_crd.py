@@ -1,15 +1,14 @@
-"""The chart's copy of the CRD is the one that kubectl applies, whatever Helm's template engine does with its braces."""
+"""The chart's copies of the CRDs are those that kubectl applies, whatever Helm's template engine does with braces."""
 
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from kubernel_api.crd import custom_resource_definition
-
-NAME = "kernelinstances.kubernel.dev"
+from kubernel_api.crd import DEFINITIONS, Definition, custom_resource_definition
 
 
+@pytest.mark.parametrize("definition", DEFINITIONS, ids=lambda definition: definition.kind)
 @pytest.mark.parametrize(
     ("options", "annotations"),
     [
@@ -18,11 +17,14 @@ NAME = "kernelinstances.kubernel.dev"
     ],
 )
 def test_the_chart_installs_the_generated_crd(
-    find: Callable[..., dict[str, Any]], options: tuple[str, ...], annotations: dict[str, str] | None
+    find: Callable[..., dict[str, Any]],
+    options: tuple[str, ...],
+    annotations: dict[str, str] | None,
+    definition: Definition,
 ) -> None:
-    found = find("CustomResourceDefinition", NAME, None, *options)
+    found = find("CustomResourceDefinition", f"{definition.plural}.kubernel.dev", None, *options)
     assert found["metadata"].pop("annotations", None) == annotations
-    assert found == custom_resource_definition()
+    assert found == custom_resource_definition(definition)
 
 
 def test_the_chart_can_leave_the_crd_alone(render: Callable[..., list[dict[str, Any]]]) -> None:

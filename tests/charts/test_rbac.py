@@ -50,6 +50,7 @@ def test_operator_has_its_own_things_by_name(find: Find) -> None:
     unnamed = [(r["resources"], r["verbs"]) for r in rules if "resourceNames" not in r]
     assert unnamed == [
         (["secrets"], ["create"]),
+        (["kerneltemplates"], ["list", "watch"]),
         (["leases"], ["create"]),
         (["endpointslices", "endpointslices/restricted"], ["create"]),
     ]
@@ -118,6 +119,7 @@ def test_bindings_refer_to_roles_and_accounts_of_the_chart(render: Render, value
 def test_nothing_without_rbac_create(render: Render) -> None:
     kinds = [o["kind"] for o in render(None, "--set=rbac.create=false") if "helm.sh/hook" not in annotations(o)]
     assert sorted(kinds) == [
+        "CustomResourceDefinition",
         "CustomResourceDefinition",
         "Deployment",
         "FlowSchema",

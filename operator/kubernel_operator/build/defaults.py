@@ -1,12 +1,13 @@
 """An administrator's defaults and a user's wishes, merged key by key. Pure.
 
 A wish for one resource must not take the limits of all others away, nor a node selector the administrator's. These are
-defaults and no bounds: what a user may ask for at most is the business of quotas and admission policies.
+defaults; what a user may ask for at most is said by bounds (``decide.bounds``).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +15,7 @@ Json = dict[str, Any]
 
 _AMOUNT = re.compile(r"([0-9.]+)([eE][+-]?[0-9]+|[numkMGTPE]|[KMGTPE]i)?")
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
+_NEED_NO_LIMIT = ("cpu", "memory", "ephemeral-storage")
 _BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
 
 
@@ -29,6 +31,24 @@ def merged_resources(asked: Json | None, defaults: Json) -> Json:
             else:
                 limits[name] = requests[name]
     return {part: amounts for part, amounts in (("requests", requests), ("limits", limits)) if amounts}
+
+
+def capped_resources(resources: Json, most: Mapping[str, int | str]) -> Json:
+    """Within bounds; whatever has no limit of those that need none gets one.
+
+    Args:
+        resources: requests and limits.
+        most: highest amount by resource name.
+    """
+    found = {part: dict(resources.get(part) or {}) for part in ("requests", "limits")}
+    for name, highest in most.items():
+        for amounts in found.values():
+            if name in amounts and amount(amounts[name]) > amount(highest):
+                amounts[name] = highest
+        if name in _NEED_NO_LIMIT and name not in found["limits"]:
+            found["limits"][name] = highest
+            found["requests"].setdefault(name, "0")  # else the API server takes the limit
+    return {part: amounts for part, amounts in found.items() if amounts}
 
 
 def merged_node_selector(asked: dict[str, str] | None, defaults: dict[str, str]) -> dict[str, str]:

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from kubernel_api.constants import (
+    ANNOTATION_IDLE_TIMEOUT,
     ANNOTATION_INCARNATION,
     ANNOTATION_RESTART_GENERATION,
     CONNECTION_FILE,
@@ -22,11 +23,13 @@ from kubernel_api.constants import (
     SECRET_TOKEN,
 )
 from kubernel_api.names import pod_name, secret_name
+from kubernel_operator.observe.template_facts import TemplateFacts
 from kubernel_operator.settings import Settings
 from kubernel_supervisor.bootstrap import bootstrap_args
 
-from .defaults import merged_node_selector, merged_resources, merged_tolerations
 from .metadata import child_metadata
+from .overlay import overlaid
+from .shape import bounds_for, implied_idle_timeout, shaped
 
 # Enough for a kernel that handles SIGTERM; longer only delays the end of one that does not.
 TERMINATION_GRACE_SECONDS = 5
@@ -35,7 +38,13 @@ NAME_OF_SHELLS = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 
 
 def build_pod(
-    cr: dict[str, Any], settings: Settings, *, incarnation: int, callback_url: str | None, pod_secret: str
+    cr: dict[str, Any],
+    settings: Settings,
+    *,
+    incarnation: int,
+    callback_url: str | None,
+    pod_secret: str,
+    template: TemplateFacts | None = None,
 ) -> dict[str, Any]:
     """The pod for one incarnation.
 
@@ -45,35 +54,39 @@ def build_pod(
         incarnation: number of the pod, part of its name.
         callback_url: where the supervisor reports, or None.
         pod_secret: name of the pod's own Secret.
+        template: the KernelTemplate; its word stands over the KernelInstance's.
     """
-    spec = cr["spec"]
+    spec = shaped(cr["spec"], settings, template)
+    idle_timeout = implied_idle_timeout(cr["spec"], settings, template)
     metadata = child_metadata(cr, pod_name(cr["metadata"]["name"], incarnation))
     metadata["annotations"] = {
         ANNOTATION_INCARNATION: str(incarnation),
         ANNOTATION_RESTART_GENERATION: str(spec.get("restartGeneration") or 0),
         # A kernel's memory is its user's work: the autoscaler must not move it.
         "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+        **({ANNOTATION_IDLE_TIMEOUT: str(idle_timeout)} if idle_timeout else {}),
     }
+    if idle_timeout:
+        spec["lifecycle"] = {**(spec.get("lifecycle") or {}), "idleTimeoutSeconds": idle_timeout}
+    effective = {**cr, "spec": spec}
     pod_spec: dict[str, Any] = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": TERMINATION_GRACE_SECONDS,
+        # Nobody can raise it any more.
+        "activeDeadlineSeconds": bounds_for(settings, template).max_active_deadline_seconds,
         "securityContext": settings.pod_security_context,
-        "containers": [_container(cr, settings, metadata["name"], callback_url, pod_secret)],
+        "containers": [_container(effective, settings, metadata["name"], callback_url, pod_secret)],
         "imagePullSecrets": _pull_secrets(spec, settings),
-        "nodeSelector": merged_node_selector(spec.get("nodeSelector"), settings.node_selector),
-        "tolerations": merged_tolerations(spec.get("tolerations"), settings.tolerations),
-        "runtimeClassName": spec.get("runtimeClassName") or settings.runtime_class_name,
-        "priorityClassName": spec.get("priorityClassName") or settings.priority_class_name,
-        "volumes": [_volume(v) for v in spec.get("volumes") or []],
+        "nodeSelector": spec["nodeSelector"],
+        "tolerations": spec["tolerations"],
+        "runtimeClassName": spec["runtimeClassName"],
+        "priorityClassName": spec["priorityClassName"],
+        "volumes": [_volume(v) for v in spec["volumes"]],
     }
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": _without_empty(pod_spec)}
-
-
-def image_of(cr: dict[str, Any], settings: Settings) -> str:
-    """The image that a KernelInstance runs."""
-    return str(cr["spec"].get("image") or settings.default_image)
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": _without_empty(pod_spec)}
+    return overlaid(pod, template.pod) if template else pod
 
 
 def literal(text: str) -> str:
@@ -90,8 +103,8 @@ def _container(
     spec = cr["spec"]
     container: dict[str, Any] = {
         "name": KERNEL_CONTAINER,
-        "image": image_of(cr, settings),
-        "imagePullPolicy": spec.get("imagePullPolicy") or settings.image_pull_policy,
+        "image": spec["image"],
+        "imagePullPolicy": spec["imagePullPolicy"],
         # args, never command: the image's entrypoint (tini, conda activation) keeps working.
         "args": bootstrap_args(_argv(spec)),
         "env": [
@@ -99,7 +112,7 @@ def _container(
             *_users_env(spec),
         ],
         "workingDir": spec.get("workingDir"),
-        "resources": merged_resources(spec.get("resources"), settings.default_resources),
+        "resources": spec["resources"],
         "ports": [{"name": name, "containerPort": port} for name, port in PORTS.items()],
         "volumeMounts": [_mount(v) for v in spec.get("volumes") or []],
         "securityContext": settings.security_context,

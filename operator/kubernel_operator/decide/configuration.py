@@ -12,11 +12,16 @@ from kubernel_operator.observe.observed import Observed
 from .situation import Situation, Stage
 
 
+def idle_timeout(kernel: KernelFacts, situation: Situation) -> float | None:
+    """Seconds that should be in force: the spec's, else what the pod was made with."""
+    return kernel.lifecycle.idle_timeout or (situation.pod.idle_timeout if situation.pod is not None else None)
+
+
 def is_configured(kernel: KernelFacts, situation: Situation, observed: Observed) -> bool:
     """Whether the idle timeout of the spec is the one in force, as far as that can be known and changed."""
     if situation.stage is not Stage.RUNNING or not situation.supervised:
         return True
-    wanted = kernel.lifecycle.idle_timeout
+    wanted = idle_timeout(kernel, situation)
     if observed.report is not None:
         return not observed.report.tells_idle_timeout or observed.report.idle_timeout_seconds == wanted
     # An operator that has just started has heard of no pod: what the status says is done was done.

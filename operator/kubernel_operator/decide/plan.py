@@ -28,7 +28,7 @@ from .actions import (
     ProbeReplaced,
     Restart,
 )
-from .configuration import is_configured
+from .configuration import idle_timeout, is_configured
 from .endings import silent_node_at
 from .reasons import misses_secret, pending_reason
 from .situation import EXPLAINED_SECONDS, Situation, Stage, active_deadline, time_to_live
@@ -80,13 +80,8 @@ def plan(kernel: KernelFacts, situation: Situation, observed: Observed, context:
             return _finished(kernel, observed, now)
         case Stage.ORPHANED:
             return Plan((DeleteInstance("Its server no longer renews its Lease.", Reason.ORPHANED),))
-        case Stage.NEEDS_POD if now < situation.not_before:
-            return Plan((), min(situation.not_before, situation.start_began + kernel.lifecycle.start_deadline))
         case Stage.NEEDS_POD:
-            return Plan(
-                tuple(_create(kernel, situation, observed, context)),
-                _again_while_starting(kernel, situation, observed, now),
-            )
+            return _needs_pod(kernel, situation, observed, context, now)
         case Stage.NEEDS_RESTART:
             return Plan(tuple(_restart(situation)), _again_while_starting(kernel, situation, observed, now))
         case Stage.STARTING:
@@ -114,6 +109,14 @@ def plan(kernel: KernelFacts, situation: Situation, observed: Observed, context:
             return Plan((), situation.ended_at + RESTART_GRACE_SECONDS)
 
 
+def _needs_pod(kernel: KernelFacts, situation: Situation, observed: Observed, context: Context, now: float) -> Plan:
+    """The next pod, unless it is too early, or none may be made."""
+    if now < situation.not_before:
+        return Plan((), min(situation.not_before, situation.start_began + kernel.lifecycle.start_deadline))
+    actions = () if situation.objection is not None else tuple(_create(kernel, situation, observed, context))
+    return Plan(actions, _again_while_starting(kernel, situation, observed, now))
+
+
 def _finished(kernel: KernelFacts, observed: Observed, now: float) -> Plan:
     """Free the node at once, keep the object for people until its time to live is over."""
     actions = tuple(DeletePod(pod, "the KernelInstance is finished") for pod in observed.pods if pod.may_run)
@@ -134,6 +137,7 @@ def _create(kernel: KernelFacts, situation: Situation, observed: Observed, conte
         incarnation=situation.incarnation + 1,
         callback_url=context.callback_url,
         pod_secret=_pod_secret_name(kernel, context),
+        template=observed.template,
     )
     why = "first start" if situation.incarnation == 0 else f"replaces pod {situation.incarnation}"
     return [*actions, *_missing_children(kernel, observed, context), Create("pod", body, why)]
@@ -198,7 +202,8 @@ def _changed(kernel: KernelFacts, situation: Situation, observed: Observed) -> l
     """What has changed in the spec and is the supervisor's business."""
     if situation.ip is None or is_configured(kernel, situation, observed):
         return []
-    return [Configure(situation.ip, kernel.lifecycle.idle_timeout, "spec.lifecycle.idleTimeoutSeconds has changed")]
+    wanted = idle_timeout(kernel, situation)
+    return [Configure(situation.ip, wanted, "spec.lifecycle.idleTimeoutSeconds has changed")]
 
 
 def _restart(situation: Situation) -> list[Action]:

@@ -15,7 +15,7 @@ from kubernel_api.constants import RESTART_GRACE_SECONDS
 from kubernel_api.names import pod_name
 from kubernel_operator.observe.facts import seconds_of
 from kubernel_operator.observe.kernel_facts import Exit, KernelFacts
-from kubernel_operator.observe.observed import Observed
+from kubernel_operator.observe.observed import Observed, Refusal
 from kubernel_operator.observe.pod_facts import PodFacts
 
 from .endings import (
@@ -67,6 +67,7 @@ class Situation:
         start_began: when this start was first seen here, in Unix seconds: from then its deadline counts.
         ip: address of the pod.
         supervised: whether a supervisor answers in the pod; None: not known.
+        objection: why no pod may be made, whatever the API server would say.
         answering: replaced pods whose kernels may still answer, which is all that the new one waits for.
     """
 
@@ -82,6 +83,7 @@ class Situation:
     ip: str | None = None
     supervised: bool | None = None
     answering: tuple[PodFacts, ...] = ()
+    objection: Refusal | None = None
 
     @property
     def node_is_silent(self) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 from kubernel_api.conditions import STALLING, ConditionStatus, ConditionType, Phase, Reason, condition
 from kubernel_api.constants import CONTROL_PORT, PORTS, SIGNATURE_SCHEME, TRANSPORT
 from kubernel_api.names import secret_name
-from kubernel_operator.build.pod import image_of
+from kubernel_operator.build.shape import image_of
 from kubernel_operator.clock import rfc3339, rfc3339_micro
 from kubernel_operator.observe.facts import seconds_of
 from kubernel_operator.observe.kernel_facts import KernelFacts, StatusFacts
@@ -63,7 +63,7 @@ def build_status(kernel: KernelFacts, situation: Situation, observed: Observed, 
         "reason": str(reason),
         "message": message,
         "conditions": _conditions(kernel, situation, phase, reason, message, now),
-        "image": image_of(kernel.raw, settings),
+        "image": _image(kernel, situation, observed, settings),
         "connection": _connection(kernel, situation, observed),
         "exit": _exit(ending, message) if ending else None,
         "podName": pod.name if pod else old.pod_name,
@@ -113,8 +113,19 @@ def _words(kernel: KernelFacts, situation: Situation, observed: Observed) -> tup
     return _words_of_start(situation, observed)
 
 
+def _image(kernel: KernelFacts, situation: Situation, observed: Observed, settings: Settings) -> str:
+    """The image of the newest pod: what a template says by now is about the next one."""
+    known = kernel.status.raw.get("image")
+    pod = situation.pod
+    if known and (situation.incarnation > 0 if pod is None else kernel.is_about(pod.name)):
+        return str(known)
+    return image_of(kernel.raw["spec"], settings, observed.template)
+
+
 def _words_of_start(situation: Situation, observed: Observed) -> tuple[Phase, Reason, str]:
     """Phase, reason and message on the way to Ready."""
+    if situation.objection is not None:
+        return Phase.PENDING, situation.objection.reason, situation.objection.message
     if observed.refusal is not None and situation.stage in {Stage.NEEDS_POD, Stage.STARTING}:
         return Phase.PENDING, observed.refusal.reason, observed.refusal.message
     restart_sent = situation.stage is Stage.STARTING and observed.control_sent >= situation.wanted

@@ -113,6 +113,7 @@ class KernelFacts:
         wanted: spec.restartGeneration.
         by_service: whether clients come through a Service.
         encrypted: whether the connection needs a CurveZMQ pair.
+        template: name of its KernelTemplate; "" for none.
         raw: the whole object, for the builders of its children, which pass much of the spec through.
     """
 
@@ -125,6 +126,7 @@ class KernelFacts:
     wanted: int
     by_service: bool
     encrypted: bool
+    template: str
     lifecycle: Lifecycle
     status: StatusFacts
     raw: Json
@@ -148,6 +150,7 @@ def kernel_facts(obj: Json) -> KernelFacts:
         wanted=number(spec.get("restartGeneration")),
         by_service=connection.get("service") != "None",
         encrypted=connection.get("encryption") == "Curve",
+        template=str(spec.get("templateName") or ""),
         lifecycle=_lifecycle(part(spec, "lifecycle")),
         status=status_facts(part(obj, "status")),
         raw=obj,

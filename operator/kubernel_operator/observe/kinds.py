@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from kubernel_api.constants import (
+    ANNOTATION_IDLE_TIMEOUT,
     ANNOTATION_INCARNATION,
     ANNOTATION_RESTART_GENERATION,
     KERNEL_CONTAINER,
@@ -29,6 +30,8 @@ OUTPUT = -2048
 # Beyond this, integers do not survive JSON in every client, and a status that has one is refused.
 NUMBER_MAX = 2**53
 
+# Annotations of pods.
+_NUMBERS = (ANNOTATION_INCARNATION, ANNOTATION_RESTART_GENERATION, ANNOTATION_IDLE_TIMEOUT)
 _METADATA: Fields = {
     "name": NAME,
     "namespace": NAME,
@@ -68,7 +71,7 @@ _POD: Fields = {
     "metadata": {
         **_OWNED,
         "labels": {LABEL_KUEUE_QUEUE: 63},
-        "annotations": {ANNOTATION_INCARNATION: 32, ANNOTATION_RESTART_GENERATION: 32},
+        "annotations": dict.fromkeys(_NUMBERS, 32),
     },
     "spec": {
         "nodeName": NAME,
@@ -171,7 +174,7 @@ def _cut_pod(pod: Json) -> Json:
 
 def _odd_numbers(pod: Json) -> str:
     annotations = pod["metadata"].get("annotations") or {}
-    for name in (ANNOTATION_INCARNATION, ANNOTATION_RESTART_GENERATION):
+    for name in _NUMBERS:
         if not _is_number(annotations.get(name, "0")):
             return f"its annotation {name} is no number and counts as 0: {str(annotations[name])[:32]!r}"
     return ""

@@ -14,6 +14,7 @@ from kubernel_api.conditions import Reason
 from .bucket import Bucket
 from .pod_facts import PodFacts
 from .report import Report
+from .template_facts import TemplateFacts
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ class Observed:
         deleting_since: by pod name, Unix seconds when this process first saw that the pod is being deleted.
         configured: incarnation of a pod and the idle timeout that its supervisor was told last.
         orphaned: whether the server that created it is gone, by its Lease.
+        template: the KernelTemplate that it names, if it is known.
+        no_template: why that is not known.
     """
 
     pods: tuple[PodFacts, ...] = ()
@@ -75,6 +78,8 @@ class Observed:
     deleting_since: Mapping[str, float] = field(default_factory=dict)
     configured: tuple[int, float | None] | None = None
     orphaned: bool = False
+    template: TemplateFacts | None = None
+    no_template: str = ""
 
 
 @dataclass

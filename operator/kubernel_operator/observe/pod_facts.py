@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kubernel_api.constants import (
+    ANNOTATION_IDLE_TIMEOUT,
     ANNOTATION_INCARNATION,
     ANNOTATION_RESTART_GENERATION,
     KERNEL_CONTAINER,
@@ -79,6 +80,7 @@ class PodFacts:
         kernel: the container that the kernel runs in; None until the kubelet has said something of it.
         inits: the init containers, in their order.
         others: containers beside the kernel's.
+        idle_timeout: seconds; what its KernelInstance leaves out and its template, or a bound, said.
         reason: why the kubelet ended the pod or did not take it, e.g. Evicted.
     """
 
@@ -102,6 +104,7 @@ class PodFacts:
     ready: Condition | None = None
     containers_ready: Condition | None = None
     disruption: Condition | None = None
+    idle_timeout: float | None = None
     reason: str = ""
     message: str = ""
 
@@ -178,6 +181,7 @@ def pod_facts(obj: Json) -> PodFacts:
         ready=conditions.get("Ready"),
         containers_ready=conditions.get("ContainersReady"),
         disruption=disruption if disruption is not None and disruption.is_true else None,
+        idle_timeout=float(number(annotations.get(ANNOTATION_IDLE_TIMEOUT))) or None,
         reason=str(status.get("reason") or ""),
         message=str(status.get("message") or ""),
     )

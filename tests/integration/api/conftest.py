@@ -1,4 +1,4 @@
-"""The committed CRD on a real API server, which is the only judge of a CustomResourceDefinition.
+"""The committed CRDs on a real API server, which is the only judge of a CustomResourceDefinition.
 
 No operator looks after the namespaces here, so a status changes only when a test writes it.
 """
@@ -12,14 +12,14 @@ import pytest
 from fixtures.kubectl import Kubectl, Object
 from fixtures.namespaces import PREFIX_OF_PROCESSES, restricted_namespace
 
-CRD = Path(__file__).parents[3] / "crds" / "kernelinstances.kubernel.dev.yaml"
+CRDS = Path(__file__).parents[3] / "crds"
 
 
 @pytest.fixture(scope="session", autouse=True)
 def installed_crd(kubectl: Kubectl) -> None:
-    """The server knows the CRD as it is committed."""
-    kubectl("apply", "-f", str(CRD))
-    kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRD))
+    """The server knows the CRDs as they are committed."""
+    kubectl("apply", "-f", str(CRDS))
+    kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRDS))
 
 
 @pytest.fixture(scope="session")

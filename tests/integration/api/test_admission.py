@@ -37,6 +37,7 @@ TWO_VALUES: dict[str, tuple[Any, Any]] = {
         [{"name": "data", "mountPath": "/data", "emptyDir": {"medium": "Memory"}}],
     ),
     "connection": ({"service": "None"}, {"service": "None", "encryption": "Curve"}),
+    "templateName": ("gpu", "cpu"),
 }
 
 

@@ -20,7 +20,7 @@ from fixtures.waiting import wait_until
 from .fault_proxy import Fault, FaultProxy, Request
 from .kernels import Kernels
 
-CRD = Path(__file__).parents[3] / "crds" / "kernelinstances.kubernel.dev.yaml"
+CRDS = Path(__file__).parents[3] / "crds"
 
 
 class Place:
@@ -95,8 +95,8 @@ class Place:
 @pytest.fixture(scope="session")
 def installed(kubectl: Kubectl, kernel_image: str, pod_network: None) -> None:
     """CRD and image are there, and the operator, a process of this machine, can dial its kernels."""
-    kubectl("apply", "-f", str(CRD))
-    kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRD))
+    kubectl("apply", "-f", str(CRDS))
+    kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRDS))
 
 
 @pytest.fixture(scope="session")

@@ -66,6 +66,7 @@ def test_columns() -> None:
         ("Node", "string", 1),
         ("Image", "string", 1),
         ("IP", "string", 1),
+        ("Template", "string", 1),
         ("Message", "string", 1),
     ]
 

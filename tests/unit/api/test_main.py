@@ -18,7 +18,10 @@ def test_it_generates_both_copies_of_the_crd_and_the_reference() -> None:
     assert list(generated_files()) == [
         CRD,
         "helm/kubernel/templates/crds/kernelinstances.yaml",
+        "crds/kerneltemplates.kubernel.dev.yaml",
+        "helm/kubernel/templates/crds/kerneltemplates.yaml",
         "docs/reference/kernelinstance.md",
+        "docs/reference/kerneltemplate.md",
     ]
 
 

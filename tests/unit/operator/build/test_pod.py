@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from fixtures.objects import POD_SECRET, SETTINGS, UID, cr
-from kubernel_operator.build.pod import build_pod, image_of
+from kubernel_operator.build.pod import build_pod
+from kubernel_operator.build.shape import image_of
 from kubernel_operator.settings import Settings
 from kubernel_supervisor.bootstrap import bootstrap_args
 
@@ -273,5 +274,5 @@ def test_no_secret_is_in_a_pod_spec() -> None:
 
 
 def test_image_of() -> None:
-    assert image_of(cr(), SETTINGS) == "example.org/kernel:1"
-    assert image_of(cr(image="mine"), SETTINGS) == "mine"
+    assert image_of(cr()["spec"], SETTINGS) == "example.org/kernel:1"
+    assert image_of(cr(image="mine")["spec"], SETTINGS) == "mine"
