@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import fields
 
+from kubernel_operator.observe.template_facts import Bounds
 from kubernel_operator.settings import Settings, load_settings
 
 from .conftest import CHART, VALUES_FILES, Object, Render
@@ -49,6 +50,11 @@ def test_everything(find: Find) -> None:
         tolerations=[{"key": "kernels", "operator": "Exists", "effect": "NoSchedule"}],
         runtime_class_name="gvisor",
         priority_class_name="kernels",
+        kernel_bounds=Bounds(
+            images=("registry.example.org/*",),
+            max_resources={"memory": "4Gi", "nvidia.com/gpu": 1},
+            encryption=("Curve",),
+        ),
         max_orphan_seconds=3600,
         pod_security_context={
             "runAsNonRoot": True,

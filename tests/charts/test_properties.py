@@ -45,7 +45,7 @@ def test_two_releases_share_no_cluster_scoped_name(render: Render, values_file: 
     here = cluster_scoped(render(values_file, namespace="here"))
     there = cluster_scoped(render(values_file, namespace="there"))
     other = cluster_scoped(render(values_file, namespace="here", release="other"))
-    crd = {("CustomResourceDefinition", "kernelinstances.kubernel.dev")}
+    crd = {("CustomResourceDefinition", f"{plural}.kubernel.dev") for plural in ("kernelinstances", "kerneltemplates")}
     assert (here & there) | (there & other) <= crd
     # fullnameOverride asks for one name, whatever the release is called.
     assert "everything" in values_file.name or (here & other) <= crd
