@@ -34,12 +34,8 @@ GUARDS = {
     ),
     "peers without namespaces": (
         ["networkPolicy.enabled=true", "networkPolicy.kernels.allowFrom[0].podSelector.matchLabels.a=b"],
-        "networkPolicy.kernels.allowFrom needs networkPolicy.kernels.namespaces: the namespaces where the kernels run",
-    ),
-    "namespaces without peers": (
-        ["networkPolicy.enabled=true", "networkPolicy.kernels.namespaces={a}"],
-        "networkPolicy.kernels.namespaces needs networkPolicy.kernels.allowFrom: "
-        "without a peer no server could reach its kernels",
+        "networkPolicy.kernels.allowFrom needs clientRole.namespaces or networkPolicy.kernels.namespaces: "
+        "the namespaces where the kernels run",
     ),
     "callback URL of another path": (
         ["callback.url=http://operator/"],

@@ -125,6 +125,7 @@ def test_nothing_without_rbac_create(render: Render) -> None:
         "FlowSchema",
         "FlowSchema",
         "Lease",
+        "NetworkPolicy",
         "PodDisruptionBudget",
         "Service",
         "Service",

@@ -20,11 +20,8 @@
 {{- if has (int .Values.metrics.port) (list 8081 8443) -}}
 {{- fail (printf "metrics.port %d is taken by the operator itself: choose another one than 8081 and 8443" (int .Values.metrics.port)) -}}
 {{- end -}}
-{{- if and .Values.networkPolicy.enabled .Values.networkPolicy.kernels.allowFrom (not .Values.networkPolicy.kernels.namespaces) -}}
-{{- fail "networkPolicy.kernels.allowFrom needs networkPolicy.kernels.namespaces: the namespaces where the kernels run" -}}
-{{- end -}}
-{{- if and .Values.networkPolicy.enabled .Values.networkPolicy.kernels.namespaces (not .Values.networkPolicy.kernels.allowFrom) -}}
-{{- fail "networkPolicy.kernels.namespaces needs networkPolicy.kernels.allowFrom: without a peer no server could reach its kernels" -}}
+{{- if and .Values.networkPolicy.enabled .Values.networkPolicy.kernels.allowFrom (not (concat .Values.clientRole.namespaces .Values.networkPolicy.kernels.namespaces)) -}}
+{{- fail "networkPolicy.kernels.allowFrom needs clientRole.namespaces or networkPolicy.kernels.namespaces: the namespaces where the kernels run" -}}
 {{- end -}}
 {{- if and .Values.callback.url (not (hasSuffix "/v1/callback" .Values.callback.url)) -}}
 {{- fail (printf "callback.url must end in /v1/callback, not %q" .Values.callback.url) -}}
