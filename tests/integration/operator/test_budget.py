@@ -64,8 +64,10 @@ def test_a_restart_in_place_is_one_write(place: Place) -> None:
 
 def test_idle_kernels_and_an_operator_restart_cost_nothing(place: Place) -> None:
     kernels = [place.kernels.create() for _ in range(4)]
-    versions = [kernel.ready().get()["metadata"]["resourceVersion"] for kernel in kernels]
+    for kernel in kernels:
+        kernel.ready()
     place.operator.kill()
+    versions = [kernel.get()["metadata"]["resourceVersion"] for kernel in kernels]
     place.proxy.reset()
     place.ensure_operator()
     other = place.kernels.start()  # the operator has worked since

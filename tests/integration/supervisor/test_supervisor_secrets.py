@@ -68,12 +68,12 @@ def test_kernel_of_the_same_user_cannot_read_the_token(
 
 @pytest.mark.skipif(not Path("/usr/bin/python3").exists(), reason="needs a Python that every user may run")
 def test_snooping_kernel_would_find_an_unprotected_token(
-    supervise: Supervise, kernel: Kernel, other_user: tuple[str, ...], tmp_path: Path
+    supervise: Supervise, kernel: Kernel, other_user: tuple[str, ...], open_path: Path
 ) -> None:
     """The test above can fail: the same kernel beside a process that does not protect its environment."""
     script = readable_kernel(kernel(SNOOP))
-    (tmp_path / "info.json").write_text("{}")
-    careless = f"{' '.join(script[:-1])} {tmp_path}/info.json; exit 0"
+    (open_path / "info.json").write_text("{}")
+    careless = f"{' '.join(script[:-1])} {open_path}/info.json; exit 0"
     seen = subprocess.run(
         [*other_user, "dash", "-c", careless],
         env={**SYSTEM_PATH, "KUBERNEL_TOKEN": TOKEN},
