@@ -26,6 +26,7 @@ from .act.callback_endpoints import CallbackEndpoints
 from .act.election import Election
 from .act.fence import FencedCluster
 from .act.pod_network import PodNetwork
+from .act.template_checks import TemplateChecks
 from .build.secret import ConnectionKeys
 from .decide.plan import Context
 from .edge.callback_server import CallbackServer
@@ -71,6 +72,7 @@ class Operator:
         self._follower = Follower(cluster, paths.kernel_templates(namespace), {}, templates)
         self._reconciler = Reconciler(applier, asker, cache, self._server_leases, templates, self._context)
         templates.tell(self._reconciler.template_changed)
+        self._template_checks = TemplateChecks(fenced, templates, namespace, settings)
         self._instances = cache.instances
         self._stores = {
             "instance": cache.instances,
@@ -137,6 +139,7 @@ class Operator:
                 self._reconciler.queue.run(self._settings.workers),
                 self._reconciler.questions.run(),
                 self._server_leases.run(),
+                self._template_checks.run(),
             ]
             if self._settings.callback_service:
                 work.append(self._endpoints.run())

@@ -14,6 +14,7 @@ from fixtures.cluster import REPO, program
 CHART = REPO / "helm" / "kubernel"
 VALUES_FILES = sorted((CHART / "ci").glob("*-values.yaml"))
 PROMETHEUS_OPERATOR = "--api-versions=monitoring.coreos.com/v1"
+TEMPLATES_CRD = "--api-versions=kubernel.dev/v1beta1/KernelTemplate"
 
 Object = dict[str, Any]
 Helm = Callable[..., subprocess.CompletedProcess[str]]
@@ -49,14 +50,16 @@ def helm() -> Helm:
 def render() -> Render:
     """The objects that a release consists of: ``render(values_file=None, *options, release=, namespace=)``.
 
-    The tests' hook objects are among them. The cluster is one that has the Prometheus operator.
+    The tests' hook objects are among them. The cluster is one that has the Prometheus operator and our CRDs.
     """
 
     def render_(
         values_file: Path | None = None, *options: str, release: str = "kubernel", namespace: str = "system"
     ) -> list[Object]:
         files = [f"--values={values_file}"] if values_file else []
-        text = rendered(release, str(CHART), f"--namespace={namespace}", PROMETHEUS_OPERATOR, *files, *options)
+        text = rendered(
+            release, str(CHART), f"--namespace={namespace}", PROMETHEUS_OPERATOR, TEMPLATES_CRD, *files, *options
+        )
         return [each for each in yaml.safe_load_all(text) if each]
 
     return render_

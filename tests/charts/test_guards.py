@@ -28,6 +28,11 @@ GUARDS = {
         ["clientRole.namespaces={a}", "watchNamespaces={b}"],
         "clientRole.namespaces has a, which is not in watchNamespaces: no operator would look after kernels there",
     ),
+    "templates without their CRD": (
+        ["templates.gpu.description=GPUs"],
+        "templates need the CRD of KernelTemplates, which this cluster does not have yet: kubectl apply -f crds/ "
+        "first, or install without templates and add them with helm upgrade",
+    ),
     "metrics on a port of the operator": (
         ["metrics.port=8443"],
         "metrics.port 8443 is taken by the operator itself: choose another one than 8081 and 8443",

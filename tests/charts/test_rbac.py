@@ -51,6 +51,8 @@ def test_operator_has_its_own_things_by_name(find: Find) -> None:
     assert unnamed == [
         (["secrets"], ["create"]),
         (["kerneltemplates"], ["list", "watch"]),
+        (["kerneltemplates/status"], ["patch"]),
+        (["pods"], ["create"]),
         (["leases"], ["create"]),
         (["endpointslices", "endpointslices/restricted"], ["create"]),
     ]
@@ -89,6 +91,25 @@ def test_subjects_are_bound_in_every_namespace(render: Render) -> None:
         {"kind": "User", "apiGroup": group, "name": "jane@example.org"},
         {"kind": "Group", "apiGroup": group, "name": "scientists"},
     ]
+
+
+def test_subjects_may_choose_from_the_templates_and_nobody_else(render: Render, find: Find) -> None:
+    values = CHART / "ci" / "templates-values.yaml"
+    role = find("Role", "kubernel-templates", values)
+    assert role["metadata"]["namespace"] == "system"
+    assert by_resource(role) == {("kubernel.dev", "kerneltemplates"): ["get", "list"]}
+    assert find("RoleBinding", "kubernel-templates", values)["subjects"] == [
+        {"kind": "ServiceAccount", "namespace": "jupyter", "name": "notebook"}
+    ]
+    names = {o["metadata"]["name"] for o in render(None, "--set=clientRole.namespaces={kernels}")}
+    assert "kubernel-templates" not in names
+
+
+def test_templates_are_what_the_values_say(find: Find) -> None:
+    spark = find("KernelTemplate", "spark", CHART / "ci" / "templates-values.yaml")
+    assert spark["metadata"]["namespace"] == "system"
+    assert spark["spec"]["pod"]["spec"]["serviceAccountName"] == "data-lake"
+    assert find("KernelTemplate", "plain", CHART / "ci" / "templates-values.yaml")["spec"] == {}
 
 
 def test_view_and_edit_grow(find: Find) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from fixtures.api_client import Json
 
-from .kernels import Kernels
+from .kernels import Kernel, Kernels
 from .test_refusals import stalled
 
 MakeTemplate = Callable[..., str]
@@ -118,3 +118,38 @@ def test_a_secret_and_an_account_that_no_user_could_name(kernels: Kernels, make_
     assert pod["spec"]["serviceAccountName"] == name
     kernel.do("os._exit(7 if os.environ['S3_KEY'] == 'from-secret' else 8)")
     assert kernel.exited()["exitCode"] == 7
+
+
+@pytest.mark.parametrize(
+    ("spec", "status", "words"),
+    [
+        pytest.param({"defaults": {"image": "example.org/k:1"}}, "True", "would take", id="good"),
+        pytest.param({"pod": {"spec": {"volumes": 7}}}, "False", "cannot unmarshal", id="wrong type"),
+        pytest.param(
+            {"pod": {"spec": {"containers": [{"name": "kernel", "envForm": []}]}}},
+            "False",
+            'unknown field "spec.containers[0].envForm"',
+            id="misspelt",
+        ),
+        pytest.param(
+            {"defaults": {"priorityClassName": "nope"}}, "False", "no PriorityClass with name nope", id="class"
+        ),
+        pytest.param(
+            {"pod": {"spec": {"containers": [{"name": "kernel", "command": ["x"]}]}}},
+            "False",
+            "spec.pod.spec.containers[kernel].command: the kernel's own",
+            id="reserved",
+        ),
+        pytest.param({"pod": {"spec": {"hostPID": True}}}, "Unknown", "refused by Pod Security", id="pod security"),
+    ],
+)
+def test_a_bad_template_says_so(
+    kernels: Kernels, make_template: MakeTemplate, spec: Json, status: str, words: str
+) -> None:
+    path = template_path(kernels, make_template(**spec))
+    kernel = Kernel(kernels, "none")
+    (ready,) = kernel.wait("a condition", lambda: kernels.api.request("GET", path).get("status", {}).get("conditions"))
+    assert (ready["type"], ready["status"]) == ("Ready", status)
+    assert words in ready["message"]
+    pods = kernels.api.request("GET", kernels.path("pods"))["items"]
+    assert "template-check-1" not in [pod["metadata"]["name"] for pod in pods]

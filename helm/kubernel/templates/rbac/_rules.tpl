@@ -41,3 +41,16 @@
   verbs: [create, get]
 {{- end }}
 {{- end -}}
+
+{{/* Who they are, as subjects of a binding. */}}
+{{- define "kubernel.clientSubjects" -}}
+{{- range .Values.clientRole.subjects }}
+- kind: {{ .kind }}
+  {{- if eq .kind "ServiceAccount" }}
+  namespace: {{ .namespace }}
+  {{- else }}
+  apiGroup: rbac.authorization.k8s.io
+  {{- end }}
+  name: {{ .name | quote }}
+{{- end }}
+{{- end -}}
