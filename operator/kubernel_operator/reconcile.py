@@ -49,7 +49,7 @@ GONE_SECONDS = 2.0
 # How many KernelInstances of one namespace are worked on at a time: what they have under way, the API server serves
 # before what others ask for. A pass takes some ten milliseconds, so this is hundreds of starts a second.
 WORKERS_OF_NAMESPACE = 8
-# What an action learned (Events, a Lease) is looked at this soon.
+# A pass that has read Events or made a missing object is followed by another one this soon, which reports it.
 LEARNED_SECONDS = 0.1
 
 

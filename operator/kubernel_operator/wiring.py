@@ -86,7 +86,7 @@ class Operator:
             fenced, namespace, settings.callback_service, settings.pod_ips, settings.callback_port
         )
         self._loop = asyncio.get_running_loop()
-        self._last_event: dict[Kind, float] = {}
+        self._last_event: dict[Kind, float] = dict.fromkeys(RESOURCES, self._loop.time())
         self._watches = Watches(settings.watch_namespaces, self._take_from_thread, self._listed_from_thread)
         self._watches_to_begin = len(RESOURCES) * max(1, len(settings.watch_namespaces))
         self._watches_began = asyncio.Event()

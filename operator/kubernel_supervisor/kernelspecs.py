@@ -24,7 +24,7 @@ def data_folders(env: "dict[str, str]") -> "list[str]":
 
 
 def find_kernelspecs(env: "dict[str, str]") -> "dict[str, str]":
-    """The kernelspecs in this image: name in lower case -> folder. The first of a name wins."""
+    """The kernelspecs in this image: name in lower case -> folder. Of two with one name, the first is taken."""
     found = {}  # type: dict[str, str]
     for folder in data_folders(env):
         kernels = os.path.join(folder, "kernels")

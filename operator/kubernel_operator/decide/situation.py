@@ -227,7 +227,9 @@ def _ending(kernel: KernelFacts, base: Situation, observed: Observed, now: float
     said = known if known is not None and kernel.is_about(pod.name) else None
     generation = started_generation(kernel, pod, observed)
     if said is not None and said.generation >= generation:
-        return _said(said, pod)  # it is not taken back: another operator may have heard more than this one
+        return _said(
+            said, pod
+        )  # not taken back: the operator that wrote it may have had a report that this one never got
     if observed.report is not None and observed.report.state == "exited":
         was_ready = kernel.is_about(pod.name) and _was_ready(kernel, observed.report.generation)
         return explained_by_pod(ending_of_report(observed.report, was_ready=was_ready), pod)

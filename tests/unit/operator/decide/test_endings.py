@@ -6,7 +6,15 @@ import pytest
 
 from fixtures.objects import NOW, disrupted, pod, report, seen, terminated
 from kubernel_api.conditions import Reason
-from kubernel_operator.decide.endings import Ending, ending_of_lost_pod, ending_of_pod, ending_of_report, silent_node_at
+from kubernel_operator.decide.endings import (
+    Ending,
+    ending_in_status,
+    ending_of_lost_pod,
+    ending_of_pod,
+    ending_of_report,
+    silent_node_at,
+)
+from kubernel_operator.observe.kernel_facts import Exit
 from kubernel_operator.observe.pod_facts import pod_facts
 from kubernel_operator.observe.report import Report
 
@@ -197,3 +205,9 @@ def test_ending_of_pod(ended: dict[str, Any], ending: Ending | None) -> None:
 )
 def test_ending_of_lost_pod(last_seen: dict[str, Any] | None, ending: Ending) -> None:
     assert ending_of_lost_pod("k1-1", 2, NOW, pod_facts(last_seen) if last_seen else None) == ending
+
+
+def test_a_reason_of_a_newer_operator_is_a_crash_in_its_own_words() -> None:
+    """After a rollback its objects are there, and must not stop the older operator."""
+    known = Exit(generation=2, reason="Teleported", message="The kernel was teleported.", time=NOW, exit_code=7)
+    assert ending_in_status(known) == Ending(2, Reason.KERNEL_CRASHED, "The kernel was teleported.", NOW, 7)
