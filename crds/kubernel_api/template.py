@@ -38,7 +38,9 @@ class Bounds(Model):
     images: Annotated[list[Pattern] | None, _patterns("Images")]
     image_pull_secrets: Annotated[list[Pattern] | None, _patterns("Pull Secrets")]
     claims: Annotated[list[Pattern] | None, _patterns("PersistentVolumeClaims")]
-    env: Annotated[list[Pattern] | None, _patterns("Names of environment variables")]
+    env: Annotated[
+        list[Pattern] | None, _patterns("Environment variables (servers pass on KERNEL_* and JPY_SESSION_NAME)")
+    ]
     node_selector_keys: Annotated[list[Pattern] | None, _patterns("Keys of node selectors")]
     toleration_keys: Annotated[list[Pattern] | None, _patterns("Keys of tolerations")]
     priority_classes: Annotated[list[Pattern] | None, _patterns("PriorityClasses")]

@@ -133,6 +133,10 @@ class ProvisionerOptions(KernelProvisionerBase):
         config=True
     )
 
+    template_name = Text(
+        None, allow_none=True, help="KernelTemplate that the pod is made from; `kubernel templates` lists them."
+    ).tag(config=True)
+
     # Where and with what it runs.
     namespace = Text(
         None, allow_none=True, help="Namespace. Default: the kubeconfig context's, or the server pod's own, or default."

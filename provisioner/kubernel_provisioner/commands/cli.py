@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -19,8 +20,12 @@ NOT_A_LOCAL_KERNEL = """\
 This kernel runs on Kubernetes: a kernel provisioner starts it, and the program that ran this command ignores those.
 In VS Code choose "Select Kernel", "Existing Jupyter Server", and give the address of a Jupyter server."""
 
+# Where the chart's documentation installs the operator.
+OPERATOR_NAMESPACE = "kubernel-system"
+OPERATOR_NAMESPACE_VARIABLE = "KUBERNEL_OPERATOR_NAMESPACE"
+
 # Options of ``install`` that are options of the provisioner as they stand.
-_PLAIN_OPTIONS = ("image", "cpu", "memory", "gpu", "namespace", "service", "working_dir")
+_PLAIN_OPTIONS = ("template_name", "image", "cpu", "memory", "gpu", "namespace", "service", "working_dir")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,6 +46,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("kubernel", description="Jupyter kernels as Kubernetes pods.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_install(commands)
+    templates = commands.add_parser("templates", help="list the KernelTemplates that kernels can be made from")
+    templates.add_argument(
+        "--operator-namespace", help=f"default: {OPERATOR_NAMESPACE_VARIABLE}, or {OPERATOR_NAMESPACE}"
+    )
+    _add_cluster(templates)
+    templates.set_defaults(run=_templates)
     listing = commands.add_parser("list", help="list the kernelspecs whose kernels run on the cluster")
     listing.set_defaults(run=_list)
     remove = commands.add_parser("remove", help="remove a kernelspec")
@@ -68,6 +79,7 @@ def _add_install(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     install = commands.add_parser("install", help="install a kernelspec whose kernels run on the cluster")
     install.add_argument("--name", required=True, help="name of the kernelspec")
     install.add_argument("--display-name", default="", help="what people see")
+    install.add_argument("--template", dest="template_name", metavar="NAME", help="KernelTemplate of the kernels")
     install.add_argument("--image", help="container image; default: the operator's")
     install.add_argument("--cpu", help="CPU, e.g. 500m or 2")
     install.add_argument("--memory", help="memory, e.g. 2Gi")
@@ -123,10 +135,29 @@ def _list(_: argparse.Namespace) -> int:
 
     rows = [("NAME", "IMAGE", "DISPLAY NAME", "FOLDER")]
     rows += [(spec.name, spec.image or "(default)", spec.display_name, spec.folder) for spec in list_installed()]
+    _print_table(rows)
+    return 0
+
+
+def _templates(arguments: argparse.Namespace) -> int:
+    from .templates import list_templates
+
+    given = arguments.operator_namespace or os.environ.get(OPERATOR_NAMESPACE_VARIABLE)
+    namespace = given or OPERATOR_NAMESPACE
+    found = asyncio.run(list_templates(_key(arguments), namespace))
+    if not found:
+        print(f"There is no KernelTemplate in namespace {namespace}.")
+        return 0
+    rows = [("NAME", "READY", "IMAGE", "DESCRIPTION")]
+    rows += [(each.name, each.ready or "?", each.image or "(default)", each.description) for each in found]
+    _print_table(rows)
+    return 0
+
+
+def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         print("   ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip())
-    return 0
 
 
 def _remove(arguments: argparse.Namespace) -> int:

@@ -60,6 +60,7 @@ class PodOptions:
     runtime_class_name: str | None = None
     priority_class_name: str | None = None
     volumes: Sequence[Mapping[str, Any]] = ()
+    template_name: str | None = None
     service: str = "ClusterIP"
     start_deadline_seconds: int | None = None
     idle_timeout_seconds: int | None = None
@@ -121,6 +122,7 @@ def build_kernel_instance(
         curve: whether channels are encrypted with CurveZMQ.
     """
     body = {
+        "templateName": options.template_name,
         "image": options.image,
         "imagePullPolicy": options.image_pull_policy,
         "imagePullSecrets": [{"name": secret} for secret in options.image_pull_secrets],

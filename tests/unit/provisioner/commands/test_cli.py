@@ -20,10 +20,26 @@ def _own_prefix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_install_list_remove(tmp_path: Path, capsys: Capture) -> None:
     folder = tmp_path / "share/jupyter/kernels/sc"
-    options = ["--image", "s:1", "--cpu", "2", "--memory", "4Gi", "--gpu", "1", "--env", "A=1", "--env", "B=x=y"]
+    options = [
+        "--template",
+        "gpu",
+        "--image",
+        "s:1",
+        "--cpu",
+        "2",
+        "--memory",
+        "4Gi",
+        "--gpu",
+        "1",
+        "--env",
+        "A=1",
+        "--env",
+        "B=x=y",
+    ]
     place = ["--service", "None", "--namespace", "jhub", "--prefix", str(tmp_path)]
     assert main(["install", "--name", "sc", "--display-name", "SciPy", *options, *place]) == 0
     assert json.loads((folder / "kernel.json").read_text())["metadata"]["kernel_provisioner"]["config"] == {
+        "template_name": "gpu",
         "image": "s:1",
         "cpu": "2",
         "memory": "4Gi",

@@ -51,6 +51,7 @@ def test_the_largest_instance() -> None:
         tolerations=[{"key": "gpu", "operator": "Exists"}],
         runtime_class_name="gvisor",
         priority_class_name="high",
+        template_name="gpu",
         volumes=[volume],
         service="None",
         start_deadline_seconds=60,
@@ -81,6 +82,7 @@ def test_the_largest_instance() -> None:
         "tolerations": [{"key": "gpu", "operator": "Exists"}],
         "runtimeClassName": "gvisor",
         "priorityClassName": "high",
+        "templateName": "gpu",
         "volumes": [volume],
         "connection": {"service": "None", "encryption": "Curve"},
         "lifecycle": {
