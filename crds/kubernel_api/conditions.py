@@ -43,6 +43,7 @@ class Reason(StrEnum):
     SCHEDULED = "Scheduled"
     IMAGE_PULLING = "ImagePulling"
     CONTAINER_CREATING = "ContainerCreating"
+    WAITING_FOR_KEY = "WaitingForKey"  # the connection Secret is its client's to make, and is not there
     KERNEL_STARTING = "KernelStarting"
     RESTARTING = "Restarting"
     POD_REPLACED = "PodReplaced"

@@ -90,6 +90,16 @@ class Connection(Model):
         Literal["Disabled", "Curve"],
         Field(default="Disabled", description="Curve encrypts all channels with CurveZMQ (ipykernel 7.3 or newer)."),
     ]
+    key_from: Annotated[
+        Literal["Operator", "Client"],
+        Field(
+            default="Operator",
+            description="Who makes the connection key. Operator: whoever may read the Secret that status.connection "
+            "names is a client. Client: whoever creates the KernelInstance creates that Secret, too, and needs no "
+            "right to read any. Its name is NAME-UID, with the first ten hexadecimal digits of metadata.uid; the "
+            "KernelInstance owns it.",
+        ),
+    ]
 
 
 class Lifecycle(Model):

@@ -12,12 +12,11 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
-import zmq
-
 from kubernel_cluster import paths
 from kubernel_cluster.cluster import Cluster
 from kubernel_cluster.follow import Follower
 from kubernel_supervisor.bundle import supervisor_source
+from kubernel_wire.keys import new_keys
 
 from . import metrics
 from .act.apply import Applier
@@ -27,7 +26,6 @@ from .act.election import Election
 from .act.fence import FencedCluster
 from .act.pod_network import PodNetwork
 from .act.template_checks import TemplateChecks
-from .build.secret import ConnectionKeys
 from .decide.plan import Context
 from .edge.callback_server import CallbackServer
 from .edge.callback_url import resolved
@@ -210,9 +208,3 @@ class Operator:
 
     def _is_ignored(self, namespace: str) -> bool:
         return any(fnmatch.fnmatch(namespace, pattern) for pattern in self._settings.ignore_namespaces)
-
-
-def new_keys(encrypted: bool) -> ConnectionKeys:
-    """Fresh keys; with a CurveZMQ pair when the connection is encrypted."""
-    curve = zmq.curve_keypair() if encrypted else None
-    return ConnectionKeys(secrets.token_hex(32), (curve[0].decode(), curve[1].decode()) if curve else None)

@@ -182,6 +182,12 @@ class ProvisionerOptions(KernelProvisionerBase):
         help="ClusterIP keeps the address when the pod is replaced; None hands out the pod's own, which is faster; "
         "Headless a DNS name, for many kernels in one namespace.",
     ).tag(config=True)
+    key_from = Choice(
+        ["Client", "Operator"],
+        "Client",
+        help="Who makes the key of the connection. Client: this process, which then needs no right to read Secrets; "
+        "Operator: the operator, and this process reads it.",
+    ).tag(config=True)
     access = Choice(
         ["auto", "direct", "port-forward"],
         "auto",

@@ -257,7 +257,7 @@ class KubernetesProvisioner(ProvisionerOptions):
         if isinstance(connection.get("key"), bytes):
             connection["key"] = connection["key"].decode()
         held = self._kernel.held
-        instance = dataclasses.asdict(dataclasses.replace(held, info={})) if held else None
+        instance = dataclasses.asdict(dataclasses.replace(held, info={}, secret=None)) if held else None
         return {**info, "connection_info": connection, "namespace": self._kernel.namespace, "instance": instance}
 
     def release(self) -> None:

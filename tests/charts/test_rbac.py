@@ -18,7 +18,7 @@ OPERATOR_RULES = {
 }
 CLIENT_RULES = {
     ("kubernel.dev", "kernelinstances"): ["create", "get", "list", "watch", "patch", "delete"],
-    ("", "secrets"): ["get"],
+    ("", "secrets"): ["create"],
     ("coordination.k8s.io", "leases"): ["create", "patch", "delete"],
 }
 NAMESPACED = CHART / "ci" / "namespaced-values.yaml"
@@ -78,6 +78,12 @@ def test_notebook_servers_outside_of_the_cluster(find: Find) -> None:
     options = ["--set=clientRole.namespaces={kernels}", "--set=clientRole.portForward=true"]
     role = find("Role", "kubernel-system-client", None, *options)
     assert by_resource(role) == {**CLIENT_RULES, ("", "pods/portforward"): ["create", "get"]}
+
+
+def test_whoever_uses_kernels_of_another_process_reads_keys(find: Find) -> None:
+    options = ["--set=clientRole.namespaces={kernels}", "--set=clientRole.readKeys=true"]
+    role = find("Role", "kubernel-system-client", None, *options)
+    assert by_resource(role) == {**CLIENT_RULES, ("", "secrets"): ["create", "get"]}
 
 
 def test_subjects_are_bound_in_every_namespace(render: Render) -> None:

@@ -166,7 +166,7 @@ class Applier:
             case "secret":
                 memory.secret, memory.secret_posted = True, self._clock()
             case "pod secret":
-                memory.pod_secret = True
+                memory.pod_secret, memory.secret_posted = True, self._clock()
             case "service":
                 self._cache.services.put(created)
             case "pod":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from kubernel_api.children import child_metadata
 from kubernel_api.constants import (
     ANNOTATION_IDLE_TIMEOUT,
     ANNOTATION_INCARNATION,
@@ -27,7 +28,6 @@ from kubernel_operator.observe.template_facts import TemplateFacts
 from kubernel_operator.settings import Settings
 from kubernel_supervisor.bootstrap import bootstrap_args
 
-from .metadata import child_metadata
 from .overlay import overlaid
 from .shape import bounds_for, implied_idle_timeout, shaped
 

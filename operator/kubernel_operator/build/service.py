@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from kubernel_api.children import child_metadata
 from kubernel_api.constants import CONTROL_PORT, LABEL_INSTANCE, LABEL_MANAGED_BY, LABEL_MANAGED_BY_VALUE, PORTS
 from kubernel_api.names import service_name
-
-from .metadata import child_metadata
 
 
 def build_service(cr: dict[str, Any], address: str | None = None) -> dict[str, Any]:

@@ -9,13 +9,14 @@ from kubernel_api.conditions import Reason
 from kubernel_api.constants import RESTART_GRACE_SECONDS
 from kubernel_api.names import pod_secret_name, secret_name
 from kubernel_operator.build.pod import build_pod
-from kubernel_operator.build.secret import ConnectionKeys, build_pod_secret, build_secret, qualified_secret_name
+from kubernel_operator.build.secret import build_pod_secret, qualified_secret_name
 from kubernel_operator.build.service import build_service
 from kubernel_operator.observe.kernel_facts import KernelFacts
 from kubernel_operator.observe.observed import Observed
 from kubernel_operator.observe.pod_facts import PodFacts
 from kubernel_operator.settings import Settings
 from kubernel_wire.callback import pod_secret_mark, token
+from kubernel_wire.keys import ConnectionKeys, connection_secret
 
 from .actions import (
     Action,
@@ -154,7 +155,7 @@ def _superseded_pods(situation: Situation, observed: Observed) -> list[Action]:
 
 def _missing_children(kernel: KernelFacts, observed: Observed, context: Context) -> list[Action]:
     actions: list[Action] = []
-    if not observed.secret:
+    if not observed.secret and not kernel.keys_by_client:
         actions.append(_secret(kernel, context, "holds the connection key"))
     if not observed.pod_secret:
         actions.append(_pod_secret(kernel, context, "holds the pod's token"))
@@ -166,7 +167,7 @@ def _missing_children(kernel: KernelFacts, observed: Observed, context: Context)
 
 
 def _secret(kernel: KernelFacts, context: Context, why: str) -> Create:
-    return Create("secret", build_secret(kernel.raw, context.new_keys(kernel.encrypted)), why)
+    return Create("secret", connection_secret(kernel.raw, context.new_keys(kernel.encrypted)), why)
 
 
 def _pod_secret(kernel: KernelFacts, context: Context, why: str) -> Create:
@@ -184,12 +185,16 @@ def _pod_secret_name(kernel: KernelFacts, context: Context) -> str:
 def _missed_secret(
     kernel: KernelFacts, situation: Situation, observed: Observed, context: Context, now: float
 ) -> list[Action]:
-    """The Secrets again, for a pod that misses one: somebody deleted it. What is there is not changed."""
+    """The Secrets again, for a pod that misses one: somebody deleted it. What is there is not changed.
+
+    The clients' is not made where that is their business: they would not know its key.
+    """
     due = _missed_secret_due(kernel, situation, observed)
     if due is None or now < due:
         return []
     why = "the kubelet does not find it"
-    return [_secret(kernel, context, why), _pod_secret(kernel, context, why)]
+    clients = [] if kernel.keys_by_client else [_secret(kernel, context, why)]
+    return [*clients, _pod_secret(kernel, context, why)]
 
 
 def _missed_secret_due(kernel: KernelFacts, situation: Situation, observed: Observed) -> float | None:

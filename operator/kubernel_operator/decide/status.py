@@ -16,7 +16,7 @@ from kubernel_operator.settings import Settings
 
 from .configuration import observed_generation
 from .endings import Ending
-from .reasons import explained, pending_reason
+from .reasons import explained, misses_secret, pending_reason
 from .situation import Situation, Stage
 from .texts import for_people
 
@@ -110,7 +110,7 @@ def _words(kernel: KernelFacts, situation: Situation, observed: Observed) -> tup
         return Phase.RUNNING, Reason.CONNECTION_LOST, _without_service(observed)
     if situation.stage is Stage.RUNNING:
         return Phase.RUNNING, Reason.RUNNING, _ready(situation)
-    return _words_of_start(situation, observed)
+    return _words_of_start(kernel, situation, observed)
 
 
 def _image(kernel: KernelFacts, situation: Situation, observed: Observed, settings: Settings) -> str:
@@ -122,7 +122,7 @@ def _image(kernel: KernelFacts, situation: Situation, observed: Observed, settin
     return image_of(kernel.raw["spec"], settings, observed.template)
 
 
-def _words_of_start(situation: Situation, observed: Observed) -> tuple[Phase, Reason, str]:
+def _words_of_start(kernel: KernelFacts, situation: Situation, observed: Observed) -> tuple[Phase, Reason, str]:
     """Phase, reason and message on the way to Ready."""
     if situation.objection is not None:
         return Phase.PENDING, situation.objection.reason, situation.objection.message
@@ -142,8 +142,19 @@ def _words_of_start(situation: Situation, observed: Observed) -> tuple[Phase, Re
     if observed.report is not None:
         message = "The container runs; the kernel does not answer yet."
         return Phase.STARTING, Reason.KERNEL_STARTING, f"{message} {observed.report.log}".strip()
+    secret = secret_name(kernel.name, kernel.uid)
+    if kernel.keys_by_client and misses_secret(situation.pod, f'"{secret}"'):
+        return Phase.PENDING, Reason.WAITING_FOR_KEY, _without_key(secret)
     reason, message = explained(*pending_reason(situation.pod), observed.pending, observed.hint)
     return (Phase.STARTING if reason is Reason.KERNEL_STARTING else Phase.PENDING), reason, message
+
+
+def _without_key(secret: str) -> str:
+    """That the client has not made its Secret: it was slow, or ended in between."""
+    return (
+        f"The pod waits for Secret {secret} with the connection key, which its client has to create "
+        "(spec.connection.keyFrom: Client). If the client is gone, delete the KernelInstance."
+    )
 
 
 def _silence(situation: Situation) -> str:

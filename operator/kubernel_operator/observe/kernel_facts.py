@@ -114,6 +114,7 @@ class KernelFacts:
         by_service: whether clients come through a Service.
         encrypted: whether the connection needs a CurveZMQ pair.
         template: name of its KernelTemplate; "" for none.
+        keys_by_client: whether the connection Secret is made by whoever created the KernelInstance.
         raw: the whole object, for the builders of its children, which pass much of the spec through.
     """
 
@@ -127,6 +128,7 @@ class KernelFacts:
     by_service: bool
     encrypted: bool
     template: str
+    keys_by_client: bool
     lifecycle: Lifecycle
     status: StatusFacts
     raw: Json
@@ -151,6 +153,7 @@ def kernel_facts(obj: Json) -> KernelFacts:
         by_service=connection.get("service") != "None",
         encrypted=connection.get("encryption") == "Curve",
         template=str(spec.get("templateName") or ""),
+        keys_by_client=connection.get("keyFrom") == "Client",
         lifecycle=_lifecycle(part(spec, "lifecycle")),
         status=status_facts(part(obj, "status")),
         raw=obj,

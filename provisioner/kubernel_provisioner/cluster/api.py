@@ -118,6 +118,10 @@ class Api:
 
     # The rest.
 
+    async def create_secret(self, secret: dict[str, Any]) -> None:
+        """Posts a Secret."""
+        await self.request("POST", paths.core("secrets", self.namespace), body=secret)
+
     async def read_secret(self, name: str) -> dict[str, str]:
         """``data`` of a Secret, base64."""
         secrets = paths.core("secrets", self.namespace)

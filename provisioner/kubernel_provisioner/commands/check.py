@@ -12,12 +12,14 @@ from kubernel_cluster.login import ClusterKey
 from kubernel_provisioner.cluster.api import Api
 from kubernel_provisioner.errors import KubernelError
 
-# Everything the provisioner does; nothing else is needed.
+# What the provisioner does to start, restart and end kernels; nothing else is needed for that.
 RIGHTS = (
     (GROUP, PLURAL, ("create", "get", "list", "watch", "patch", "delete")),
-    ("", "secrets", ("get",)),
+    ("", "secrets", ("create",)),
     ("coordination.k8s.io", "leases", ("create", "patch", "delete")),
 )
+# What other processes than the one that started a kernel need to use it.
+READ_KEYS = ("", "secrets", "get")
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
@@ -62,6 +64,7 @@ async def _check_cluster(api: Api, key: ClusterKey) -> AsyncIterator[Finding]:
     yield crd
     for group, resource, verbs in RIGHTS:
         yield await _rights(api, group, resource, verbs)
+    yield await _may_read_keys(api)
     if crd.ok:
         yield await _operator(api, key)
 
@@ -93,6 +96,13 @@ async def _rights(api: Api, group: str, resource: str, verbs: tuple[str, ...]) -
         return Finding(True, f"may {', '.join(verbs)} {name}")
     rule = f'{{apiGroups: ["{group}"], resources: ["{resource}"], verbs: [{", ".join(missing)}]}}'
     return Finding(False, f"may not {', '.join(missing)} {name}", f"add to its Role in {api.namespace}: {rule}")
+
+
+async def _may_read_keys(api: Api) -> Finding:
+    if await _may(api, *READ_KEYS):
+        return Finding(True, "may get secrets: connect to any kernel of this namespace")
+    text = "may not get secrets: kernels are used by the process that started them, and kubernel connect cannot work"
+    return Finding(None, text, "to allow it: clientRole.readKeys of the chart")
 
 
 async def _may(api: Api, group: str, resource: str, verb: str) -> bool:

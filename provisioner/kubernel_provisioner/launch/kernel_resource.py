@@ -62,6 +62,7 @@ class PodOptions:
     volumes: Sequence[Mapping[str, Any]] = ()
     template_name: str | None = None
     service: str = "ClusterIP"
+    key_from: str = "Client"
     start_deadline_seconds: int | None = None
     idle_timeout_seconds: int | None = None
     active_deadline_seconds: int | None = None
@@ -135,7 +136,11 @@ def build_kernel_instance(
         "runtimeClassName": options.runtime_class_name,
         "priorityClassName": options.priority_class_name,
         "volumes": [dict(volume) for volume in options.volumes],
-        "connection": {"service": options.service, "encryption": "Curve" if curve else "Disabled"},
+        "connection": {
+            "service": options.service,
+            "encryption": "Curve" if curve else "Disabled",
+            "keyFrom": options.key_from,
+        },
         "lifecycle": _without_unset(
             {
                 "startDeadlineSeconds": options.start_deadline_seconds,

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from kubernel_api.connection import connection_info
@@ -15,7 +15,7 @@ from kubernel_cluster.errors import ApiError
 from kubernel_provisioner.cluster.shared import Cluster
 from kubernel_provisioner.reach.route import Route, find_route
 
-from .kernel_resource import PodOptions, SpecFacts
+from .kernel_resource import Identity, PodOptions, SpecFacts, build_kernel_instance
 from .narrator import Narrator
 from .supervised import Supervisor
 from .verdict import Goal
@@ -49,6 +49,13 @@ class LaunchRequest:
     orphan_after: int
     may_move: bool = True
 
+    def instance(self, name: str, *, server: str, lease: str) -> dict[str, Any]:
+        """The KernelInstance of that name, driven by that server and bound to that Lease."""
+        identity = Identity(self.kernel_id, server, lease)
+        return build_kernel_instance(
+            name, identity, self.spec, self.options, cmd=self.cmd, env=self.env, curve=self.curve
+        )
+
 
 @dataclass(frozen=True)
 class Held:
@@ -61,14 +68,16 @@ class Held:
         restart: the restartGeneration that was last asked for.
         info: connection info; empty until the kernel was ready once.
         server: the one that drives it, in its label.
+        secret: data of its connection Secret, base64, when this process has made it; None: it has to be read.
     """
 
     name: str
     uid: str
     generation: int
     restart: int
-    info: dict[str, Any]
+    info: dict[str, Any] = field(repr=False)
     server: str = ""
+    secret: dict[str, str] | None = field(default=None, repr=False)
 
 
 async def until_usable(
@@ -96,7 +105,7 @@ async def until_usable(
         # Without a Service the address is the pod's, and another one when the pod was replaced.
         direct = {**held.info, "ip": await _first(_address(ready), _same_address(supervisor, held))}
     else:
-        direct = connection_info(*await _both(ready, _read_secret(cluster, held)))
+        direct = connection_info(*await _both(ready, _secret(cluster, held)))
     proof = find_route(route, request.access, cluster, direct, lambda: pod_of(cluster, held), str(subject))
     await _unless_over(proof, until_over(cluster.view, subject, goal))
     return direct
@@ -118,8 +127,13 @@ def pod_of(cluster: Cluster, held: Held) -> str | None:
     return seen.status.get("podName") if seen else None
 
 
-async def _read_secret(cluster: Cluster, held: Held) -> dict[str, str]:
-    """The connection Secret's data, read while the kernel boots and, if need be, again when the status names it."""
+async def _secret(cluster: Cluster, held: Held) -> dict[str, str]:
+    """The connection Secret's data.
+
+    The operator's is read while the kernel boots and, if need be, again when the status names it.
+    """
+    if held.secret is not None:
+        return held.secret
     name, known = secret_name(held.name, held.uid), cluster.view.get(held.name)
     await cluster.view.change(held.name, known, SECRET_READ_SECONDS)
     while True:

@@ -15,6 +15,7 @@ from kubernel_provisioner.cluster.background import Background
 from kubernel_provisioner.cluster.shared import Cluster, shared_cluster
 from kubernel_provisioner.errors import KubernelError, LaunchError
 from kubernel_provisioner.ownership import delete_own, server_of
+from kubernel_wire.keys import ConnectionKeys, connection_secret
 
 # Somebody else's KernelInstances may have the first names of a kernel id that a REST client chose.
 NAME_ATTEMPTS = 5
@@ -36,7 +37,13 @@ class Poster:
         self._key, self._background, self._log = key, background, log
         self._names = 0
 
-    async def create(self, cluster: Cluster, kernel_id: str, build: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
+    async def create(
+        self,
+        cluster: Cluster,
+        kernel_id: str,
+        build: Callable[[str], dict[str, Any]],
+        keys: ConnectionKeys | None = None,
+    ) -> dict[str, Any]:
         """Creates a KernelInstance under a free name; cancelled half-way, it deletes what was made.
 
         A name is used once: children of a deleted KernelInstance may still hold theirs.
@@ -45,6 +52,7 @@ class Poster:
             cluster: where.
             kernel_id: what its name is made from.
             build: the KernelInstance for a name.
+            keys: those of its connection Secret, which is created at once; None leaves them to the operator.
 
         Raises:
             KubernelError: the API server does not allow it, or all names are taken.
@@ -52,19 +60,36 @@ class Poster:
         for _ in range(NAME_ATTEMPTS):
             self._names += 1
             name = instance_name(kernel_id if self._names == 1 else f"{kernel_id}-{self._names}")
-            instance = await self._create_or_undo(cluster, name, build(name))
+            instance = await self._create_or_undo(cluster, name, build(name), keys)
             if instance is not None:
                 return instance
         raise LaunchError(f"Kernel {kernel_id} did not start: {NAME_ATTEMPTS} names for it are taken, up to {name}.")
 
-    async def _create_or_undo(self, cluster: Cluster, name: str, body: dict[str, Any]) -> dict[str, Any] | None:
-        known = cluster.view.get(name)
-        post = self._background.errand(self._create_or_find(cluster, name, body, is_new=known is None or known.gone))
+    async def _create_or_undo(
+        self, cluster: Cluster, name: str, body: dict[str, Any], keys: ConnectionKeys | None
+    ) -> dict[str, Any] | None:
+        post = self._background.errand(self._create_with_key(cluster, name, body, keys))
         try:
             return await asyncio.shield(post)
         except asyncio.CancelledError:
             self._background.errand(self._undo(post))
             raise
+
+    async def _create_with_key(
+        self, cluster: Cluster, name: str, body: dict[str, Any], keys: ConnectionKeys | None
+    ) -> dict[str, Any] | None:
+        """The KernelInstance with its Secret, or None when either's name is taken; all or nothing."""
+        known = cluster.view.get(name)
+        instance = await self._create_or_find(cluster, name, body, is_new=known is None or known.gone)
+        if instance is None or keys is None:
+            return instance
+        has_key = False
+        try:
+            has_key = await _create_secret(cluster, connection_secret(instance, keys))
+        finally:
+            if not has_key:
+                self._background.errand(self._delete_created(instance))
+        return instance if has_key else None
 
     async def _create_or_find(
         self, cluster: Cluster, name: str, body: dict[str, Any], *, is_new: bool
@@ -86,8 +111,11 @@ class Poster:
         await asyncio.wait({post})
         instance = None if post.cancelled() or post.exception() else post.result()
         if instance is not None:
-            metadata = instance["metadata"]
-            await self._delete(metadata["name"], metadata["uid"], server_of(instance), metadata["resourceVersion"])
+            await self._delete_created(instance)
+
+    async def _delete_created(self, instance: dict[str, Any]) -> None:
+        metadata = instance["metadata"]
+        await self._delete(metadata["name"], metadata["uid"], server_of(instance), metadata["resourceVersion"])
 
     def delete(self, name: str, uid: str, server: str) -> asyncio.Task[None]:
         """Deletes a KernelInstance in the background, however long the API server is away.
@@ -115,3 +143,18 @@ class Poster:
                 cluster.view.forget(name, uid)
                 return
         self._log.error("KernelInstance %s could not be deleted; try: kubectl delete kernel %s", name, name)
+
+
+async def _create_secret(cluster: Cluster, secret: dict[str, Any]) -> bool:
+    """Whether it was made with our key.
+
+    One of that name has another key, for all that is known: an attempt whose answer was lost may have made it, or
+    somebody else who saw the KernelInstance. It cannot be read, and must not be trusted.
+    """
+    try:
+        await cluster.api.create_secret(secret)
+    except ApiError as error:
+        if error.reason != "AlreadyExists":
+            raise cluster.api.explain(error, f"create Secret {secret['metadata']['name']}") from error
+        return False
+    return True

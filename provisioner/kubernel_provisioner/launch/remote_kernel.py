@@ -11,6 +11,7 @@ import itertools
 import logging
 import signal
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from kubernel_api.constants import LABEL_SERVER
@@ -23,9 +24,9 @@ from kubernel_provisioner.errors import KernelDeletedError, KernelFailedError
 from kubernel_provisioner.ownership import patch_own, server_of, taken_over
 from kubernel_provisioner.reach.route import Endpoint, Route, adopt_route
 from kubernel_wire.control import ControlError
+from kubernel_wire.keys import new_keys
 
 from .exit_code import KILLED, describe_end, exit_code
-from .kernel_resource import Identity, build_kernel_instance
 from .launching import Held, LaunchRequest, pod_of, until_usable
 from .posting import Poster
 from .restarting import next_restart, tell_api_server
@@ -196,19 +197,15 @@ class RemoteKernel:
         return route.info(direct)
 
     async def _create(self, cluster: Cluster, request: LaunchRequest, ticket: int) -> Held:
-        def build(name: str) -> dict[str, Any]:
-            identity = Identity(request.kernel_id, cluster.server, cluster.lease.name)
-            return build_kernel_instance(
-                name, identity, request.spec, request.options, cmd=request.cmd, env=request.env, curve=request.curve
-            )
-
         self._drop_route()
         self._creator = ticket
-        instance = await self._poster.create(cluster, request.kernel_id, build)
+        keys = new_keys(request.curve) if request.options.key_from == "Client" else None
+        build = partial(request.instance, server=cluster.server, lease=cluster.lease.name)
+        instance = await self._poster.create(cluster, request.kernel_id, build, keys)
         metadata = instance["metadata"]
         cluster.view.offer(instance)
-        self._env = request.env
-        return Held(metadata["name"], metadata["uid"], metadata["generation"], 0, {}, cluster.server)
+        self._env, secret = request.env, keys.data() if keys else None
+        return Held(metadata["name"], metadata["uid"], metadata["generation"], 0, {}, cluster.server, secret)
 
     async def _restart(self, cluster: Cluster, request: LaunchRequest) -> Held | None:
         """Restarts the kernel that is held, or returns None when there is none any more.

@@ -95,7 +95,7 @@ def test_rights(namespace: str, kubectl: Kubectl) -> None:
     assert sorted(" ".join(line.split()) for line in listing if not any(word in line for word in everybody)) == [
         "kernelinstances.kubernel.dev [] [] [create get list watch patch delete]",
         "leases.coordination.k8s.io [] [] [create patch delete]",
-        "secrets [] [] [get]",
+        "secrets [] [] [create]",
     ]
 
 

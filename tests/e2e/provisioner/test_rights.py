@@ -24,7 +24,7 @@ KERNELS = {
     "resources": ["kernelinstances"],
     "verbs": ["create", "get", "list", "watch", "patch", "delete"],
 }
-SECRETS = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}
+SECRETS = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]}
 LEASES = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create", "patch", "delete"]}
 ALL = [KERNELS, SECRETS, LEASES]
 
@@ -80,7 +80,7 @@ async def test_these_rights_are_enough(pod_network: None, become: Callable[[Rule
     [
         pytest.param([KERNELS, SECRETS], "create a Lease for this server", "leases.coordination.k8s.io", id="Lease"),
         pytest.param([SECRETS, LEASES], "list KernelInstances", "kernelinstances.kubernel.dev", id="KernelInstances"),
-        pytest.param([KERNELS, LEASES], "read Secret k-", "secrets", id="Secrets"),
+        pytest.param([KERNELS, LEASES], "create Secret k-", "secrets", id="Secrets"),
     ],
 )
 async def test_a_right_that_is_missing_is_named(
@@ -106,8 +106,10 @@ def test_check(become: Callable[[Rules], None], capsys: pytest.CaptureFixture[st
     assert lines[1:] == [
         "ok   the cluster knows kernelinstances.kubernel.dev",
         "ok   may create, get, list, watch, patch, delete kernelinstances.kubernel.dev",
-        "ok   may get secrets",
+        "ok   may create secrets",
         "ok   may create, patch, delete leases.coordination.k8s.io",
+        "?    may not get secrets: kernels are used by the process that started them, and kubernel connect cannot work",
+        "     to allow it: clientRole.readKeys of the chart",
         "?    no KernelInstance shows whether an operator runs",
         "     start one: kubernel check --start",
     ]

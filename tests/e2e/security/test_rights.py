@@ -40,7 +40,7 @@ def account(kubectl: Kubectl, namespace: str) -> str:
 def test_a_notebook_server(operator: OperatorRelease, kubectl: Kubectl, account: str, namespace: str) -> None:
     assert rights(kubectl, account, namespace) == {
         "kernelinstances.kubernel.dev": {"create", "get", "list", "watch", "patch", "delete"},
-        "secrets": {"get"},
+        "secrets": {"create"},
         "leases.coordination.k8s.io": {"create", "patch", "delete"},
     }
 
@@ -57,7 +57,7 @@ def test_a_notebook_server_in_other_namespaces(operator: OperatorRelease, kubect
         ("get", "pods"),
         ("get", "events"),
         ("get", "leases"),
-        ("create", "secret", "generic", "mine"),
+        ("get", "secret", "any-name"),
         ("run", "mine", "--image=mine"),
         ("patch", "kernel", "k", "--subresource=status", "--type=merge", '--patch={"status":{"phase":"Running"}}'),
         ("create", "token", ACCOUNT),

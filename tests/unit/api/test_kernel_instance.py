@@ -52,7 +52,7 @@ def test_defaults() -> None:
     bare = {k: v for k, v in minimal().items() if k != "spec"}
     model = KernelInstance.model_validate(bare)
     assert model.spec.model_dump(by_alias=True, exclude_none=True) == {
-        "connection": {"service": "ClusterIP", "encryption": "Disabled"},
+        "connection": {"service": "ClusterIP", "encryption": "Disabled", "keyFrom": "Operator"},
         "lifecycle": {"startDeadlineSeconds": 300, "ttlSecondsAfterFinished": 300},
         "restartGeneration": 0,
     }

@@ -20,7 +20,6 @@ from fixtures.objects import (
 )
 from kubernel_api.conditions import ConditionType, Reason, is_true
 from kubernel_api.status import UNOBSERVED_STATUS, KernelInstanceStatus
-from kubernel_operator.build.secret import ConnectionKeys
 from kubernel_operator.decide.actions import Create, DeleteInstance, DeletePod
 from kubernel_operator.decide.plan import Context, Plan, plan
 from kubernel_operator.decide.situation import current_pod, situation, started_generation
@@ -29,6 +28,7 @@ from kubernel_operator.observe.kernel_facts import kernel_facts
 from kubernel_operator.observe.observed import Observed, Refusal
 from kubernel_operator.observe.pod_facts import PodFacts, pod_facts
 from kubernel_wire.callback import token
+from kubernel_wire.keys import ConnectionKeys
 
 KEY = "k" * 64
 CONTEXT = Context(SETTINGS, b"operator key", "print()", None, lambda _: ConnectionKeys(KEY))

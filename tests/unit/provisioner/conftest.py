@@ -15,19 +15,21 @@ from fixtures.fake_api_server import (
     LEASES,
     NAMESPACE,
     SECRET,
+    SECRETS,
     FakeApiServer,
     HereAndNow,
     instance,
     listing,
 )
-from fixtures.kernel_pod import Pod
+from fixtures.kernel_pod import KEY, Pod
 from kubernel_cluster.login import ClusterKey
 from kubernel_provisioner import KubernetesProvisioner
 from kubernel_provisioner import provisioner as provisioner_module
 from kubernel_provisioner.cluster.api import Api
 from kubernel_provisioner.cluster.background import Background
 from kubernel_provisioner.cluster.shared import Cluster, shared_cluster
-from kubernel_provisioner.launch import launching
+from kubernel_provisioner.launch import launching, remote_kernel
+from kubernel_wire.keys import ConnectionKeys
 
 
 @pytest.fixture
@@ -123,6 +125,8 @@ async def provisioner(
     monkeypatch.setattr(provisioner_module, "background", lambda: background)
     monkeypatch.setattr(launching, "SECRET_READ_SECONDS", 0)
     server.answers["POST", INSTANCES] = [(201, instance(**pod.status()))]
+    monkeypatch.setattr(remote_kernel, "new_keys", lambda encrypted: ConnectionKeys(KEY.decode()))
+    server.answers["POST", SECRETS] = [(201, {})]
     server.answers["GET", SECRET] = [(200, pod.secret())]
     server.answers["PATCH", KERNEL] = [(200, instance(version=6, **pod.status(restart=1)))]
     server.answers["DELETE", KERNEL] = [(200, {})]

@@ -11,7 +11,7 @@ from jupyter_client.ioloop import AsyncIOLoopKernelManager
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 
-from fixtures.fake_api_server import INSTANCES, KERNEL, FakeApiServer, failure, instance
+from fixtures.fake_api_server import INSTANCES, KERNEL, SECRETS, FakeApiServer, failure, instance
 from fixtures.kernel_pod import Pod
 from kubernel_provisioner import KubernetesProvisioner
 from kubernel_provisioner.cluster.background import Background
@@ -58,7 +58,7 @@ async def test_a_start_a_restart_and_a_shutdown(manager: AsyncKernelManager, ser
     await manager.shutdown_kernel(now=True)
     assert (await manager.is_alive(), manager.has_kernel) == (False, False)
     writes = [call for call in server.calls() if call[0] != "GET"]
-    assert writes[1:] == [("POST", INSTANCES), ("PATCH", KERNEL), ("DELETE", KERNEL)]
+    assert writes[1:] == [("POST", INSTANCES), ("POST", SECRETS), ("PATCH", KERNEL), ("DELETE", KERNEL)]
 
 
 async def test_a_kernel_that_restarts_keeps_its_ports(

@@ -30,7 +30,7 @@
   verbs: [create, get, list, watch, patch, delete]
 - apiGroups: [""]
   resources: [secrets]
-  verbs: [get]
+  verbs: [create{{ if .Values.clientRole.readKeys }}, get{{ end }}]
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
   verbs: [create, patch, delete]

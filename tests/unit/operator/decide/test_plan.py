@@ -8,7 +8,6 @@ from fixtures import objects
 from fixtures.objects import NOW, POD_SECRET, SETTINGS, cr, finished_status, pod, ready_status, report, terminated
 from kubernel_api.conditions import Reason
 from kubernel_operator.build.pod import build_pod
-from kubernel_operator.build.secret import ConnectionKeys
 from kubernel_operator.build.service import build_service
 from kubernel_operator.decide.actions import (
     Action,
@@ -28,6 +27,7 @@ from kubernel_operator.observe.pod_facts import pod_facts
 from kubernel_operator.observe.report import Report
 from kubernel_supervisor.bootstrap import bootstrap_script
 from kubernel_wire.callback import token
+from kubernel_wire.keys import ConnectionKeys
 
 URL = "http://10.96.1.1:8443/v1/callback"
 CONTEXT = Context(SETTINGS, b"operator key", "print()", URL, lambda curve: ConnectionKeys("k" * 64, curve=None))
@@ -111,6 +111,12 @@ RESTARTING = cr(status=ready_status(), restartGeneration=1)
             seen(secret=False, service=False),
             ["create secret k1-0123abcd45", "create pod k1-1"],
             id="no Service wanted",
+        ),
+        pytest.param(
+            cr(connection={"keyFrom": "Client"}),
+            seen(secret=False),
+            ["create pod k1-1"],
+            id="its client makes the key",
         ),
         pytest.param(cr(), seen(), ["create pod k1-1"], id="operator restarted: Secret and Service are known"),
         pytest.param(

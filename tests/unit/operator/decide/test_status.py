@@ -6,6 +6,7 @@ import pytest
 
 from fixtures.objects import (
     NOW,
+    POD_SECRET,
     SETTINGS,
     cr,
     exited_status,
@@ -231,6 +232,27 @@ def test_whole_status_of_a_cold_start() -> None:
             "ready": "2027-01-15T08:00:00.000000Z",
         },
     }
+
+
+WAITS = {"waiting": {"reason": "CreateContainerConfigError", "message": 'secret "k1-0123abcd45" not found'}}
+
+
+@pytest.mark.parametrize(("by", "reason"), [("Client", "WaitingForKey"), ("Operator", "ContainerCreating")])
+def test_a_client_that_has_not_made_its_key(by: str, reason: str) -> None:
+    instance, waits = cr(connection={"keyFrom": by}), pod(phase="Pending", state=WAITS)
+    assert status(instance, seen(waits))["reason"] == reason
+    other = pod(phase="Pending", state={"waiting": {**WAITS["waiting"], "message": f'secret "{POD_SECRET}" not found'}})
+    assert status(instance, seen(other))["reason"] == "ContainerCreating"
+
+
+def test_a_client_that_never_makes_its_key() -> None:
+    """The words of the deadline are those of the wait."""
+    waits = pod(phase="Pending", state=WAITS)
+    instance = cr(connection={"keyFrom": "Client"})
+    instance["status"] = status(instance, seen(waits))
+    over = status(instance, seen(waits, first_seen=NOW - 300))
+    assert over["reason"] == "StartTimeout"
+    assert "The pod waits for Secret k1-0123abcd45" in over["message"]
 
 
 def test_whole_exit() -> None:

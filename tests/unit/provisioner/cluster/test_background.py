@@ -84,7 +84,6 @@ async def test_kernels_in_several_threads(key: ClusterKey, server: FakeApiServer
     server.answers["POST", INSTANCES] = [(201, instance(name, uid="u1", **pod.status())) for name in names]
     for name in names:
         server.answers["DELETE", f"{INSTANCES}/{name}"] = [(200, {})]
-        server.answers["GET", secret(name)] = [(200, pod.secret())]
 
     def lifecycle(kernel_id: str) -> Any:
         made = KubernetesProvisioner(kubeconfig=key.kubeconfig, kernel_id=kernel_id, access="direct")
@@ -99,11 +98,6 @@ async def test_kernels_in_several_threads(key: ClusterKey, server: FakeApiServer
     calls = server.calls()
     assert calls.count(("POST", LEASES)) == 1
     assert {path for method, path in calls if method == "DELETE"} == {f"{INSTANCES}/{name}" for name in names}
-
-
-def secret(name: str) -> str:
-    """The path of a kernel's Secret."""
-    return f"/api/v1/namespaces/jhub/secrets/{name}-u1"
 
 
 @pytest.mark.usefixtures("thread")

@@ -30,7 +30,7 @@ def test_the_smallest_instance() -> None:
         "kind": "KernelInstance",
         "metadata": {"name": "k-abc", "labels": {"kubernel.dev/server": "5e54e5", "kubernel.dev/kernel-id": "abc"}},
         "spec": {
-            "connection": {"service": "ClusterIP", "encryption": "Disabled"},
+            "connection": {"service": "ClusterIP", "encryption": "Disabled", "keyFrom": "Client"},
             "lifecycle": {"leaseName": "kubernel-server-5e54e5"},
         },
     }
@@ -84,7 +84,7 @@ def test_the_largest_instance() -> None:
         "priorityClassName": "high",
         "templateName": "gpu",
         "volumes": [volume],
-        "connection": {"service": "None", "encryption": "Curve"},
+        "connection": {"service": "None", "encryption": "Curve", "keyFrom": "Client"},
         "lifecycle": {
             "startDeadlineSeconds": 60,
             "idleTimeoutSeconds": 3600,

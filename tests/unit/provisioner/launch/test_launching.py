@@ -8,7 +8,17 @@ from types import SimpleNamespace
 import pytest
 from traitlets.config import LoggingConfigurable
 
-from fixtures.fake_api_server import INSTANCES, KERNEL, LEASES, PORT_FORWARD, SECRET, FakeApiServer, failure, instance
+from fixtures.fake_api_server import (
+    INSTANCES,
+    KERNEL,
+    LEASES,
+    PORT_FORWARD,
+    SECRET,
+    SECRETS,
+    FakeApiServer,
+    failure,
+    instance,
+)
 from fixtures.kernel_pod import Pod
 from kubernel_provisioner import KubernetesProvisioner
 from kubernel_provisioner.cluster.background import Background
@@ -31,7 +41,28 @@ async def test_a_start(provisioner: KubernetesProvisioner, server: FakeApiServer
     assert await provisioner.launch_kernel([]) == pod.info()
     assert provisioner.has_process
     assert await provisioner.poll() is None
-    assert server.calls() == [("POST", LEASES), ("GET", INSTANCES), ("POST", INSTANCES), ("GET", SECRET)]
+    assert server.calls() == [("POST", LEASES), ("GET", INSTANCES), ("POST", INSTANCES), ("POST", SECRETS)]
+    sent = server.requests[-1][2]
+    assert sent["metadata"]["ownerReferences"][0]["uid"] == "u1"
+    assert (sent["metadata"]["name"], sent["stringData"]) == ("k-1-u1", {"key": "k3y"})
+
+
+async def test_a_start_with_the_operators_key(
+    provisioner: KubernetesProvisioner, server: FakeApiServer, pod: Pod
+) -> None:
+    provisioner.key_from = "Operator"
+    assert await provisioner.launch_kernel([]) == pod.info()
+    assert server.calls()[2:] == [("POST", INSTANCES), ("GET", SECRET)]
+
+
+async def test_a_key_that_may_not_be_made(
+    provisioner: KubernetesProvisioner, server: FakeApiServer, background: Background
+) -> None:
+    server.answers["POST", SECRETS] = [failure(403, "Forbidden")]
+    with pytest.raises(KubernelError, match=r"^Cannot create Secret k-1-u1.*: not permitted \(403\)"):
+        await provisioner.launch_kernel([])
+    await background.finish_errands(10)
+    assert server.calls()[-1] == ("DELETE", KERNEL)
 
 
 async def test_a_restart(running: KubernetesProvisioner, server: FakeApiServer, pod: Pod) -> None:
@@ -121,6 +152,7 @@ async def test_a_restart_that_is_refused_leaves_the_kernel_alone(
         pytest.param(("POST", INSTANCES), True, True, id="the KernelInstance"),
         pytest.param(("GET", SECRET), False, True, id="the wait for the operator"),
         pytest.param(("GET", SECRET), True, True, id="the Secret"),
+        pytest.param(("POST", SECRETS), True, True, id="the Secret of its own"),
         pytest.param(("GET", PORT_FORWARD), True, True, id="the proof through a port-forward"),
     ],
 )
@@ -134,6 +166,7 @@ async def test_a_start_that_is_cancelled(
     is_made: bool,
 ) -> None:
     provisioner.access = "port-forward"
+    provisioner.key_from = "Operator" if step == ("GET", SECRET) else "Client"
     if not is_ready:
         server.answers["POST", INSTANCES] = [(201, instance())]
     server.gates[step] = asyncio.Event()
@@ -262,7 +295,6 @@ async def test_a_restart_of_what_is_over_for_good_starts_anew(
     finished = {"conditions": [{"type": "Finished", "status": "True"}], "reason": reason}
     cluster.view.offer(instance(version=7, **pod.status(**finished)))
     server.answers["POST", INSTANCES] = [(201, instance("k-2", uid="u2", **pod.status()))]
-    server.answers["GET", SECRET.replace("k-1-u1", "k-2-u2")] = [(200, pod.secret())]
     assert await running.launch_kernel([]) == pod.info()
     assert ("PATCH", KERNEL) not in server.calls()
     assert {("DELETE", KERNEL), ("POST", INSTANCES)} <= set(server.calls())

@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from fixtures.fake_api_server import INSTANCES, FakeApiServer, failure, instance
+from fixtures.fake_api_server import INSTANCES, SECRETS, FakeApiServer, failure, instance
 from kubernel_cluster.login import ClusterKey
 from kubernel_provisioner.cluster.background import Background
 from kubernel_provisioner.cluster.shared import Cluster
 from kubernel_provisioner.errors import LaunchError, RefusedError
 from kubernel_provisioner.launch import posting
 from kubernel_provisioner.launch.posting import Poster
+from kubernel_wire.keys import ConnectionKeys
 
 TAKEN = failure(409, "AlreadyExists", name="k-a")
 
@@ -53,6 +54,41 @@ async def test_an_answer_that_was_lost(cluster: Cluster, server: FakeApiServer, 
     server.answers["POST", INSTANCES] = [TAKEN]
     server.answers["GET", f"{INSTANCES}/k-a"] = [(200, instance("k-a"))]
     assert await poster.create(cluster, "a", build) == instance("k-a")
+
+
+KEYS = ConnectionKeys("k3y")
+
+
+async def test_a_secret_that_somebody_else_was_faster_to_make(
+    cluster: Cluster, server: FakeApiServer, poster: Poster, background: Background
+) -> None:
+    """Or an attempt of ours, whose answer was lost. A key that may be known to others is used by no kernel."""
+    server.answers["POST", INSTANCES] = [(201, instance("k-a")), (201, instance("k-a-2", uid="u2"))]
+    server.answers["POST", SECRETS] = [failure(409, "AlreadyExists", name="k-a-u1"), (201, {})]
+    server.answers["DELETE", f"{INSTANCES}/k-a"] = [(200, {})]
+    made = await poster.create(cluster, "a", build, KEYS)
+    assert made["metadata"]["name"] == "k-a-2"
+    await background.finish_errands(10)
+    names = [body["metadata"]["name"] for _, path, body in server.requests if path == SECRETS]
+    assert names == ["k-a-u1", "k-a-2-u2"]
+    assert ("DELETE", f"{INSTANCES}/k-a") in server.calls()
+
+
+async def test_cancelled_while_the_secret_is_made(
+    cluster: Cluster, server: FakeApiServer, poster: Poster, background: Background
+) -> None:
+    server.gates["POST", SECRETS] = asyncio.Event()
+    server.answers["POST", INSTANCES] = [(201, instance("k-a"))]
+    server.answers["POST", SECRETS] = [(201, {})]
+    server.answers["DELETE", f"{INSTANCES}/k-a"] = [(200, {})]
+    creating = asyncio.create_task(poster.create(cluster, "a", build, KEYS))
+    await server.asked("POST", SECRETS)
+    creating.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await creating
+    server.gates["POST", SECRETS].set()
+    await background.finish_errands(10)
+    assert server.calls()[-1] == ("DELETE", f"{INSTANCES}/k-a")
 
 
 async def test_all_names_are_taken(cluster: Cluster, server: FakeApiServer, poster: Poster) -> None:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from fixtures.fake_api_server import INSTANCES, KERNEL, SECRET, FakeApiServer, failure, instance
+from fixtures.fake_api_server import INSTANCES, KERNEL, SECRETS, FakeApiServer, failure, instance
 from fixtures.kernel_pod import Pod
 from kubernel_provisioner import KubernetesProvisioner
 from kubernel_provisioner.cluster.background import Background
@@ -116,4 +116,4 @@ async def test_a_restart_of_what_was_deleted_by_hand_starts_anew(
 ) -> None:
     server.answers["PATCH", KERNEL] = [failure(404, "NotFound")]
     assert await running.launch_kernel([]) == pod.info()
-    assert server.calls() == [("PATCH", KERNEL), ("POST", INSTANCES), ("GET", SECRET)]
+    assert server.calls() == [("PATCH", KERNEL), ("POST", INSTANCES), ("POST", SECRETS)]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from fixtures.objects import UID, cr, pod
-from kubernel_operator.build.metadata import child_metadata
+from kubernel_api.children import child_metadata
 from kubernel_operator.observe.facts import controller_uid
 
 

@@ -1,10 +1,10 @@
-"""What all children of a KernelInstance have in common: owner, labels, namespace. Pure."""
+"""What all children of a KernelInstance have in common: owner, labels, namespace; and its Secrets. Pure."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from kubernel_api.constants import (
+from .constants import (
     API_VERSION,
     KIND,
     LABEL_COMPONENT,
@@ -44,4 +44,23 @@ def child_metadata(cr: dict[str, Any], name: str) -> dict[str, Any]:
                 "blockOwnerDeletion": False,
             }
         ],
+    }
+
+
+def child_secret(cr: dict[str, Any], name: str, type_: str, data: dict[str, str]) -> dict[str, Any]:
+    """A Secret of a KernelInstance. Immutable, so the kubelet reads it once and watches nothing.
+
+    Args:
+        cr: the KernelInstance as the API server gave it.
+        name: of the Secret.
+        type_: of the Secret.
+        data: texts by key.
+    """
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": child_metadata(cr, name),
+        "type": type_,
+        "immutable": True,
+        "stringData": data,
     }
