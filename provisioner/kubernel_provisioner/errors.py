@@ -12,6 +12,7 @@
     ├── OperatorNotRunningError     nobody works on the KernelInstance
     └── LaunchError                 the kernel did not start
         ├── KernelFailedError           the operator says why
+        │   └── ProgramNotFoundError        a FileNotFoundError, too: its program is not in the image
         ├── KernelDeletedError          somebody deleted it meanwhile
         └── KernelUnreachableError      it runs, but does not answer at its address
 
@@ -86,6 +87,10 @@ class KernelFailedError(LaunchError):
     def __init__(self, what: str, why: str = "", command: str = "", *, reason: str = "") -> None:
         self.reason = reason
         super().__init__(what, why, command)
+
+
+class ProgramNotFoundError(KernelFailedError, FileNotFoundError):
+    """The image has no such program or kernelspec; for a local kernel this is a FileNotFoundError."""
 
 
 class KernelDeletedError(LaunchError):

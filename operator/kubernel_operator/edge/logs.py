@@ -34,5 +34,11 @@ def configure_logging(settings: Settings) -> None:
     plain = logging.Formatter("%(asctime)s.%(msecs)03d %(levelname)-7s %(message)s", "%H:%M:%S")
     handler.setFormatter(JsonFormatter() if settings.log_format == "json" else plain)
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
-    for noisy in ("kopf", "aiohttp.access", "asyncio"):
+    for noisy in ("kopf", "aiohttp.access", "asyncio", "kubernetes"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.getLogger("kopf._core.reactor.running").addFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Signals are this process's own to handle: kopf runs in a thread on purpose, and warns of it."""
+    return "running not in the main thread" not in str(record.msg)

@@ -21,6 +21,10 @@ class Goal:
     restart: int = 0
 
 
+# As shells have it, and the supervisor: there is no such program, or no such kernelspec in the image.
+NOT_FOUND = 127
+
+
 @dataclass(frozen=True)
 class Unseen:
     """No operator has looked at our write yet."""
@@ -47,10 +51,15 @@ class Ready:
 
 @dataclass(frozen=True)
 class Failed:
-    """No amount of waiting helps."""
+    """No amount of waiting helps.
+
+    Args:
+        is_missing: whether the image lacks the kernel's program or kernelspec.
+    """
 
     reason: str
     message: str
+    is_missing: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,7 +76,7 @@ def judge(instance: dict[str, Any], goal: Goal, *, gone: bool = False) -> Verdic
     if gone or "deletionTimestamp" in instance["metadata"]:
         return Gone()
     if _is_over(status, goal.generation) or _ended_anew(status, goal.restart):
-        return Failed(*_why(status))
+        return Failed(*_why(status), (status.get("exit") or {}).get("exitCode") == NOT_FOUND)
     if _is_ready(status, goal.restart):
         return Ready(status["connection"])
     if not is_current(status, goal.generation):

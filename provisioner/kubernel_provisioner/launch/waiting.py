@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubernel_provisioner.cluster.view import Seen, View
-from kubernel_provisioner.errors import KernelDeletedError, KernelFailedError, OperatorNotRunningError
+from kubernel_provisioner.errors import (
+    KernelDeletedError,
+    KernelFailedError,
+    OperatorNotRunningError,
+    ProgramNotFoundError,
+)
 
 from .narrator import Narrator
 from .verdict import Failed, Goal, Gone, Ready, Unseen, Verdict, Waiting, judge
@@ -88,8 +93,8 @@ async def until_over(view: View, subject: Subject, goal: Goal) -> None:
 
 def _raise_if_over(verdict: Verdict, subject: Subject) -> None:
     match verdict:
-        case Failed(reason, message):
-            raise KernelFailedError(
+        case Failed(reason, message, is_missing):
+            raise (ProgramNotFoundError if is_missing else KernelFailedError)(
                 f"{subject} did not start: {reason or 'unknown reason'}.", message, subject.describe, reason=reason
             )
         case Gone():

@@ -4,7 +4,10 @@ import json
 import logging
 import sys
 
-from kubernel_operator.edge.logs import JsonFormatter
+import pytest
+
+from kubernel_operator.edge.logs import JsonFormatter, configure_logging
+from kubernel_operator.settings import Settings
 
 
 def record(message: str, *args: object, **fields: object) -> logging.LogRecord:
@@ -24,6 +27,30 @@ def test_json() -> None:
         "namespace": "ns",
         "kernel_instance": "k1",
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "level", "message", "is_said"),
+    [
+        ("kopf._core.reactor.running", "warning", "OS signals are ignored: running not in the main thread.", False),
+        ("kopf._core.reactor.running", "warning", "Something else.", True),
+        ("kubernetes.aio.config.kube_config", "debug", "kubeconfig loader", False),
+        ("kubernetes.aio.config.kube_config", "error", "exec: no such program", True),
+        ("kubernel_operator.act.apply", "debug", "read the pod's Events", True),
+    ],
+)
+def test_libraries_say_what_means_something(
+    capsys: pytest.CaptureFixture[str], name: str, level: str, message: str, is_said: bool
+) -> None:
+    root = logging.getLogger()
+    handlers, before = root.handlers[:], root.level
+    try:
+        configure_logging(Settings(default_image="i", log_level="DEBUG"))
+        getattr(logging.getLogger(name), level)(message)
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(before)
+    assert (message in capsys.readouterr().err) is is_said
 
 
 def test_json_with_an_exception() -> None:

@@ -55,6 +55,11 @@ OVER = {"reason": "KernelCrashed", "message": "Exit code 1."}
             instance(phase="Exited", exit={"exitCode": 1}, **OVER), Failed("KernelCrashed", "Exit code 1."), id="exited"
         ),
         pytest.param(
+            instance(phase="Exited", exit={"exitCode": 127}, **OVER),
+            Failed("KernelCrashed", "Exit code 1.", is_missing=True),
+            id="no such program",
+        ),
+        pytest.param(
             {**instance(**READY), "metadata": {"name": "k-1", "deletionTimestamp": "2026-01-01T00:00:00Z"}},
             Gone(),
             id="being deleted",

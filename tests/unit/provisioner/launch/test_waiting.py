@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import pickle
 import time
 from typing import Any
 
@@ -96,6 +97,17 @@ async def test_what_ends_it(
 async def test_an_entry_that_was_forgotten_was_deleted() -> None:
     with pytest.raises(KernelDeletedError):
         await until_ready(View(), SUBJECT, Goal(1), PATIENCE, narrator())
+
+
+async def test_a_program_that_is_not_in_the_image(view: View) -> None:
+    """Callers of jupyter_client catch what a local kernel without its program raises."""
+    ended = {"exitCode": 127, "restartGeneration": 0}
+    view.apply("MODIFIED", instance(2, phase="Exited", exit=ended, reason="KernelCrashed", message="R: not found."))
+    with pytest.raises(FileNotFoundError) as caught:
+        await until_ready(view, SUBJECT, Goal(1), PATIENCE, narrator(1.0))
+    assert isinstance(caught.value, KernelFailedError)
+    assert str(caught.value).splitlines()[:2] == ["Kernel ns/k-1 did not start: KernelCrashed.", "R: not found."]
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
 async def test_no_operator(view: View) -> None:
