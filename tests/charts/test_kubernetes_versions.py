@@ -9,8 +9,8 @@ import yaml
 
 from .conftest import CHART, Object, Render
 
-# Kinds that are not Kubernetes' own; their operators' schemas are not here.
-FOREIGN = {"monitoring.coreos.com/v1"}
+# Kinds that are not Kubernetes' own; their schemas are in their CRDs.
+FOREIGN = {"monitoring.coreos.com/v1", "kubernel.dev/v1beta1"}
 OLDEST = "1.32"
 NEWEST = kubernetes_validate.latest_version()
 

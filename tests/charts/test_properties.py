@@ -10,7 +10,14 @@ from .conftest import Object, Render
 LONGEST_RELEASE = "r" * 53  # helm refuses a longer one
 OTHER_LONGEST_RELEASE = "r" * 52 + "s"
 LONGEST_NAMESPACE = "n" * 63
-CLUSTER_SCOPED = {"ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "FlowSchema"}
+CLUSTER_SCOPED = {
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "CustomResourceDefinition",
+    "FlowSchema",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
+}
 
 
 def test_pods_pass_pod_security_restricted(render: Render, values_file: Path) -> None:

@@ -103,7 +103,9 @@ def test_subjects_may_choose_from_the_templates_and_nobody_else(render: Render, 
     values = CHART / "ci" / "templates-values.yaml"
     role = find("Role", "kubernel-templates", values)
     assert role["metadata"]["namespace"] == "system"
-    assert by_resource(role) == {("kubernel.dev", "kerneltemplates"): ["get", "list"]}
+    assert [rule["verbs"] for rule in role["rules"]] == [["get", "list"], ["use"]]
+    some = find("Role", "kubernel-templates", values, "--set=clientRole.templates={spark}")
+    assert [rule.get("resourceNames") for rule in some["rules"]] == [None, ["spark"]]
     assert find("RoleBinding", "kubernel-templates", values)["subjects"] == [
         {"kind": "ServiceAccount", "namespace": "jupyter", "name": "notebook"}
     ]
@@ -157,6 +159,8 @@ def test_nothing_without_rbac_create(render: Render) -> None:
         "Service",
         "Service",
         "ServiceAccount",
+        *["ValidatingAdmissionPolicy"] * 3,
+        *["ValidatingAdmissionPolicyBinding"] * 3,
     ]
 
 

@@ -1,0 +1,26 @@
+{{/* Policies belong to the cluster: only where the operator does, too. */}}
+{{- define "kubernel.hasPolicies" -}}
+{{- if and .Values.policies.enabled (not .Values.watchNamespaces) -}}
+true
+{{- end -}}
+{{- end -}}
+
+{{/* Condition for namespaces that this operator leaves alone: another one looks after them, with templates of its own. */}}
+{{- define "kubernel.policyConditions" -}}
+{{- range $index, $glob := .Values.ignoreNamespaces }}
+- name: not-ignored-{{ $index }}
+  expression: {{ printf "!request.namespace.matches('^%s$')" (replace "?" "." (replace "*" ".*" $glob)) | quote }}
+{{- end }}
+{{- end -}}
+
+{{/* Binds a policy to the whole cluster. Argument: a dict of root and name. */}}
+{{- define "kubernel.policyBinding" -}}
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata:
+  name: {{ .name }}
+  {{- include "kubernel.metadata" (dict "root" .root) | nindent 2 }}
+spec:
+  policyName: {{ .name }}
+  validationActions: [Deny]
+{{- end -}}
