@@ -6,10 +6,13 @@ also estimates what a rule may cost and refuses a CRD that is too expensive, so 
 
 from __future__ import annotations
 
-from typing import Annotated
+import re
+from collections.abc import Callable
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 Extra = dict[str, JsonValue]
 
@@ -60,9 +63,25 @@ def unique_by(key: str) -> Extra:
 Port = Annotated[int, Field(ge=1, le=65535)]
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
+_AMOUNT = re.compile(r"\+?(\d+(\.\d*)?|\.\d+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+)?", re.ASCII)
+_NO_AMOUNT = "must be an amount such as 2, 500m or 1.5Gi, and not negative"
+
+
+def said(message: str, is_right: Callable[[Any], bool]) -> AfterValidator:
+    """What a CEL rule says, for a model that is validated here: pydantic knows no CEL."""
+
+    def check(value: Any) -> Any:
+        if not is_right(value):
+            raise PydanticCustomError("rule", "{message}", {"message": message})
+        return value
+
+    return AfterValidator(check)
+
+
 #: As Kubernetes writes amounts, but not negative. Not a pattern: its message would be a regular expression.
 Quantity = Annotated[
     int | str,
+    said(_NO_AMOUNT, lambda value: value >= 0 if isinstance(value, int) else bool(_AMOUNT.fullmatch(value))),
     Field(
         json_schema_extra={
             "x-kubernetes-int-or-string": True,
@@ -70,7 +89,7 @@ Quantity = Annotated[
             **rules(
                 rule(
                     "type(self) == int ? self >= 0 : isQuantity(self) && !quantity(self).isLessThan(quantity('0'))",
-                    "must be an amount such as 2, 500m or 1.5Gi, and not negative",
+                    _NO_AMOUNT,
                 )
             ),
         }

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Final, Literal
 
 from pydantic import ConfigDict, Field
 
-from .fields import AbsolutePath, Model, ObjectName, ProcessText, immutable, rule, rules, unique_by
+from .fields import AbsolutePath, Model, ObjectName, ProcessText, immutable, rule, rules, said, unique_by
 from .pod_parts import EnvVar, ImagePullSecret, Resources, Toleration, Volume
 
 #: What shapes the pod. Lifecycle and restartGeneration may change.
@@ -25,6 +26,10 @@ IMMUTABLE_FIELDS: Final = (
     "connection",
     "templateName",
 )
+
+
+_IMAGE = re.compile(r"[a-zA-Z0-9\[][a-zA-Z0-9._:/@+\[\]-]*")
+_NO_IMAGE = "is no image name such as quay.io/jupyter/scipy-notebook:2026-07-28"
 
 
 class Kernel(Model):
@@ -165,7 +170,7 @@ class KernelInstanceSpec(Model):
         ),
     ]
     image: Annotated[
-        str | None,
+        Annotated[str, said(_NO_IMAGE, lambda image: bool(_IMAGE.fullmatch(image)))] | None,
         Field(
             default=None,
             max_length=1024,
@@ -174,7 +179,7 @@ class KernelInstanceSpec(Model):
             json_schema_extra=rules(
                 rule(
                     r"self.matches('^[a-zA-Z0-9\\[][a-zA-Z0-9._:/@+\\[\\]-]*$')",
-                    "is no image name such as quay.io/jupyter/scipy-notebook:2026-07-28",
+                    _NO_IMAGE,
                 )
             ),
         ),

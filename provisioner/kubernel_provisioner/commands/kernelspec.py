@@ -6,6 +6,7 @@ only by programs that ignore provisioners, and tells them so instead of starting
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shutil
@@ -19,7 +20,13 @@ from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_core.paths import jupyter_data_dir
 
 from kubernel_provisioner.errors import ConfigurationError
-from kubernel_provisioner.launch.kernel_resource import NOT_LOCAL_ARGV
+from kubernel_provisioner.launch.kernel_resource import (
+    NOT_LOCAL_ARGV,
+    Identity,
+    PodOptions,
+    SpecFacts,
+    build_kernel_instance,
+)
 
 PROVISIONER_NAME = "kubernel"
 
@@ -124,6 +131,7 @@ def install(options: KernelspecOptions, folder: Path, *, replace: bool = False) 
         raise ConfigurationError(
             f"There is a kernelspec {options.name!r} already, in {target}.", "", "the same with --replace"
         )
+    _refuse_what_the_api_refuses(options)
     text = json.dumps(build_kernel_json(options), indent=1, ensure_ascii=False) + "\n"
     try:
         target.mkdir(parents=True, exist_ok=True)
@@ -133,6 +141,30 @@ def install(options: KernelspecOptions, folder: Path, *, replace: bool = False) 
             f"The kernelspec cannot be written to {target}.", str(error.strerror), "the same with --user or --prefix"
         ) from error
     return target
+
+
+def _refuse_what_the_api_refuses(options: KernelspecOptions) -> None:
+    """Else the first kernel of this kernelspec would fail, and in front of somebody else.
+
+    Raises:
+        ConfigurationError: with the API server's own sentence.
+    """
+    from pydantic import ValidationError
+
+    from kubernel_api.spec import KernelInstanceSpec
+
+    known = {field.name for field in dataclasses.fields(PodOptions)}
+    pod = PodOptions(**{name: value for name, value in _config(options).items() if name in known})
+    body = build_kernel_instance("k", Identity("", "", "l"), SpecFacts(), pod, cmd=pod.argv, env=pod.env, curve=False)
+    try:
+        KernelInstanceSpec.model_validate(body["spec"])
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ConfigurationError(
+            f"Kernelspec {options.name!r} could start no kernel.",
+            f"spec.{where}: {first['msg']}; it is {first['input']!r}.",
+        ) from error
 
 
 def list_installed(manager: KernelSpecManager | None = None) -> list[Installed]:

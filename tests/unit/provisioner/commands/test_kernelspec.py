@@ -119,3 +119,31 @@ def test_places(monkeypatch: pytest.MonkeyPatch) -> None:
         Path("/opt/share/jupyter/kernels"),
         Path("/data/kernels"),
     ]
+
+
+AMOUNT = "must be an amount such as 2, 500m or 1.5Gi, and not negative"
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"memory": "4Gb"}, f"spec.resources.requests.memory: {AMOUNT}; it is '4Gb'."),
+        ({"cpu": "-1"}, f"spec.resources.requests.cpu: {AMOUNT}; it is '-1'."),
+        ({"gpu": "one"}, f"spec.resources.limits.nvidia.com/gpu: {AMOUNT}; it is 'one'."),
+        (
+            {"image": "a b"},
+            "spec.image: is no image name such as quay.io/jupyter/scipy-notebook:2026-07-28; it is 'a b'.",
+        ),
+    ],
+)
+def test_what_the_api_would_refuse(tmp_path: Path, config: dict[str, Any], said: str) -> None:
+    """With the API server's own sentence, before anything is written."""
+    with pytest.raises(ConfigurationError) as caught:
+        install(KernelspecOptions(name="n", config=config), tmp_path)
+    assert str(caught.value).splitlines() == ["Kernelspec 'n' could start no kernel.", said]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("memory", ["4Gi", "4G", "1.5Gi", "4e9", "500M", "1000", ".5Gi", "+1Gi", "0"])
+def test_amounts_that_the_api_takes(tmp_path: Path, memory: str) -> None:
+    install(KernelspecOptions(name="n", config={"memory": memory, "cpu": "500m"}), tmp_path)
