@@ -29,6 +29,7 @@ PAGE_SIZE = 100
 PAGE_BYTES = 4_000_000
 PAGE_SHRINKS_BY = 8
 MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
 # Who waits for longer is told why, once.
 WORTH_A_LINE_SECONDS = 2.0
 
@@ -166,6 +167,10 @@ class Cluster:
     async def merge_patch(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """PATCH with a JSON merge patch."""
         return await self.request("PATCH", path, body=body, content_type=MERGE_PATCH)
+
+    async def strategic_patch(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """PATCH of a kind of Kubernetes' own, whose lists are merged by name."""
+        return await self.request("PATCH", path, body=body, content_type=STRATEGIC_MERGE_PATCH)
 
     async def pages(
         self, path: str, selectors: Mapping[str, str] | None = None, *, page_size: int = PAGE_SIZE

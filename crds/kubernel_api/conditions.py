@@ -13,13 +13,14 @@ ConditionStatus = Literal["True", "False", "Unknown"]
 
 
 class ConditionType(StrEnum):
-    """The five condition types. ``Ready``, ``Reconciling`` and ``Stalled`` have the meaning that kstatus gives them."""
+    """The condition types. ``Ready``, ``Reconciling`` and ``Stalled`` have the meaning that kstatus gives them."""
 
     READY = "Ready"  # True: the kernel's five ports accept connections
     RECONCILING = "Reconciling"  # True: starting or restarting; helm --wait goes on waiting
     STALLED = "Stalled"  # True: needs a person; the message says what for
     POD_SCHEDULED = "PodScheduled"  # copied from the pod
     FINISHED = "Finished"  # True: over for good; the reason is the last word
+    RESIZING = "Resizing"  # True: more or less cpu or memory is on its way; there once it was asked for
 
 
 class Phase(StrEnum):
@@ -68,6 +69,12 @@ class Reason(StrEnum):
     # Not so fine.
     NODE_UNREACHABLE = "NodeUnreachable"  # the kernel may run on: nobody knows
     CONNECTION_LOST = "ConnectionLost"  # the Service was deleted; in an Event: the Secret was, and has a new key
+    # Of a resize, in the condition Resizing and in Events; the kernel runs on whatever becomes of it.
+    RESIZED = "Resized"
+    RESIZE_IN_PROGRESS = "ResizeInProgress"
+    RESIZE_DEFERRED = "ResizeDeferred"  # the node has no room now
+    RESIZE_INFEASIBLE = "ResizeInfeasible"  # the node never has
+    RESIZE_REFUSED = "ResizeRefused"  # by the API server: a quota, a LimitRange, the QoS class, an older Kubernetes
     # The end.
     COMPLETED = "Completed"  # exit code 0
     KERNEL_CRASHED = "KernelCrashed"  # any other exit code or signal

@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 from pydantic import ConfigDict, Field
 
 from .fields import AbsolutePath, Model, ObjectName, ProcessText, Quantity, rule, rules
+from .resizing import AMOUNTS_RULES, RESOURCES_RULES
 
 
 class ImagePullSecret(Model):
@@ -56,14 +57,14 @@ _REQUESTS_WITHIN_LIMITS: Final = rule(
 class Resources(Model):
     """Compute resources of the kernel's container. GPUs are resources: limits nvidia.com/gpu."""
 
-    model_config = ConfigDict(json_schema_extra=rules(_REQUESTS_WITHIN_LIMITS))
+    model_config = ConfigDict(json_schema_extra=rules(_REQUESTS_WITHIN_LIMITS, *RESOURCES_RULES))
     requests: Annotated[
         dict[str, Quantity] | None,
         Field(
             default=None,
             max_length=16,
             description="What the scheduler reserves, e.g. cpu 500m, memory 1Gi.",
-            json_schema_extra=rules(_RESOURCE_NAMES),
+            json_schema_extra=rules(_RESOURCE_NAMES, *AMOUNTS_RULES),
         ),
     ]
     limits: Annotated[
@@ -72,7 +73,7 @@ class Resources(Model):
             default=None,
             max_length=16,
             description="What the kernel may use at most.",
-            json_schema_extra=rules(_RESOURCE_NAMES),
+            json_schema_extra=rules(_RESOURCE_NAMES, *AMOUNTS_RULES),
         ),
     ]
 

@@ -9,15 +9,15 @@ from pydantic import ConfigDict, Field
 
 from .fields import AbsolutePath, Model, ObjectName, ProcessText, immutable, rule, rules, said, unique_by
 from .pod_parts import EnvVar, ImagePullSecret, Resources, Toleration, Volume
+from .resizing import SPEC_RULES
 
-#: What shapes the pod. Lifecycle and restartGeneration may change.
+#: What shapes the pod. Env, cpu and memory, lifecycle and restartGeneration may change.
 IMMUTABLE_FIELDS: Final = (
     "image",
     "imagePullPolicy",
     "imagePullSecrets",
     "kernel",
     "workingDir",
-    "resources",
     "nodeSelector",
     "tolerations",
     "runtimeClassName",
@@ -149,11 +149,12 @@ class Lifecycle(Model):
 
 
 class KernelInstanceSpec(Model):
-    """What to run. Everything that shapes the pod is immutable; env, lifecycle and restartGeneration may change."""
+    """What to run. What shapes the pod is immutable; env, cpu, memory, lifecycle and restartGeneration may change."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
             *(immutable(field) for field in IMMUTABLE_FIELDS),
+            *SPEC_RULES,
             rule(
                 "self.restartGeneration >= oldSelf.restartGeneration",
                 "restartGeneration only grows: a higher number asks for a restart",
@@ -219,7 +220,11 @@ class KernelInstanceSpec(Model):
     ]
     resources: Annotated[
         Resources | None,
-        Field(default=None, description="Compute resources. Those that are not named are the operator's defaults."),
+        Field(
+            default=None,
+            description="Compute resources. Those that are not named are the operator's defaults. cpu and memory may "
+            "change while the kernel lives: its pod is resized, and the condition Resizing says how that goes.",
+        ),
     ]
     node_selector: Annotated[
         dict[str, Annotated[str, Field(max_length=63, pattern=r"^([a-zA-Z0-9]([-a-zA-Z0-9_.]*[a-zA-Z0-9])?)?$")]]

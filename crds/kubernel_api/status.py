@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from pydantic import Field
 
 from .conditions import ConditionStatus, ConditionType, Phase, Reason
-from .fields import Model, Port, Time, unique_by
+from .fields import Model, Port, Quantity, Time, unique_by
 
 
 class ConnectionPorts(Model):
@@ -61,7 +61,12 @@ class Condition(Model):
     """A Kubernetes condition."""
 
     type: Annotated[
-        str, Field(min_length=1, max_length=316, description="Ready, Reconciling, Stalled, PodScheduled or Finished.")
+        str,
+        Field(
+            min_length=1,
+            max_length=316,
+            description="Ready, Reconciling, Stalled, PodScheduled, Finished or Resizing.",
+        ),
     ]
     status: Annotated[ConditionStatus, Field(description="Whether it is so.")]
     reason: Annotated[str, Field(default="", max_length=1024, description="One word: why.")]
@@ -71,6 +76,17 @@ class Condition(Model):
     ]
     last_transition_time: Annotated[
         Time | None, Field(default=None, description="When status last changed from one value to another.")
+    ]
+
+
+class ResourcesStatus(Model):
+    """cpu and memory of the kernel's container that are in force."""
+
+    requests: Annotated[
+        dict[str, Quantity] | None, Field(default=None, max_length=2, description="What the node holds ready.")
+    ]
+    limits: Annotated[
+        dict[str, Quantity] | None, Field(default=None, max_length=2, description="What the kernel may use at most.")
     ]
 
 
@@ -90,7 +106,8 @@ class KernelInstanceStatus(Model):
         Field(
             default=[],
             max_length=16,
-            description="Ready, Reconciling, Stalled, PodScheduled, Finished. Programs read these.",
+            description="Ready, Reconciling, Stalled, PodScheduled, Finished, and Resizing once cpu or memory was "
+            "changed. Programs read these.",
             json_schema_extra=unique_by("type"),
         ),
     ]
@@ -113,6 +130,13 @@ class KernelInstanceStatus(Model):
     ]
     node_name: Annotated[str | None, Field(default=None, description="Name of the node.")]
     image: Annotated[str | None, Field(default=None, description="The image in use.")]
+    resources: Annotated[
+        ResourcesStatus | None,
+        Field(
+            default=None,
+            description="cpu and memory that are in force, which may be others than spec.resources: see Resizing.",
+        ),
+    ]
     restart_generation: Annotated[
         int | None, Field(default=None, description="The restartGeneration that the running kernel answers.")
     ]

@@ -19,10 +19,11 @@ from .act.ask import Asker
 from .act.fence import NotLeadingError
 from .build.event import is_news
 from .build.secret import qualified_secret_name
-from .decide.actions import Action, Create, Explain, Question, Request
-from .decide.bounds import objection
+from .decide.actions import Action, Create, Explain, Question, Request, Resize
+from .decide.bounds import objection, resize_objection
 from .decide.pace import may_write_at, progress
 from .decide.plan import Context, plan
+from .decide.resizing import missing_sizes, resize_news
 from .decide.situation import Situation, Stage, current_pod, situation
 from .decide.status import build_status, should_write, status_patch
 from .observe.bucket import Bucket
@@ -153,6 +154,8 @@ class Reconciler:
                 unread = error
         if found.stage is Stage.NEEDS_POD and unread is None:
             found = replace(found, objection=objection(whole["spec"], observed, context.settings))
+        if missing_sizes(kernel, found) is not None:
+            found = replace(found, resize_objection=resize_objection(cr["spec"], observed, context.settings))
         self._hold_up(key, kernel.template if found.objection is not None else "")
         status = build_status(kernel, found, observed, context.settings, now)
         cr, untold = await self._report(cr, memory, found, status, now)
@@ -180,6 +183,8 @@ class Reconciler:
         if key in self._refused.get(key[0], {}):
             del self._refused[key[0]][key]
             self.pod_went(key[0])  # there may be room for one more
+        if any(isinstance(a, Resize) for a in actions):
+            self.queue.add(key)  # to say what came of it
         if any(isinstance(a, Explain) or (isinstance(a, Create) and found.stage is Stage.RUNNING) for a in actions):
             self.queue.add_after(key, LEARNED_SECONDS)
 
@@ -266,6 +271,9 @@ class Reconciler:
         if is_news(reason, memory.event_reason):
             memory.event_reason = reason
             await self._applier.post_event(cr, reason, status.get("message", ""))
+        if resized := resize_news(old, status):
+            logger.info("%s/%s: %s: %s", *key_of(cr), *resized)
+            await self._applier.post_event(cr, *resized)
         return written, None
 
     async def _know_the_pod(self, kernel: KernelFacts, memory: Memory) -> None:
@@ -320,6 +328,7 @@ class Reconciler:
             ends=dict(memory.ends),
             last_seen=memory.last_seen,
             configured=memory.configured,
+            resize=memory.resize,
             orphaned=lease is not None
             and self._server_leases.has_expired((kernel.namespace, lease), memory.first_seen),
             template=self._templates.get(kernel.template) if kernel.template else None,

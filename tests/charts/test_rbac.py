@@ -11,6 +11,7 @@ OPERATOR_RULES = {
     ("kubernel.dev", "kernelinstances"): ["list", "watch", "delete"],
     ("kubernel.dev", "kernelinstances/status"): ["patch"],
     ("", "pods"): ["create", "get", "list", "watch", "delete"],
+    ("", "pods/resize"): ["patch"],
     ("", "services"): ["create", "get", "list", "watch"],
     ("", "secrets"): ["create"],
     ("", "events"): ["create", "list"],

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 from kubernel_api.conditions import Reason
+from kubernel_api.constants import KERNEL_CONTAINER
 from kubernel_api.names import secret_name
 from kubernel_cluster import paths
 from kubernel_cluster.cluster import Cluster
-from kubernel_cluster.errors import ApiError, ApiUnavailableError
+from kubernel_cluster.errors import ApiError, ApiUnavailableError, ConflictError
 from kubernel_operator.build.event import build_event
 from kubernel_operator.decide.actions import (
     Create,
@@ -19,6 +20,7 @@ from kubernel_operator.decide.actions import (
     DeletePod,
     Explain,
     Request,
+    Resize,
 )
 from kubernel_operator.decide.reasons import (
     hint_from_events,
@@ -28,9 +30,10 @@ from kubernel_operator.decide.reasons import (
     refusal_of_failure,
     refusal_of_taken_name,
 )
+from kubernel_operator.decide.resizing import refusal_of_resize
 from kubernel_operator.observe.cache import Cache
 from kubernel_operator.observe.facts import controller_uid, event_facts
-from kubernel_operator.observe.observed import Memory, Refusal
+from kubernel_operator.observe.observed import Memory, Refusal, ResizeAnswer
 from kubernel_operator.observe.pod_facts import PodFacts, pod_facts
 from kubernel_operator.steady_clock import steady_clock
 
@@ -69,6 +72,9 @@ class Applier:
                     memory.event_reason = reason
                     await self.post_event(cr, reason, why)
                 await self._cluster.delete(instance_path(cr), uid=cr["metadata"]["uid"])
+            case Resize():
+                if not await self._resize(memory, action):
+                    return  # the status says why
             case Explain(pod=pod):
                 await self._explain(memory, pod)
         log = {"namespace": cr["metadata"]["namespace"], "kernel_instance": cr["metadata"]["name"]}
@@ -174,6 +180,28 @@ class Applier:
                 memory.incarnation_seen = pod_facts(created).incarnation
                 memory.refused_times, memory.pending = 0, None
 
+    async def _resize(self, memory: Memory, action: Resize) -> bool:
+        """Whether the API server has taken it: then the node has a say."""
+        pod, resources = action.pod, action.to.as_json()
+        body = {
+            "metadata": {"uid": pod.uid, "resourceVersion": pod.version},
+            "spec": {"containers": [{"name": KERNEL_CONTAINER, "resources": resources}]},
+        }
+        path = f"{paths.core('pods', pod.namespace)}/{pod.name}/resize"
+        try:
+            resized = await self._cluster.strategic_patch(path, body)
+        except ConflictError:
+            raise  # the pod has changed, and is looked at again
+        except ApiError as error:
+            if error.status == 404 and error.details.get("name") == pod.name:
+                return False  # it is gone; the watch will say so
+            refusal, hopeless = refusal_of_resize(error)
+            memory.resize = ResizeAnswer(pod.uid, action.to, self._clock(), refusal, hopeless)
+            return False
+        memory.resize = ResizeAnswer(pod.uid, action.to, self._clock())
+        self._cache.pods.put(resized)
+        return True
+
     async def _explain(self, memory: Memory, pod: PodFacts) -> None:
         memory.explained_at = self._clock()
         path = paths.core("events", pod.namespace)
@@ -196,6 +224,8 @@ def describe(action: Request) -> str:
             return f"delete pod {pod.name}: {why}"
         case DeleteInstance(why=why):
             return f"delete the KernelInstance: {why}"
+        case Resize(pod=pod, to=to, why=why):
+            return f"resize pod {pod.name} to {to}: {why}"
         case Explain(why=why):
             return f"read the pod's Events: {why}"
 

@@ -6,17 +6,14 @@ defaults; what a user may ask for at most is said by bounds (``decide.bounds``).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
+
+from kubernel_api.quantity import amount
 
 Json = dict[str, Any]
 
-_AMOUNT = re.compile(r"([0-9.]+)([eE][+-]?[0-9]+|[numkMGTPE]|[KMGTPE]i)?")
-_DECIMAL = {"n": -9, "u": -6, "m": -3, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _NEED_NO_LIMIT = ("cpu", "memory", "ephemeral-storage")
-_BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
 
 
 def merged_resources(asked: Json | None, defaults: Json) -> Json:
@@ -60,14 +57,3 @@ def merged_tolerations(asked: list[Json] | None, defaults: list[Json]) -> list[J
     """Both, each once."""
     own = asked or []
     return [*own, *(each for each in defaults if each not in own)]
-
-
-def amount(quantity: int | str) -> Decimal:
-    """A Kubernetes quantity as a number; the API server has checked its form, or will refuse the pod."""
-    found = _AMOUNT.fullmatch(str(quantity))
-    if found is None:
-        return Decimal(0)
-    number, unit = Decimal(found[1]), found[2] or ""
-    if unit in _BINARY:
-        return number * (1 << _BINARY[unit])
-    return number.scaleb(_DECIMAL[unit] if unit in _DECIMAL else int(unit[1:] or 0))

@@ -7,6 +7,7 @@ from typing import Any
 
 from kubernel_api.children import child_metadata
 from kubernel_api.constants import (
+    ANNOTATION_GENERATION,
     ANNOTATION_IDLE_TIMEOUT,
     ANNOTATION_INCARNATION,
     ANNOTATION_RESTART_GENERATION,
@@ -62,6 +63,7 @@ def build_pod(
     metadata["annotations"] = {
         ANNOTATION_INCARNATION: str(incarnation),
         ANNOTATION_RESTART_GENERATION: str(spec.get("restartGeneration") or 0),
+        ANNOTATION_GENERATION: str(cr["metadata"].get("generation") or 1),
         # A kernel's memory is its user's work: the autoscaler must not move it.
         "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
         **({ANNOTATION_IDLE_TIMEOUT: str(idle_timeout)} if idle_timeout else {}),

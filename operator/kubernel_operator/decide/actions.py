@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from kubernel_api.conditions import Reason
 from kubernel_operator.observe.pod_facts import PodFacts
+from kubernel_operator.observe.sizes import Sizes
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,15 @@ class Configure:
 
 
 @dataclass(frozen=True)
+class Resize:
+    """Give the kernel's container other amounts of cpu and memory while it runs."""
+
+    pod: PodFacts
+    to: Sizes
+    why: str
+
+
+@dataclass(frozen=True)
 class Explain:
     """Read a pod's Events."""
 
@@ -97,5 +107,5 @@ class Explain:
 #: Asked of a pod over the network; a plan has at most one.
 Question = Restart | Probe | ProbeReplaced | Configure
 #: Sent to the API server; those of a plan may run at the same time.
-Request = Create | DeletePod | DeleteInstance | Explain
+Request = Create | DeletePod | DeleteInstance | Resize | Explain
 Action = Request | Question

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from kubernel_api.conditions import Reason
-from kubernel_operator.build.defaults import amount
+from kubernel_api.quantity import amount
+from kubernel_api.resizing import RESIZABLE
 from kubernel_operator.build.shape import bounds_for, own_runtime_class
 from kubernel_operator.observe.observed import Observed, Refusal
 from kubernel_operator.observe.template_facts import Bounds, Patterns, TemplateFacts
@@ -36,6 +37,21 @@ def objection(spec: Json, observed: Observed, settings: Settings) -> Refusal | N
     return Refusal(Reason.FORBIDDEN, " ".join(found)) if found else None
 
 
+def resize_objection(spec: Json, observed: Observed, settings: Settings) -> str:
+    """Why a living pod does not get the cpu and memory of its spec; "" when it may.
+
+    Args:
+        spec: of the KernelInstance.
+        observed: for its template.
+        settings: the operator's own bounds, for those without a template.
+    """
+    name = spec.get("templateName")
+    if name and observed.template is None:
+        return observed.no_template or f"There is no KernelTemplate {name}."
+    template = observed.template if name else None
+    return " ".join([*_fixed_sizes(spec, template), *_too_much(spec, settings, template)])
+
+
 def allows(patterns: Patterns, name: str) -> bool:
     """Whether one of the patterns fits; ``*`` in one stands for any text. None allows all."""
     return patterns is None or any(_fits(pattern.split("*"), name) for pattern in patterns)
@@ -60,7 +76,7 @@ def _fits(parts: list[str], text: str) -> bool:
 
 def _violations(spec: Json, settings: Settings, template: TemplateFacts | None) -> Iterator[str]:
     bounds = bounds_for(settings, template)
-    where = f"KernelTemplate {template.name}" if template else "the operator's kernelBounds"
+    where = _where(template)
     for field, value, patterns, bound in _names(spec, bounds):
         if not allows(patterns, value):
             yield f"{field}: {value} is not allowed; {bound} of {where} has {_listed(patterns)}."
@@ -69,16 +85,39 @@ def _violations(spec: Json, settings: Settings, template: TemplateFacts | None) 
         for volume in spec.get("volumes") or []:
             if volume["name"] in template.volumes:
                 yield f"spec.volumes[{volume['name']}]: {where} has a volume of that name; choose another one."
-    for part in ("requests", "limits"):
-        for name, asked in ((spec.get("resources") or {}).get(part) or {}).items():
-            most = bounds.max_resources.get(name)
-            if most is not None and amount(asked) > amount(most):
-                yield f"spec.resources.{part}.{name}: {asked} is more than {most}, maxResources of {where}."
+    yield from _too_much(spec, settings, template)
     lifecycle = spec.get("lifecycle") or {}
     for field, attribute, bound in _DURATIONS:
         most = getattr(bounds, attribute)
         if most is not None and (lifecycle.get(field) or 0) > most:
             yield f"spec.lifecycle.{field}: {lifecycle[field]} is more than {most}, {bound} of {where}."
+
+
+def _where(template: TemplateFacts | None) -> str:
+    return f"KernelTemplate {template.name}" if template else "the operator's kernelBounds"
+
+
+def _too_much(spec: Json, settings: Settings, template: TemplateFacts | None) -> Iterator[str]:
+    bounds = bounds_for(settings, template)
+    for part, name, asked in _resources(spec.get("resources")):
+        most = bounds.max_resources.get(name)
+        if most is not None and amount(asked) > amount(most):
+            yield f"spec.resources.{part}.{name}: {asked} is more than {most}, maxResources of {_where(template)}."
+
+
+def _fixed_sizes(spec: Json, template: TemplateFacts | None) -> Iterator[str]:
+    """A template's own word on the kernel's container stands over that of any spec."""
+    given = {(part, name): amount for part, name, amount in _resources(spec.get("resources"))}
+    for part, name, fixed in _resources(template.kernel_container.get("resources") if template else None):
+        if name in RESIZABLE and (part, name) in given:
+            yield f"spec.resources.{part}.{name}: {_where(template)} has set it to {fixed}."
+
+
+def _resources(resources: Json | None) -> Iterator[tuple[str, str, Any]]:
+    """Part, name and amount of each."""
+    for part in ("requests", "limits"):
+        for name, asked in ((resources or {}).get(part) or {}).items():
+            yield part, name, asked
 
 
 def _names(spec: Json, bounds: Bounds) -> Iterator[tuple[str, str, Patterns, str]]:

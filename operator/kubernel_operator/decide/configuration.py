@@ -9,6 +9,7 @@ from __future__ import annotations
 from kubernel_operator.observe.kernel_facts import KernelFacts
 from kubernel_operator.observe.observed import Observed
 
+from .resizing import is_resize_answered
 from .situation import Situation, Stage
 
 
@@ -30,8 +31,11 @@ def is_configured(kernel: KernelFacts, situation: Situation, observed: Observed)
 
 
 def observed_generation(kernel: KernelFacts, situation: Situation, observed: Observed) -> int:
-    """The metadata.generation that is in force: it does not grow before the pod has taken what it is about."""
-    if is_configured(kernel, situation, observed):
+    """The metadata.generation that is in force: it does not grow before the pod has taken what it is about.
+
+    A resize counts when the API server has answered: what comes of it is the business of the condition Resizing.
+    """
+    if is_configured(kernel, situation, observed) and is_resize_answered(kernel, situation, observed):
         return kernel.generation
     known = kernel.status.observed_generation
     return min(kernel.generation - 1, kernel.generation if known is None else known)

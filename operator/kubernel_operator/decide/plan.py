@@ -27,11 +27,13 @@ from .actions import (
     Explain,
     Probe,
     ProbeReplaced,
+    Resize,
     Restart,
 )
 from .configuration import idle_timeout, is_configured
 from .endings import silent_node_at
 from .reasons import misses_secret, pending_reason
+from .resizing import due_resize, resize_again_at
 from .situation import EXPLAINED_SECONDS, Situation, Stage, active_deadline, time_to_live
 from .status import SLOW_START_SECONDS
 
@@ -91,6 +93,7 @@ def plan(kernel: KernelFacts, situation: Situation, observed: Observed, context:
                     *_superseded_pods(situation, observed),
                     *_missing_children(kernel, observed, context),
                     *_missed_secret(kernel, situation, observed, context, now),
+                    *_resize(kernel, situation, observed, now),
                     *_starting(situation, observed, now),
                 ),
                 _again_while_starting(kernel, situation, observed, now),
@@ -100,6 +103,7 @@ def plan(kernel: KernelFacts, situation: Situation, observed: Observed, context:
                 (
                     *_superseded_pods(situation, observed),
                     *_missing_children(kernel, observed, context),
+                    *_resize(kernel, situation, observed, now),
                     *_changed(kernel, situation, observed),
                 ),
                 _again_while_running(kernel, situation, observed),
@@ -203,6 +207,13 @@ def _missed_secret_due(kernel: KernelFacts, situation: Situation, observed: Obse
     return observed.secret_posted + SECRET_INTERVAL_SECONDS
 
 
+def _resize(kernel: KernelFacts, situation: Situation, observed: Observed, now: float) -> list[Action]:
+    to = due_resize(kernel, situation, observed, now)
+    if to is None or situation.pod is None:
+        return []
+    return [Resize(situation.pod, to, f"spec.resources has changed from {situation.pod.sizes}")]
+
+
 def _changed(kernel: KernelFacts, situation: Situation, observed: Observed) -> list[Action]:
     """What has changed in the spec and is the supervisor's business."""
     if situation.ip is None or is_configured(kernel, situation, observed):
@@ -263,7 +274,7 @@ def _again_while_starting(kernel: KernelFacts, situation: Situation, observed: O
 
 def _again_while_running(kernel: KernelFacts, situation: Situation, observed: Observed) -> float | None:
     silence = silent_node_at(situation.pod, observed) if situation.pod is not None else None
-    return _earliest(active_deadline(kernel, observed), silence)
+    return _earliest(active_deadline(kernel, observed), silence, resize_again_at(kernel, situation, observed))
 
 
 def _earliest(*times: float | None) -> float | None:

@@ -68,6 +68,7 @@ class Situation:
         ip: address of the pod.
         supervised: whether a supervisor answers in the pod; None: not known.
         objection: why no pod may be made, whatever the API server would say.
+        resize_objection: why a living pod may not get the cpu and memory that its spec asks for; "" for no reason.
         answering: replaced pods whose kernels may still answer, which is all that the new one waits for.
     """
 
@@ -84,6 +85,7 @@ class Situation:
     supervised: bool | None = None
     answering: tuple[PodFacts, ...] = ()
     objection: Refusal | None = None
+    resize_objection: str = ""
 
     @property
     def node_is_silent(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kubernel_api.conditions import STALLING, ConditionStatus, ConditionType, Phase, Reason, condition
+from kubernel_api.conditions import STALLING, ConditionStatus, ConditionType, Phase, Reason, condition, find_condition
 from kubernel_api.constants import CONTROL_PORT, PORTS, SIGNATURE_SCHEME, TRANSPORT
 from kubernel_api.names import secret_name
 from kubernel_operator.build.shape import image_of
@@ -17,6 +17,7 @@ from kubernel_operator.settings import Settings
 from .configuration import observed_generation
 from .endings import Ending
 from .reasons import explained, misses_secret, pending_reason
+from .resizing import TROUBLES, Outcome, outcome, sizes_in_force
 from .situation import Situation, Stage
 from .texts import for_people
 
@@ -55,15 +56,23 @@ def build_status(kernel: KernelFacts, situation: Situation, observed: Observed, 
     if was_over or situation.stage in {Stage.GONE, Stage.ORPHANED, Stage.ENDING}:
         return old.raw  # its last word was said, or is not known yet
     phase, reason, message = _words(kernel, situation, observed)
+    resize = outcome(kernel, situation, observed)
+    if reason is Reason.RUNNING and resize is not None and resize.reason in TROUBLES:
+        message = f"{message} {resize.message}"
     message = for_people(message)
+    generation = observed_generation(kernel, situation, observed)
     wanted_runs = situation.stage is Stage.RUNNING or ending is not None
     status: Json = {
-        "observedGeneration": observed_generation(kernel, situation, observed),
+        "observedGeneration": generation,
         "phase": str(phase),
         "reason": str(reason),
         "message": message,
-        "conditions": _conditions(kernel, situation, phase, reason, message, now),
+        "conditions": [
+            *_conditions(kernel, situation, phase, reason, message, generation, now),
+            *_resizing(kernel, resize, generation, now),
+        ],
         "image": _image(kernel, situation, observed, settings),
+        "resources": sizes_in_force(kernel, pod).as_json() or None,
         "connection": _connection(kernel, situation, observed),
         "exit": _exit(ending, message) if ending else None,
         "podName": pod.name if pod else old.pod_name,
@@ -184,13 +193,17 @@ def _ready(situation: Situation) -> str:
 
 
 def _conditions(
-    kernel: KernelFacts, situation: Situation, phase: Phase, reason: Reason, message: str, now: float
+    kernel: KernelFacts,
+    situation: Situation,
+    phase: Phase,
+    reason: Reason,
+    message: str,
+    generation: int,
+    now: float,
 ) -> list[Json]:
     def make(type_: ConditionType, status: ConditionStatus, reason: str, message: str) -> Json:
         previous = kernel.status.raw_conditions
-        return condition(
-            type_, status, reason, message, generation=kernel.generation, previous=previous, now=rfc3339(now)
-        )
+        return condition(type_, status, reason, message, generation=generation, previous=previous, now=rfc3339(now))
 
     over = situation.stage is Stage.FINISHED
     stalled = reason in STALLING and not over
@@ -208,6 +221,26 @@ def _conditions(
         status: ConditionStatus = "True" if scheduled.is_true else "False"
         conditions.append(make(ConditionType.POD_SCHEDULED, status, word, for_people(scheduled.message)))
     return conditions
+
+
+def _resizing(kernel: KernelFacts, resize: Outcome | None, generation: int, now: float) -> list[Json]:
+    """The condition Resizing, once a resize was asked for; what was said of one stays until there is more to say."""
+    previous = kernel.status.raw_conditions
+    if resize is None:
+        known = find_condition(previous, ConditionType.RESIZING)
+        return [known] if known is not None else []
+    message = for_people(resize.message)
+    return [
+        condition(
+            ConditionType.RESIZING,
+            resize.status,
+            resize.reason,
+            message,
+            generation=generation,
+            previous=previous,
+            now=rfc3339(now),
+        )
+    ]
 
 
 def _connection(kernel: KernelFacts, situation: Situation, observed: Observed) -> Json | None:

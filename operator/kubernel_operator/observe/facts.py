@@ -21,6 +21,7 @@ class Condition:
 
     Attributes:
         since: lastTransitionTime as it was written; the clock of another machine, so for display only.
+        generation: metadata.generation of the object that it is about, where that is said.
     """
 
     type: str
@@ -28,6 +29,7 @@ class Condition:
     reason: str = ""
     message: str = ""
     since: str = ""
+    generation: int | None = None
 
     @property
     def is_true(self) -> bool:
@@ -128,6 +130,7 @@ def conditions_of(status: Json) -> tuple[Condition, ...]:
             str(c.get("reason") or ""),
             str(c.get("message") or ""),
             str(c.get("lastTransitionTime") or ""),
+            c.get("observedGeneration"),
         )
         for c in status.get("conditions") or []
     )

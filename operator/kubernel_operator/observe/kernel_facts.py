@@ -8,6 +8,7 @@ from typing import Any
 from kubernel_api.conditions import ConditionType, Reason
 
 from .facts import Condition, Json, conditions_of, number, part, seconds_of
+from .sizes import Sizes, sizes
 
 DEFAULT_START_DEADLINE_SECONDS = 300
 DEFAULT_TTL_SECONDS = 300
@@ -73,6 +74,7 @@ class StatusFacts:
     exit: Exit | None = None
     last_activity: str | None = None
     times: Json = field(default_factory=dict)
+    sizes: Sizes = field(default_factory=Sizes)
     raw: Json = field(default_factory=dict)
 
     @property
@@ -93,6 +95,10 @@ class StatusFacts:
     def is_finished(self) -> bool:
         """Whether it was said to be over for good."""
         return self.says(ConditionType.FINISHED)
+
+    def condition(self, type_: ConditionType) -> Condition | None:
+        """The condition of that type, whatever it says."""
+        return next((c for c in self.conditions if c.type == type_), None)
 
     def says(self, type_: ConditionType) -> bool:
         """Whether that condition is true."""
@@ -115,6 +121,7 @@ class KernelFacts:
         encrypted: whether the connection needs a CurveZMQ pair.
         template: name of its KernelTemplate; "" for none.
         keys_by_client: whether the connection Secret is made by whoever created the KernelInstance.
+        sizes: cpu and memory that the spec names itself.
         raw: the whole object, for the builders of its children, which pass much of the spec through.
     """
 
@@ -129,6 +136,7 @@ class KernelFacts:
     encrypted: bool
     template: str
     keys_by_client: bool
+    sizes: Sizes
     lifecycle: Lifecycle
     status: StatusFacts
     raw: Json
@@ -154,6 +162,7 @@ def kernel_facts(obj: Json) -> KernelFacts:
         encrypted=connection.get("encryption") == "Curve",
         template=str(spec.get("templateName") or ""),
         keys_by_client=connection.get("keyFrom") == "Client",
+        sizes=sizes(part(spec, "resources")),
         lifecycle=_lifecycle(part(spec, "lifecycle")),
         status=status_facts(part(obj, "status")),
         raw=obj,
@@ -176,6 +185,7 @@ def status_facts(status: Json) -> StatusFacts:
         exit=_exit(status.get("exit")),
         last_activity=status.get("lastActivityTime"),
         times=part(status, "times"),
+        sizes=sizes(part(status, "resources")),
         raw=status,
     )
 

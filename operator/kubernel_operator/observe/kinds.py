@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from kubernel_api.constants import (
+    ANNOTATION_GENERATION,
     ANNOTATION_IDLE_TIMEOUT,
     ANNOTATION_INCARNATION,
     ANNOTATION_RESTART_GENERATION,
@@ -31,7 +32,12 @@ OUTPUT = -2048
 NUMBER_MAX = 2**53
 
 # Annotations of pods.
-_NUMBERS = (ANNOTATION_INCARNATION, ANNOTATION_RESTART_GENERATION, ANNOTATION_IDLE_TIMEOUT)
+_NUMBERS = (
+    ANNOTATION_INCARNATION,
+    ANNOTATION_RESTART_GENERATION,
+    ANNOTATION_GENERATION,
+    ANNOTATION_IDLE_TIMEOUT,
+)
 _METADATA: Fields = {
     "name": NAME,
     "namespace": NAME,
@@ -43,7 +49,16 @@ _METADATA: Fields = {
     "finalizers": [63],
 }
 _OWNED: Fields = {**_METADATA, "ownerReferences": [{"kind": 63, "name": NAME, "uid": UID, "controller": 1}]}
-_CONDITION: Fields = {"type": WORD, "status": 7, "reason": WORD, "message": SENTENCE, "lastTransitionTime": TIME}
+_CONDITION: Fields = {
+    "type": WORD,
+    "status": 7,
+    "reason": WORD,
+    "message": SENTENCE,
+    "lastTransitionTime": TIME,
+    "observedGeneration": 1,
+}
+_AMOUNTS: Fields = {"cpu": 32, "memory": 32}
+_RESOURCES: Fields = {"requests": _AMOUNTS, "limits": _AMOUNTS}
 _TERMINATED: Fields = {
     "exitCode": 1,
     "signal": 1,
@@ -61,6 +76,7 @@ _CONTAINER: Fields = {
         "running": {"startedAt": TIME},
         "terminated": _TERMINATED,
     },
+    "resources": _RESOURCES,
 }
 _INSTANCE: Fields = {
     "metadata": {**_METADATA, "generation": 1, "labels": {LABEL_KERNEL_ID: 63, LABEL_SERVER: 63}},
@@ -70,6 +86,7 @@ _INSTANCE: Fields = {
 _POD: Fields = {
     "metadata": {
         **_OWNED,
+        "generation": 1,
         "labels": {LABEL_KUEUE_QUEUE: 63},
         "annotations": dict.fromkeys(_NUMBERS, 32),
     },
@@ -77,6 +94,7 @@ _POD: Fields = {
         "nodeName": NAME,
         "schedulingGates": [{"name": WORD}],
         "initContainers": [{"name": 63, "restartPolicy": 63}],
+        "containers": [{"name": 63, "resources": _RESOURCES}],
     },
     "status": {
         "phase": 63,
@@ -96,7 +114,7 @@ _LEASE: Fields = {
 }
 
 # What nothing can be decided without, in a pod that is large.
-_CONDITIONS = ("PodScheduled", "Ready", "DisruptionTarget")
+_CONDITIONS = ("PodScheduled", "Ready", "DisruptionTarget", "PodResizePending", "PodResizeInProgress")
 # What only the pod's builder reads. A KernelInstance that is large without them stays as it is: the CRD bounds it.
 _SHAPES_THE_POD = ("env", "imagePullSecrets", "nodeSelector", "tolerations", "volumes")
 
@@ -169,6 +187,8 @@ def _cut_pod(pod: Json) -> Json:
     kept: Json = cut(pod, _POD)
     annotations = kept["metadata"].get("annotations") or {}
     kept["metadata"]["annotations"] = {name: text for name, text in annotations.items() if _is_number(text)}
+    if containers := part(kept, "spec").get("containers"):
+        kept["spec"]["containers"] = [c for c in containers if c.get("name") == KERNEL_CONTAINER]
     return kept
 
 

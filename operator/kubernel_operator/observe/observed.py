@@ -14,6 +14,7 @@ from kubernel_api.conditions import Reason
 from .bucket import Bucket
 from .pod_facts import PodFacts
 from .report import Report
+from .sizes import Sizes
 from .template_facts import TemplateFacts
 
 
@@ -23,6 +24,25 @@ class Refusal:
 
     reason: Reason
     message: str
+
+
+@dataclass(frozen=True)
+class ResizeAnswer:
+    """What became of the last request to resize a pod.
+
+    Attributes:
+        pod_uid: of which pod.
+        asked: cpu and memory that were asked for.
+        at: Unix seconds when it was answered.
+        refusal: the API server's words when it said no; "" when it took it.
+        hopeless: whether asking again is of no use.
+    """
+
+    pod_uid: str
+    asked: Sizes
+    at: float
+    refusal: str = ""
+    hopeless: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,6 +74,7 @@ class Observed:
         orphaned: whether the server that created it is gone, by its Lease.
         template: the KernelTemplate that it names, if it is known.
         no_template: why that is not known.
+        resize: what became of the last request to resize a pod.
     """
 
     pods: tuple[PodFacts, ...] = ()
@@ -80,6 +101,7 @@ class Observed:
     orphaned: bool = False
     template: TemplateFacts | None = None
     no_template: str = ""
+    resize: ResizeAnswer | None = None
 
 
 @dataclass
@@ -108,6 +130,7 @@ class Memory:
     last_seen: PodFacts | None = None
     configured: tuple[int, float | None] | None = None
     event_reason: str = ""
+    resize: ResizeAnswer | None = None
     reports: dict[str, Report] = field(default_factory=dict)  # by pod name
     said: tuple[int, int] = (-1, 0)  # the furthest that a status of this process said
     last_said: tuple[int, int] = (-1, 0)  # and the last one

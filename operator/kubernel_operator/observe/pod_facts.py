@@ -6,9 +6,10 @@ mesh, a Vault agent, an admission webhook. What happens to them is never what ha
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from kubernel_api.constants import (
+    ANNOTATION_GENERATION,
     ANNOTATION_IDLE_TIMEOUT,
     ANNOTATION_INCARNATION,
     ANNOTATION_RESTART_GENERATION,
@@ -17,6 +18,7 @@ from kubernel_api.constants import (
 )
 
 from .facts import Condition, Json, conditions_of, controller_uid, number, part, seconds_of
+from .sizes import Sizes, sizes
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class Container:
 
     Attributes:
         sidecar: whether it is an init container that goes on running beside the others.
+        sizes: cpu and memory that are in force, as the kubelet says.
     """
 
     name: str
@@ -57,6 +60,7 @@ class Container:
     terminated: Terminated | None = None
     started: bool = False
     sidecar: bool = False
+    sizes: Sizes = field(default_factory=Sizes)
 
     @property
     def is_done(self) -> bool:
@@ -82,6 +86,11 @@ class PodFacts:
         others: containers beside the kernel's.
         idle_timeout: seconds; what its KernelInstance leaves out and its template, or a bound, said.
         reason: why the kubelet ended the pod or did not take it, e.g. Evicted.
+        version: resourceVersion.
+        made_for: metadata.generation of the KernelInstance that it was made from; 0: not known.
+        sizes: cpu and memory that the kernel's container is to have.
+        resize_pending: the kubelet has not taken the newest ones: not now (Deferred), or never (Infeasible).
+        resize_in_progress: it has, and they are not in force yet.
     """
 
     namespace: str
@@ -107,6 +116,11 @@ class PodFacts:
     idle_timeout: float | None = None
     reason: str = ""
     message: str = ""
+    version: str = ""
+    made_for: int = 0
+    sizes: Sizes = field(default_factory=Sizes)
+    resize_pending: Condition | None = None
+    resize_in_progress: Condition | None = None
 
     @property
     def ip(self) -> str | None:
@@ -159,7 +173,6 @@ def pod_facts(obj: Json) -> PodFacts:
     annotations = part(meta, "annotations")
     containers = _containers(status, "containerStatuses", frozenset())
     conditions = {c.type: c for c in conditions_of(status)}
-    disruption = conditions.get("DisruptionTarget")
     return PodFacts(
         namespace=meta["namespace"],
         name=meta["name"],
@@ -180,11 +193,31 @@ def pod_facts(obj: Json) -> PodFacts:
         scheduled=conditions.get("PodScheduled"),
         ready=conditions.get("Ready"),
         containers_ready=conditions.get("ContainersReady"),
-        disruption=disruption if disruption is not None and disruption.is_true else None,
+        disruption=_if_true(conditions.get("DisruptionTarget")),
         idle_timeout=float(number(annotations.get(ANNOTATION_IDLE_TIMEOUT))) or None,
         reason=str(status.get("reason") or ""),
         message=str(status.get("message") or ""),
+        version=str(meta.get("resourceVersion") or ""),
+        made_for=number(annotations.get(ANNOTATION_GENERATION)),
+        sizes=next((sizes(part(c, "resources")) for c in _kernels(spec)), Sizes()),
+        resize_pending=_if_current(conditions.get("PodResizePending"), meta),
+        resize_in_progress=_if_current(conditions.get("PodResizeInProgress"), meta),
     )
+
+
+def _kernels(spec: Json) -> list[Json]:
+    return [c for c in spec.get("containers") or [] if c.get("name") == KERNEL_CONTAINER]
+
+
+def _if_true(condition: Condition | None) -> Condition | None:
+    return condition if condition is not None and condition.is_true else None
+
+
+def _if_current(condition: Condition | None, meta: Json) -> Condition | None:
+    """What the kubelet says of the newest resize, not of one before."""
+    found = _if_true(condition)
+    is_old = found is not None and found.generation is not None and found.generation < number(meta.get("generation"))
+    return None if is_old else found
 
 
 def _ips(status: Json) -> tuple[str, ...]:
@@ -214,6 +247,7 @@ def _container(obj: Json, sidecars: frozenset[str]) -> Container:
         terminated=_terminated(terminated) if terminated else None,
         started=bool(obj.get("started")),
         sidecar=name in sidecars,
+        sizes=sizes(part(obj, "resources")),
     )
 
 

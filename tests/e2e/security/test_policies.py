@@ -136,7 +136,7 @@ def pod(**spec: Any) -> Object:
 
 
 SERVICE = {"spec": {"ports": [{"port": 1}]}}
-CHILDREN = "the operator may create and delete children of KernelInstances only"
+CHILDREN = "the operator may create, resize and delete children of KernelInstances only"
 HOST = "kernels' pods have no host namespaces, hostPath volumes or privileged containers"
 
 

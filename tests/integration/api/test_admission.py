@@ -24,7 +24,6 @@ TWO_VALUES: dict[str, tuple[Any, Any]] = {
     "kernel": ({"name": "ir"}, {"name": "ir", "interruptMode": "signal"}),
     "env": ([{"name": "COLOUR", "value": "red"}], [{"name": "COLOUR", "value": "blue"}]),
     "workingDir": ("/work", "/home"),
-    "resources": ({"limits": {"memory": "1Gi"}}, {"limits": {"memory": "2Gi"}}),
     "nodeSelector": ({"pool": "one"}, {"pool": "two"}),
     "tolerations": (
         [{"key": "gpu", "operator": "Exists"}],
@@ -120,6 +119,25 @@ def test_lifecycle_and_a_higher_restart_generation_may_change(crowded: Kubectl, 
     crowded.apply(changed)
     spec = crowded.json("get", "kernel", changed["metadata"]["name"])["spec"]
     assert (spec["lifecycle"], spec["restartGeneration"]) == (lifecycle, 1)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param({"limits": {"memory": "1Gi"}}, {"limits": {"memory": "2Gi"}}, id="more"),
+        pytest.param(None, {"limits": {"memory": "2Gi"}}, id="added"),
+        pytest.param({"requests": {"cpu": 1}}, {"requests": {"cpu": 1}, "limits": {"memory": "2Gi"}}, id="a limit"),
+        pytest.param(
+            {"requests": {"cpu": 1, "memory": "1Gi"}, "limits": {"cpu": 1, "memory": "1Gi", "nvidia.com/gpu": 1}},
+            {"requests": {"cpu": "1", "memory": "2Gi"}, "limits": {"cpu": 1, "memory": "2Gi", "nvidia.com/gpu": 1}},
+            id="Guaranteed",
+        ),
+    ],
+)
+def test_cpu_and_memory_may_change(crowded: Kubectl, kernel_instance: Build, before: Any, after: Any) -> None:
+    crowded.apply(kernel_instance(**({} if before is None else {"resources": before})))
+    changed = try_to_apply(crowded, kernel_instance(resources=after))
+    assert (changed.returncode, changed.stderr) == (0, "")
 
 
 def test_the_largest_object_is_taken_and_can_be_changed(crowded: Kubectl, kernel_instance: Build) -> None:

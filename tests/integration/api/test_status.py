@@ -47,6 +47,7 @@ FULL_STATUS: dict[str, Any] = {
     "podName": "demo-1",
     "podIncarnation": 1,
     "nodeName": "node1",
+    "resources": {"requests": {"memory": "1Gi"}, "limits": {"cpu": "1", "memory": "1Gi"}},
     "image": "example.com/kernel:1",
     "restartGeneration": 2,
     "restartCount": 2,

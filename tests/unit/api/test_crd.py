@@ -130,7 +130,7 @@ def test_lists_of_named_things_refuse_two_of_one_name() -> None:
 
 def test_every_field_of_spec_is_immutable_or_known_to_change() -> None:
     names = {field.alias for field in KernelInstanceSpec.model_fields.values()}
-    assert names == {*IMMUTABLE_FIELDS, "env", "lifecycle", "restartGeneration"}
+    assert names == {*IMMUTABLE_FIELDS, "env", "resources", "lifecycle", "restartGeneration"}
 
 
 def test_immutable_fields_are_compared_where_adding_and_removing_is_seen_too() -> None:
@@ -141,17 +141,20 @@ def test_immutable_fields_are_compared_where_adding_and_removing_is_seen_too() -
         "reason": "FieldValueForbidden",
         "fieldPath": ".image",
     }
-    assert [rule["fieldPath"] for rule in rules] == [f".{f}" for f in (*IMMUTABLE_FIELDS, "restartGeneration")]
+    assert [rule["fieldPath"] for rule in rules] == [
+        f".{field}" for field in (*IMMUTABLE_FIELDS, "resources", "resources", "restartGeneration")
+    ]
 
 
-def test_transition_rules_stand_only_on_spec() -> None:
+def test_transition_rules_stand_on_spec_and_where_adding_and_removing_is_seen_one_level_above() -> None:
     """A rule with oldSelf does not run when its own field comes or goes; spec has a default and is always there."""
     holders = {
         path
         for path, schema in FIELDS.items()
         if any("oldSelf" in rule["rule"] for rule in schema.get("x-kubernetes-validations", []))
     }
-    assert holders == {".spec"}
+    amounts = {".spec.resources.requests", ".spec.resources.limits"}
+    assert holders == {".spec", ".spec.resources", *amounts}
 
 
 def test_the_default_of_status_is_that_no_operator_has_seen_it() -> None:

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from kubernel_operator.build.defaults import amount, merged_node_selector, merged_resources, merged_tolerations
+from kubernel_api.quantity import amount
+from kubernel_operator.build.defaults import merged_node_selector, merged_resources, merged_tolerations
 
 DEFAULTS = {"requests": {"cpu": "100m", "memory": "512Mi"}, "limits": {"memory": "2Gi"}}
 

@@ -85,6 +85,7 @@ def test_plain() -> None:
             "annotations": {
                 "kubernel.dev/incarnation": "1",
                 "kubernel.dev/restart-generation": "0",
+                "kubernel.dev/generation": "1",
                 "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
             },
             "ownerReferences": [

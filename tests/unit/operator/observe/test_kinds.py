@@ -36,13 +36,19 @@ def test_what_is_kept_of_a_pod() -> None:
     full = pod(1)
     full["metadata"] |= {"labels": {"a": "b"}, "managedFields": [{}], "creationTimestamp": "2026-11-25T00:00:00Z"}
     full["metadata"]["annotations"]["example.org/x"] = "x"
-    full["spec"]["containers"] = [{"env": [{"name": "LARGE"}]}]
+    sizes = {"requests": {"cpu": "1"}, "limits": {"memory": "1Gi"}}
+    gpu = {"limits": {"memory": "1Gi", "nvidia.com/gpu": "1"}, "requests": {"cpu": "1"}}
+    full["spec"]["containers"] = [
+        {"name": "proxy", "resources": gpu},
+        {"name": "kernel", "env": [{"name": "LARGE"}], "resources": gpu},
+    ]
     full["status"]["hostIP"] = "10.0.0.1"
     full["status"]["containerStatuses"][0]["containerID"] = "containerd://0"
     kept = PODS.cut(full)
     assert kept == {
         **pod(1),
         "metadata": {**pod(1)["metadata"], "labels": {}, "creationTimestamp": "2026-11-25T00:00:00Z"},
+        "spec": {**pod(1)["spec"], "containers": [{"name": "kernel", "resources": sizes}]},
     }
 
 

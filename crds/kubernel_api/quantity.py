@@ -1,0 +1,21 @@
+"""Amounts as Kubernetes writes them: 2, 500m, 1.5Gi."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+_AMOUNT = re.compile(r"([0-9.]+)([eE][+-]?[0-9]+|[numkMGTPE]|[KMGTPE]i)?")
+_DECIMAL = {"n": -9, "u": -6, "m": -3, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
+_BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
+
+
+def amount(quantity: int | str) -> Decimal:
+    """A Kubernetes quantity as a number; the API server has checked its form, or will refuse the pod."""
+    found = _AMOUNT.fullmatch(str(quantity))
+    if found is None:
+        return Decimal(0)
+    number, unit = Decimal(found[1]), found[2] or ""
+    if unit in _BINARY:
+        return number * (1 << _BINARY[unit])
+    return number.scaleb(_DECIMAL[unit] if unit in _DECIMAL else int(unit[1:] or 0))

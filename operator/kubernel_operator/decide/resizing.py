@@ -1,0 +1,207 @@
+"""Whether a living pod is to get other amounts of cpu and memory, and how far that has come. Pure.
+
+The spec's own words count, and only when they were changed after the pod was made: what an admission webhook, a
+LimitRange or an autoscaler made of them is left alone until somebody asks for something else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kubernel_api.conditions import ConditionStatus, ConditionType, Reason, find_condition
+from kubernel_api.quantity import amount
+from kubernel_cluster.errors import ApiError
+from kubernel_operator.observe.facts import Json
+from kubernel_operator.observe.kernel_facts import KernelFacts
+from kubernel_operator.observe.observed import Observed, ResizeAnswer
+from kubernel_operator.observe.pod_facts import PodFacts
+from kubernel_operator.observe.sizes import Sizes
+
+from .situation import Situation, Stage
+
+# A resize that was refused is asked for again so often: quotas and limits change without a word to anybody.
+RETRY_SECONDS = 60.0
+_LIVING = {Stage.STARTING, Stage.RUNNING}
+#: What people have to hear of: the kernel has not got what was asked for.
+TROUBLES = {Reason.RESIZE_DEFERRED, Reason.RESIZE_INFEASIBLE, Reason.RESIZE_REFUSED}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How far a resize has come: the condition Resizing."""
+
+    status: ConditionStatus
+    reason: Reason
+    message: str
+
+
+def wanted_sizes(kernel: KernelFacts, pod: PodFacts) -> Sizes:
+    """What the spec names, and what has to go with it.
+
+    A request that nobody named was made equal to its limit when the pod was made, and goes on being equal; none can be
+    above its limit. Where there was neither, nothing is reserved: Kubernetes would reserve all of a new limit, and so
+    may make the pod Guaranteed.
+    """
+    known = pod.sizes
+    requests, limits = dict(kernel.sizes.requests), dict(kernel.sizes.limits)
+    for name, limit in kernel.sizes.limits.items():
+        request = known.requests.get(name)
+        if name in requests:
+            continue
+        if request is None:
+            if name not in known.limits:
+                requests[name] = "0"
+            continue
+        is_its_limit = name in known.limits and amount(request) == amount(known.limits[name])
+        if is_its_limit or amount(request) > amount(limit):
+            requests[name] = limit
+    for name, request in kernel.sizes.requests.items():
+        if name not in limits and name in known.limits and amount(request) > amount(known.limits[name]):
+            limits[name] = request
+    return Sizes(requests, limits)
+
+
+def due_resize(kernel: KernelFacts, situation: Situation, observed: Observed, now: float) -> Sizes | None:
+    """The amounts to ask the API server for now, or None."""
+    to = missing_sizes(kernel, situation)
+    at = None if to is None or situation.resize_objection else _asked_at(situation, observed, to)
+    return to if at is not None and now >= at else None
+
+
+def resize_again_at(kernel: KernelFacts, situation: Situation, observed: Observed) -> float | None:
+    """Unix seconds at which a resize is asked for again that was refused; None: none is."""
+    to = missing_sizes(kernel, situation)
+    return None if to is None or situation.resize_objection else _asked_at(situation, observed, to) or None
+
+
+def is_resize_answered(kernel: KernelFacts, situation: Situation, observed: Observed) -> bool:
+    """Whether the API server has said yes or no to the amounts of this spec, if they are other than the pod's."""
+    to = missing_sizes(kernel, situation)
+    return (
+        to is None
+        or bool(situation.resize_objection)
+        or _answer(situation, observed, to) is not None
+        or _is_said_refused(kernel)
+    )
+
+
+def outcome(kernel: KernelFacts, situation: Situation, observed: Observed) -> Outcome | None:
+    """How far the newest resize has come; None: none was asked for, or there is nothing new to say of it."""
+    pod = situation.pod
+    if pod is None or not pod.sizes or situation.stage not in _LIVING:
+        return None
+    to = missing_sizes(kernel, situation)
+    if to is not None and situation.resize_objection:
+        message = f"The resize to {to} was refused: {situation.resize_objection}"
+        return Outcome("False", Reason.RESIZE_REFUSED, message)
+    if to is not None:
+        answer = _answer(situation, observed, to)
+        if answer is not None:
+            return Outcome("False", Reason.RESIZE_REFUSED, _refused(to, pod, answer))
+        said = kernel.status.condition(ConditionType.RESIZING)
+        is_current = said is not None and _is_said_refused(kernel)
+        return Outcome("False", Reason.RESIZE_REFUSED, said.message) if said is not None and is_current else None
+    is_known = kernel.status.condition(ConditionType.RESIZING) is not None
+    was_asked = observed.resize is not None and observed.resize.pod_uid == pod.uid
+    if not (is_known or was_asked or pod.resize_pending or pod.resize_in_progress):
+        return None
+    return _by_kubelet(pod)
+
+
+def sizes_in_force(kernel: KernelFacts, pod: PodFacts | None) -> Sizes:
+    """What the kernel really has. Before the kubelet has said anything of a pod, what that was made with."""
+    if pod is None:
+        return kernel.status.sizes
+    found = pod.kernel.sizes if pod.kernel is not None and pod.kernel.sizes else pod.sizes
+    return kernel.status.sizes if not found or found.same(kernel.status.sizes) else found
+
+
+def resize_news(old: Json, new: Json) -> tuple[str, str] | None:
+    """Reason and message for an Event when a resize has come to a point that people wait for."""
+    before = find_condition(old.get("conditions") or [], ConditionType.RESIZING)
+    after = find_condition(new.get("conditions") or [], ConditionType.RESIZING)
+    if after is None or after["reason"] not in {*TROUBLES, Reason.RESIZED}:
+        return None
+    same = before is not None and all(before.get(key) == after[key] for key in ("reason", "message"))
+    return None if same else (after["reason"], after["message"])
+
+
+def refusal_of_resize(error: ApiError) -> tuple[str, bool]:
+    """Why the API server did not take a resize, with the way out; and whether it will never take it."""
+    text = error.message.rstrip(".")
+    if error.status == 404:
+        way_out = "close the kernel and start it anew with other resources"
+        return f"this Kubernetes cannot resize pods, 1.33 and newer can; {way_out}", True
+    if error.status == 403 and "exceeded quota" in text:
+        return f"{text}; ask for less, or end other kernels: it is tried again every minute", False
+    if error.status == 403 and "pods/resize" in text and "cannot patch" in text:
+        return f"{text}; the operator's chart is older than the operator: upgrade it", False
+    if "QOS" in text and "BestEffort" in text:
+        way_out = "one without any requests and limits cannot get some; start the kernel anew with them"
+        return f"a living pod keeps its QoS class ({text}); {way_out}", True
+    if "QOS" in text:
+        way_out = "where requests and limits are equal, change both in spec.resources; else keep them different"
+        return f"a living pod keeps its QoS class ({text}); {way_out}", True
+    return text, error.status != 403
+
+
+def missing_sizes(kernel: KernelFacts, situation: Situation) -> Sizes | None:
+    """The amounts of a changed spec that a living pod has not got."""
+    pod = situation.pod
+    if pod is None or not pod.sizes or situation.stage not in _LIVING or not pod.may_run:
+        return None
+    if kernel.generation <= pod.made_for or not kernel.sizes:
+        return None
+    if kernel.generation == kernel.status.observed_generation and not _is_said_refused(kernel):
+        return None
+    to = wanted_sizes(kernel, pod)
+    return None if pod.sizes.has(to) else to
+
+
+def _is_said_refused(kernel: KernelFacts) -> bool:
+    """Whether the status says so of this very spec."""
+    said = kernel.status.condition(ConditionType.RESIZING)
+    return (
+        said is not None
+        and said.reason == Reason.RESIZE_REFUSED
+        and kernel.generation == kernel.status.observed_generation
+    )
+
+
+def _asked_at(situation: Situation, observed: Observed, to: Sizes) -> float | None:
+    """Unix seconds from which these amounts are to be asked for: 0 for at once, None for never again."""
+    answer = _answer(situation, observed, to)
+    if answer is None:
+        return 0.0
+    return None if answer.hopeless else answer.at + RETRY_SECONDS
+
+
+def _answer(situation: Situation, observed: Observed, to: Sizes) -> ResizeAnswer | None:
+    known = observed.resize
+    same = known is not None and situation.pod is not None and known.pod_uid == situation.pod.uid
+    return known if same and known is not None and known.asked.same(to) else None
+
+
+def _refused(to: Sizes, pod: PodFacts, answer: ResizeAnswer) -> str:
+    words = answer.refusal or "it was taken, and something else in the cluster, an admission webhook or an autoscaler, "
+    if not answer.refusal:
+        words += f"set {pod.sizes} instead"
+    return f"The resize to {to} was refused: {words}."
+
+
+def _by_kubelet(pod: PodFacts) -> Outcome:
+    """What the node makes of the amounts that the pod is to have."""
+    node = pod.node or "of the pod"
+    if (pending := pod.resize_pending) is not None:
+        words = pending.message.rstrip(".") or pending.reason
+        if pending.reason == "Infeasible":
+            way_out = "Ask for less, or close the kernel and start it anew, which may find another node."
+            message = f"The resize to {pod.sizes} is not possible on node {node}: {words}. {way_out}"
+            return Outcome("False", Reason.RESIZE_INFEASIBLE, message)
+        message = f"The resize to {pod.sizes} waits until node {node} has room: {words}."
+        return Outcome("True", Reason.RESIZE_DEFERRED, message)
+    in_force = pod.kernel.sizes if pod.kernel is not None else Sizes()
+    if pod.resize_in_progress is None and in_force.has(pod.sizes):
+        return Outcome("False", Reason.RESIZED, f"In force: {in_force}.")
+    why = pod.resize_in_progress.message if pod.resize_in_progress is not None else ""
+    return Outcome("True", Reason.RESIZE_IN_PROGRESS, f"The node is resizing the kernel to {pod.sizes}. {why}".strip())
