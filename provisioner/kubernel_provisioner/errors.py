@@ -10,6 +10,7 @@
     │   ├── NamespaceMissingError
     │   └── RefusedError                any other answer that is no success
     ├── OperatorNotRunningError     nobody works on the KernelInstance
+    ├── ResizeError                 a kernel that runs did not get other amounts of cpu and memory; it runs on
     └── LaunchError                 the kernel did not start
         ├── KernelFailedError           the operator says why
         │   └── ProgramNotFoundError        a FileNotFoundError, too: its program is not in the image
@@ -71,6 +72,18 @@ class RefusedError(ClusterError):
 
 class OperatorNotRunningError(KubernelError):
     """No operator works on the KernelInstance."""
+
+
+class ResizeError(KubernelError):
+    """A kernel that runs did not get other amounts of cpu and memory; it runs on with those that it has.
+
+    Args:
+        reason: the word in the condition Resizing.
+    """
+
+    def __init__(self, what: str, why: str = "", command: str = "", *, reason: str = "") -> None:
+        self.reason = reason
+        super().__init__(what, why, command)
 
 
 class LaunchError(KubernelError):

@@ -22,6 +22,7 @@ from .cluster.lease import IN_A_POD_SECONDS, OUTSIDE_SECONDS
 from .launch.kernel_resource import PodOptions, SpecFacts, pod_argv, pod_env, wants_curve
 from .launch.launching import Held, LaunchRequest
 from .launch.remote_kernel import RemoteKernel
+from .launch.resizing import asked_amounts
 from .launch.waiting import Patience
 from .options import ProvisionerOptions
 from .reach.socket_options import set_defaults
@@ -208,6 +209,33 @@ class KubernetesProvisioner(ProvisionerOptions):
                 "it cannot be interrupted or sent signals: its image has no Python for the supervisor. "
                 "Restart the kernel to end a cell, or add python3 to the image."
             )
+
+    async def resize(
+        self,
+        *,
+        cpu: str | float | None = None,
+        memory: str | float | None = None,
+        wait: bool = True,
+        timeout_seconds: float = 60.0,
+    ) -> dict[str, Any]:
+        """Gives the kernel more or less CPU and memory while it runs; it keeps its variables.
+
+        Args:
+            cpu: the new limit, e.g. 2 or "500m"; None leaves it as it is. So for memory.
+            memory: the new limit, e.g. "8Gi". A request that was equal to its limit stays equal.
+            wait: until it is in force.
+            timeout_seconds: how long to wait.
+
+        Returns:
+            Requests and limits by resource name: those in force, or without ``wait`` those that were written.
+
+        Raises:
+            ConfigurationError: an amount is none.
+            ResizeError: it was refused, or the node has no room for it (yet); ``reason`` is the word for it.
+            KubernelError: the API server does not allow it, or does not answer.
+        """
+        asked = asked_amounts(cpu, memory)
+        return await self._do(self._kernel.resize(asked, timeout_seconds if wait else None))
 
     def _warn_once(self, text: str) -> None:
         if text not in self._warned:

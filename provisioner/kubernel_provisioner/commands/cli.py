@@ -65,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_cluster(connect)
     connect.set_defaults(run=_connect)
+    _add_resize(commands)
     check = commands.add_parser("check", help="check whether kernels can be started from here")
     check.add_argument("--start", action="store_true", help="start one, and delete it again")
     _add_cluster(check)
@@ -100,6 +101,17 @@ def _add_install(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     place.add_argument("--prefix", help="install under this folder")
     install.add_argument("--replace", action="store_true", help="replace one of that name")
     install.set_defaults(run=_install)
+
+
+def _add_resize(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    resize = commands.add_parser("resize", help="give a running kernel more or less cpu and memory")
+    resize.add_argument("name", help="name of the KernelInstance")
+    resize.add_argument("--cpu", help="CPU, e.g. 500m or 2")
+    resize.add_argument("--memory", help="memory, e.g. 8Gi")
+    resize.add_argument("--wait", action="store_true", help="until it is in force")
+    resize.add_argument("--timeout", type=float, default=60.0, help="seconds to wait; default: 60")
+    _add_cluster(resize)
+    resize.set_defaults(run=_resize)
 
 
 def _add_cluster(parser: argparse.ArgumentParser) -> None:
@@ -176,6 +188,14 @@ def _connect(arguments: argparse.Namespace) -> int:
     path = arguments.file or default_path(arguments.name)
     with suppress(KeyboardInterrupt):
         asyncio.run(connect(arguments.name, _key(arguments), access, path, _say))
+    return 0
+
+
+def _resize(arguments: argparse.Namespace) -> int:
+    from .resize import resize
+
+    seconds = arguments.timeout if arguments.wait else None
+    asyncio.run(resize(arguments.name, _key(arguments), arguments.cpu, arguments.memory, _say, seconds))
     return 0
 
 

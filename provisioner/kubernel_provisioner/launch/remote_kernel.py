@@ -20,7 +20,7 @@ from kubernel_cluster.login import ClusterKey
 from kubernel_provisioner.cluster.background import Background
 from kubernel_provisioner.cluster.shared import Cluster, shared_cluster
 from kubernel_provisioner.cluster.view import Seen
-from kubernel_provisioner.errors import KernelDeletedError, KernelFailedError
+from kubernel_provisioner.errors import KernelDeletedError, KernelFailedError, ResizeError
 from kubernel_provisioner.ownership import patch_own, server_of, taken_over
 from kubernel_provisioner.reach.route import Endpoint, Route, adopt_route
 from kubernel_wire.control import ControlError
@@ -29,6 +29,7 @@ from kubernel_wire.keys import new_keys
 from .exit_code import KILLED, describe_end, exit_code
 from .launching import Held, LaunchRequest, pod_of, until_usable
 from .posting import Poster
+from .resizing import resize_held
 from .restarting import next_restart, tell_api_server
 from .supervised import Supervisor
 from .verdict import is_current, is_finished
@@ -308,6 +309,24 @@ class RemoteKernel:
         direct, self._route = await adopt_route(cluster.api, held.info, connection, lambda: pod_of(cluster, held))
         self.held = replace(held, info=direct)
         return self._route.info(direct)
+
+    async def resize(self, asked: dict[str, str], wait_seconds: float | None) -> dict[str, Any]:
+        """Gives the kernel other amounts of cpu and memory while it runs.
+
+        Args:
+            asked: amounts by resource name.
+            wait_seconds: for how long it is waited for; None: not at all.
+
+        Returns:
+            ``status.resources``, as far as it was waited for; else what was written.
+
+        Raises:
+            KubernelError: there is no kernel, it may not be changed, or it does not get what was asked for.
+        """
+        held, cluster = self.held, self._cluster
+        if held is None or cluster is None or not held.info:
+            raise ResizeError("There is no kernel to resize: it has not been started, or was shut down.")
+        return await resize_held(cluster, held, self._key.kubectl(), asked, wait_seconds)
 
     # Ending.
 
