@@ -87,6 +87,10 @@ demo: venv tools cluster images ## Watch notebooks run in pods, from four sides 
 bench: venv tools cluster images ## Measure starts, restarts and interrupts next to bare pods and local kernels
 	@$(VENV_BIN)/python bench
 
+.PHONY: bench-resize
+bench-resize: venv tools cluster images ## Measure how soon a living kernel has more memory (3 minutes)
+	@$(VENV_BIN)/python bench/resize.py
+
 .PHONY: bench-idle
 bench-idle: venv tools cluster images ## Measure what 1,000 idle kernels cost a notebook server (5 minutes)
 	@$(VENV_BIN)/python bench/idle_server.py
