@@ -51,16 +51,17 @@ class Ending:
     terminated: bool = False
 
 
-def ending_of_report(report: Report, *, was_ready: bool = False) -> Ending:
+def ending_of_report(report: Report, *, was_ready: bool = False, memory_limit: str = "") -> Ending:
     """From a supervisor's ``exited`` report.
 
     Args:
         report: the report.
         was_ready: whether this process was Ready: what it printed since is its user's own, and not told.
+        memory_limit: of its container; "" when it is not known.
     """
     reason = _process_reason(report.exit_code, report.signal, report.oom_killed, report.reason)
     code = report.exit_code if report.signal is None else SIGNAL_BASE + report.signal
-    message = _process_message(reason, report.exit_code, report.signal)
+    message = _process_message(reason, report.exit_code, report.signal, memory_limit)
     if reason == Reason.KERNEL_CRASHED and not was_ready:
         message = with_output(message, report.log)
     return Ending(
@@ -115,7 +116,7 @@ def ending_of_pod(
     if code is None and pod.reason:
         return Ending(generation, Reason.POD_REJECTED, _rejection(pod), time, by_cluster=True)
     reason = _process_reason(code, signal, oom, None) if code is not None else Reason.KERNEL_CRASHED
-    message = _process_message(reason, code, signal)
+    message = _process_message(reason, code, signal, pod.memory_limit)
     if reason == Reason.KERNEL_CRASHED and not was_ready:
         message = with_output(message, ended.message or pod.message)
     return Ending(generation, reason, message, time, code, signal, oom)
@@ -196,13 +197,16 @@ def _process_reason(code: int | None, signal: int | None, oom_killed: bool, said
     return Reason.KERNEL_CRASHED
 
 
-def _process_message(reason: Reason, code: int | None, signal: int | None) -> str:
+def _process_message(reason: Reason, code: int | None, signal: int | None, memory_limit: str) -> str:
     match reason:
         case Reason.COMPLETED:
             return "The kernel ended by itself (exit code 0)."
         case Reason.OOM_KILLED:
+            limit = f"its limit of {memory_limit}" if memory_limit else "its limit"
             return (
-                "The kernel used more memory than its limit and was killed; give it more: spec.resources.limits.memory."
+                f"The kernel used more memory than {limit} and was killed; its variables are gone. Work on less data "
+                "at a time, or give it more and restart it: kubernel resize NAME --memory AMOUNT, or "
+                "spec.resources.limits.memory."
             )
         case Reason.IDLE_TIMEOUT:
             return (

@@ -234,7 +234,8 @@ def _ending(kernel: KernelFacts, base: Situation, observed: Observed, now: float
         )  # not taken back: the operator that wrote it may have had a report that this one never got
     if observed.report is not None and observed.report.state == "exited":
         was_ready = kernel.is_about(pod.name) and _was_ready(kernel, observed.report.generation)
-        return explained_by_pod(ending_of_report(observed.report, was_ready=was_ready), pod)
+        ending = ending_of_report(observed.report, was_ready=was_ready, memory_limit=pod.memory_limit)
+        return explained_by_pod(ending, pod)
     was_ready = pod.generation <= (kernel.status.generation or 0) and "ready" in kernel.status.times
     return ending_of_pod(pod, generation, now, silent_node_at(pod, observed), was_ready=was_ready)
 

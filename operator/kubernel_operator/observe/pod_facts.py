@@ -128,6 +128,12 @@ class PodFacts:
         return self.ips[0] if self.ips else None
 
     @property
+    def memory_limit(self) -> str:
+        """Of the kernel's container, in force as far as the kubelet says; "" for none."""
+        in_force = self.kernel.sizes if self.kernel is not None and self.kernel.sizes else self.sizes
+        return in_force.limits.get("memory", "")
+
+    @property
     def has_ended(self) -> bool:
         """Whether none of its containers will run any more."""
         return self.phase in {"Failed", "Succeeded"}

@@ -19,7 +19,11 @@ from kubernel_operator.observe.pod_facts import pod_facts
 from kubernel_operator.observe.report import Report
 
 CRASHED = "The kernel ended with exit code 42."
-OOM = "The kernel used more memory than its limit and was killed; give it more: spec.resources.limits.memory."
+OOM = (
+    "The kernel used more memory than its limit and was killed; its variables are gone. Work on less data "
+    "at a time, or give it more and restart it: kubernel resize NAME --memory AMOUNT, or "
+    "spec.resources.limits.memory."
+)
 
 
 @pytest.mark.parametrize(
@@ -211,3 +215,17 @@ def test_a_reason_of_a_newer_operator_is_a_crash_in_its_own_words() -> None:
     """After a rollback its objects are there, and must not stop the older operator."""
     known = Exit(generation=2, reason="Teleported", message="The kernel was teleported.", time=NOW, exit_code=7)
     assert ending_in_status(known) == Ending(2, Reason.KERNEL_CRASHED, "The kernel was teleported.", NOW, 7)
+
+
+def test_who_was_killed_for_memory_reads_how_much_there_was() -> None:
+    """What is in force, not what was asked for."""
+    killed = pod(**terminated(137, reason="OOMKilled"))
+    killed["spec"]["containers"] = [{"name": "kernel", "resources": {"limits": {"memory": "2Gi"}}}]
+    found = ending_of_pod(pod_facts(killed), 0, NOW)
+    assert found is not None
+    assert found.message.startswith("The kernel used more memory than its limit of 2Gi and was killed; ")
+    killed["status"]["containerStatuses"][0]["resources"] = {"limits": {"memory": "1Gi"}}
+    found = ending_of_pod(pod_facts(killed), 0, NOW)
+    assert found is not None
+    assert "than its limit of 1Gi" in found.message
+    assert "than its limit of 3Gi" in ending_of_report(report("exited", oom_killed=True), memory_limit="3Gi").message

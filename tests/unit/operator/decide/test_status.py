@@ -258,7 +258,11 @@ def test_a_client_that_never_makes_its_key() -> None:
 def test_whole_exit() -> None:
     observed = seen(pod(), report=report("exited", signal=9, oom_killed=True, time=NOW - 1.25))
     built = status(cr(status=ready_status()), observed)
-    oom = "The kernel used more memory than its limit and was killed; give it more: spec.resources.limits.memory."
+    oom = (
+        "The kernel used more memory than its limit and was killed; its variables are gone. Work on less data "
+        "at a time, or give it more and restart it: kubernel resize NAME --memory AMOUNT, or "
+        "spec.resources.limits.memory."
+    )
     assert built["exit"] == {
         "exitCode": 137,
         "signal": 9,
