@@ -21,7 +21,7 @@ from .loop import Loop
 from .output import Relay
 from .procfs import descendants
 from .sockets import accepts, is_free
-from .usage import oom_kills
+from .usage import oom_kills, usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -372,6 +372,8 @@ class Supervisor:
             return {}
         if operation == "status":
             return {**self.kernel.snapshot().now(), "pid": self.child.pid if self.child else None}
+        if operation == "usage":
+            return usage()
         raise RequestError(f"unknown op {operation!r}")
 
 

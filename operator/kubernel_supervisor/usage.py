@@ -1,10 +1,44 @@
-"""What the container has used: CPU time, and processes that were killed for memory."""
+"""What the container has used: memory, CPU time, and processes that were killed for memory."""
 
 import os
 
 from .procfs import processes, read_file, stat_fields
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 OOM_FILES = ("/sys/fs/cgroup/memory/memory.oom_control", "/sys/fs/cgroup/memory.events")  # cgroup v1, v2
+#: Where the node has the container's accounts, and how it calls them: usage, limit, and the cache that it would give up.
+MEMORY_FILES = (
+    ("/sys/fs/cgroup/memory", "memory.usage_in_bytes", "memory.limit_in_bytes", b"total_inactive_file"),  # cgroup v1
+    ("/sys/fs/cgroup", "memory.current", "memory.max", b"inactive_file"),  # v2
+)
+#: cgroup v1 has no word for no limit, only the largest number of pages.
+NO_LIMIT = 1 << 60
+
+
+def memory(files: "tuple[tuple[str, str, str, bytes], ...]" = MEMORY_FILES) -> "dict[str, int | None] | None":
+    """Bytes of memory that are used, without the cache that the node would give up first, and the limit; None: unknown.
+
+    Returns:
+        ``usage`` and ``limit``; that is None where there is none.
+    """
+    for folder, usage, limit, cache in files:
+        try:
+            used = int(read_file(os.path.join(folder, usage)))
+            most = read_file(os.path.join(folder, limit)).strip()
+            rows = dict(line.split() for line in read_file(os.path.join(folder, "memory.stat")).splitlines())
+            bound = None if most == b"max" or int(most) >= NO_LIMIT else int(most)
+            return {"usage": max(0, used - int(rows[cache])), "limit": bound}
+        except (OSError, ValueError, KeyError):
+            continue
+    return None
+
+
+def usage() -> "dict[str, Any]":
+    """What the control port's ``usage`` answers."""
+    return {"memory": memory(), "cpuSeconds": round(cpu_seconds(), 2)}
 
 
 def oom_kills(paths: "tuple[str, ...]" = OOM_FILES) -> int:

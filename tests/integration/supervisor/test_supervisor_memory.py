@@ -66,3 +66,12 @@ serve()
     exited = operator.wait("exited")
     assert (exited["oomKilled"], exited["signal"]) == (False, signal.SIGKILL)
     counter.is_read_as(1)
+
+
+def test_what_is_used_is_told(supervise: Supervise, kernel: Kernel, operator: Operator) -> None:
+    """By whatever cgroup this test runs in; CPU time is that of the container's processes."""
+    container = supervise(kernel("serve()"), operator=operator)
+    operator.wait("running")
+    told = container.request("usage")
+    assert told["cpuSeconds"] > 0
+    assert told["memory"] is None or told["memory"]["usage"] > 0

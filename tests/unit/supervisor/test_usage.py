@@ -2,7 +2,30 @@ import os
 import tempfile
 import unittest
 
-from kubernel_supervisor.usage import oom_kills
+from kubernel_supervisor.usage import memory, oom_kills
+
+V1 = ("memory.usage_in_bytes", "memory.limit_in_bytes", b"total_inactive_file")
+V2 = ("memory.current", "memory.max", b"inactive_file")
+
+
+class MemoryTest(unittest.TestCase):
+    def test_usage_without_cache_and_limit_by_cgroup_v1_and_v2(self):
+        for names, used, limit, stat, found in (
+            (V1, "1000", "5000", "cache 7\ntotal_inactive_file 300\n", {"usage": 700, "limit": 5000}),
+            (V1, "1000", "9223372036854771712", "total_inactive_file 0\n", {"usage": 1000, "limit": None}),
+            (V2, "1000\n", "5000\n", "anon 1\ninactive_file 300\n", {"usage": 700, "limit": 5000}),
+            (V2, "1000\n", "max\n", "inactive_file 1200\n", {"usage": 0, "limit": None}),
+            (V2, "1000\n", "5000\n", "anon 1\n", None),
+            (V2, "much\n", "5000\n", "inactive_file 0\n", None),
+        ):
+            with self.subTest(used=used, limit=limit, stat=stat), tempfile.TemporaryDirectory() as folder:
+                for name, text in {names[0]: used, names[1]: limit, "memory.stat": stat}.items():
+                    with open(os.path.join(folder, name), "w") as file:
+                        file.write(text)
+                self.assertEqual(memory((("/absent", *V2), (folder, *names))), found)
+
+    def test_no_cgroup_is_not_known(self):
+        self.assertIsNone(memory((("/absent", *V1),)))
 
 
 class OutOfMemoryTest(unittest.TestCase):
