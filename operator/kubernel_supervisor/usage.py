@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 OOM_FILES = ("/sys/fs/cgroup/memory/memory.oom_control", "/sys/fs/cgroup/memory.events")  # cgroup v1, v2
-#: Where the node has the container's accounts, and how it calls them: usage, limit, and the cache that it would give up.
+#: Folder, then files of usage and limit, then the row of memory.stat with the cache that the node would give up first.
 MEMORY_FILES = (
     ("/sys/fs/cgroup/memory", "memory.usage_in_bytes", "memory.limit_in_bytes", b"total_inactive_file"),  # cgroup v1
     ("/sys/fs/cgroup", "memory.current", "memory.max", b"inactive_file"),  # v2

@@ -210,6 +210,15 @@ class KubernetesProvisioner(ProvisionerOptions):
                 "Restart the kernel to end a cell, or add python3 to the image."
             )
 
+    async def usage(self) -> dict[str, Any] | None:
+        """What the kernel's container uses; None when that cannot be known, for instance in an image without Python.
+
+        Returns:
+            ``memory``, with ``usage`` and ``limit`` in bytes (None: no limit), or None; ``cpuSeconds`` since its start.
+            Cache that the node would give up first does not count.
+        """
+        return await self._do(self._kernel.usage())
+
     async def resize(
         self,
         *,

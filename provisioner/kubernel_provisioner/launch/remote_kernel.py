@@ -310,23 +310,15 @@ class RemoteKernel:
         self.held = replace(held, info=direct)
         return self._route.info(direct)
 
+    async def usage(self) -> dict[str, Any] | None:
+        """What its supervisor says of memory and CPU time; None when there is none, or one that does not know."""
+        return None if self.held is None else await self._supervisor(self.held).usage()
+
     async def resize(self, asked: dict[str, str], wait_seconds: float | None) -> dict[str, Any]:
-        """Gives the kernel other amounts of cpu and memory while it runs.
-
-        Args:
-            asked: amounts by resource name.
-            wait_seconds: for how long it is waited for; None: not at all.
-
-        Returns:
-            ``status.resources``, as far as it was waited for; else what was written.
-
-        Raises:
-            KubernelError: there is no kernel, it may not be changed, or it does not get what was asked for.
-        """
-        held, cluster = self.held, self._cluster
-        if held is None or cluster is None or not held.info:
+        """Gives it other amounts of cpu and memory; see ``resizing.resize_held``."""
+        if self.held is None or self._cluster is None or not self.held.info:
             raise ResizeError("There is no kernel to resize: it has not been started, or was shut down.")
-        return await resize_held(cluster, held, self._key.kubectl(), asked, wait_seconds)
+        return await resize_held(self._cluster, self.held, self._key.kubectl(), asked, wait_seconds)
 
     # Ending.
 

@@ -93,7 +93,21 @@ async def write_resources(api: Api, name: str, asked: dict[str, str], may_write:
 async def resize_held(
     cluster: Cluster, held: Held, kubectl: str, asked: dict[str, str], wait_seconds: float | None
 ) -> Json:
-    """Gives a kernel of this process other amounts; see ``RemoteKernel.resize``."""
+    """Gives a kernel of this process other amounts of cpu and memory while it runs.
+
+    Args:
+        cluster: where it is.
+        held: the KernelInstance.
+        kubectl: with the flags for that cluster.
+        asked: amounts by resource name.
+        wait_seconds: for how long it is waited for; None: not at all.
+
+    Returns:
+        ``status.resources``; without waiting, what was written.
+
+    Raises:
+        KubernelError: it may not be changed, or does not get what was asked for.
+    """
     subject = Subject(held.name, cluster.api.namespace, kubectl)
 
     def is_ours(instance: Json) -> bool:

@@ -53,6 +53,15 @@ class Supervisor:
             self.log.debug("%s for %s: %s", request["op"], self.subject, error)
             return None
 
+    async def usage(self) -> dict[str, Any] | None:
+        """``memory`` and ``cpuSeconds`` of the container, or None when nobody can say."""
+        try:
+            answer = await self.ask({"op": "usage"})
+        except ControlError as error:  # a supervisor of an older version
+            self.log.debug("usage of %s: %s", self.subject, error)
+            return None
+        return None if answer is None else {name: answer.get(name) for name in ("memory", "cpuSeconds")}
+
     async def restart(self, generation: int, env: Mapping[str, str] | None) -> int | None:
         """Replaces the kernel's process at once.
 

@@ -317,3 +317,15 @@ async def test_a_shutdown_does_not_wait_for_an_api_server_that_is_away(
     server.gates["DELETE", KERNEL].set()
     await background.finish_errands(10)
     assert cluster.view.get("k-1") is None
+
+
+async def test_what_it_uses(running: KubernetesProvisioner, pod: Pod) -> None:
+    used = {"memory": {"usage": 1, "limit": None}, "cpuSeconds": 1.5}
+    pod.answer = {"ok": True, **used}
+    assert await running.usage() == used
+    assert pod.requests == [{"op": "usage"}]
+    for nobody_knows in ({"ok": False, "error": "unknown op 'usage'"}, None):
+        pod.answer = nobody_knows
+        assert await running.usage() is None
+    await running.cleanup()
+    assert await running.usage() is None
