@@ -67,7 +67,7 @@ def report(
 
 async def life(kernel: Contender) -> dict[str, float]:
     """One kernel from start to end; seconds of each step."""
-    steps = ["start"] if isinstance(kernel, BarePod) else ["start", "round_trip", "interrupt", "restart", "end"]
+    steps = ["start"] if isinstance(kernel, BarePod) else ["start", "round_trip", "interrupt", "restart", "fork", "end"]
     seconds = {}
     try:
         for step in steps:

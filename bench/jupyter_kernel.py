@@ -10,6 +10,10 @@ import kernel_info
 from jupyter_client import AsyncKernelManager
 from jupyter_client.asynchronous import AsyncKernelClient
 
+from kubernel_api.constants import CONTROL_PORT
+from kubernel_provisioner.provisioner import KubernetesProvisioner
+from kubernel_wire.control import control
+
 POLL_SECONDS = 0.002
 # Long enough for the cell to reach the kernel before.
 END_AFTER_SECONDS = 0.3
@@ -43,6 +47,15 @@ class JupyterKernel:
         await self._km.restart_kernel()
         await kernel_info.kernel_info(self.client)
         return time.perf_counter() - began
+
+    async def fork(self) -> float:
+        """Seconds of a restart once the supervisor can fork; of a second restart for a local kernel."""
+        if isinstance(self._km.provisioner, KubernetesProvisioner):
+            info = self._km.get_connection_info()
+            asked = {"op": "status"}
+            while not (await control(info["ip"], CONTROL_PORT, asked, key=info["key"], role="connection"))["zygote"]:  # noqa: ASYNC110
+                await asyncio.sleep(POLL_SECONDS)
+        return await self.restart()
 
     async def interrupt(self) -> float:
         """Seconds from the request to the reply of the cell that was interrupted."""

@@ -52,6 +52,8 @@ def environment(folder: str, python: str) -> dict[str, str]:
         "restartGraceSeconds": 0,
         "idleTimeoutSeconds": "",
         "restartGeneration": 0,
+        "fork": "Never",
+        "preload": "",
     }
     Path(folder, "python3").symlink_to(python)
     os.mkfifo(f"{folder}/fifo")

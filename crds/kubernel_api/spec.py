@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 from pydantic import ConfigDict, Field
 
 from .fields import AbsolutePath, Model, ObjectName, ProcessText, immutable, rule, rules, said, unique_by
-from .pod_parts import EnvVar, ImagePullSecret, Resources, Toleration, Volume
+from .pod_parts import EnvVar, Fork, ImagePullSecret, Preload, Resources, Toleration, Volume
 from .resizing import SPEC_RULES
 
 #: What shapes the pod. Env, cpu and memory, lifecycle and restartGeneration may change.
@@ -77,6 +77,8 @@ class Kernel(Model):
             "signal sends SIGINT through the supervisor, which R needs.",
         ),
     ]
+    fork: Fork
+    preload: Preload
 
 
 class Connection(Model):

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 
 from .constants import API_VERSION, TEMPLATE_KIND
 from .fields import AbsolutePath, Model, ObjectName, Quantity, rule, rules, unique_by
-from .pod_parts import EnvVar, ImagePullSecret, Resources, Toleration, Volume
+from .pod_parts import EnvVar, Fork, ImagePullSecret, Preload, Resources, Toleration, Volume
 from .status import Condition
 
 _PRESERVED = {"x-kubernetes-preserve-unknown-fields": True}
@@ -76,6 +76,13 @@ class LifecycleDefaults(Model):
     ]
 
 
+class KernelDefaults(Model):
+    """Defaults of spec.kernel."""
+
+    fork: Fork
+    preload: Preload
+
+
 class Defaults(Model):
     """What a KernelInstance gets that does not say otherwise; as in its own spec."""
 
@@ -95,6 +102,7 @@ class Defaults(Model):
             json_schema_extra=unique_by("name"),
         ),
     ]
+    kernel: Annotated[KernelDefaults | None, Field(default=None, description="How the kernel restarts.")]
     env: Annotated[
         list[EnvVar] | None,
         Field(

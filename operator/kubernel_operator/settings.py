@@ -53,6 +53,8 @@ class Settings:
     runtime_class_name: str = _option("", "RuntimeClass of a KernelInstance that names none")
     priority_class_name: str = _option("", "PriorityClass of a KernelInstance that names none")
     kernel_bounds: Bounds = _option(UNBOUNDED, "bounds of KernelInstances without a KernelTemplate, JSON")
+    fork: str = _option("Never", "whether a restart forks a kernel that does not say: Auto or Never")
+    preload: tuple[str, ...] = _option((), "modules for forks of a kernel that names none, comma-separated")
     max_orphan_seconds: int = _option(0, "longest that a kernel outlives its server's last renewal; 0: as it asks for")
     pod_security_context: dict[str, Any] = _option(POD_SECURITY_CONTEXT, "securityContext of kernel pods, JSON")
     security_context: dict[str, Any] = _option(SECURITY_CONTEXT, "securityContext of kernel containers, JSON")
@@ -133,6 +135,7 @@ def _checked(settings: Settings) -> Settings:
         ("log_format", ("plain", "json")),
         ("log_level", ("DEBUG", "INFO", "WARNING", "ERROR")),
         ("image_pull_policy", ("Always", "IfNotPresent", "Never")),
+        ("fork", ("Auto", "Never")),
     ):
         if getattr(settings, name) not in allowed:
             raise SettingsError(f"--{name.replace('_', '-')} must be one of {', '.join(allowed)}")

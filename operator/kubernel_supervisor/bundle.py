@@ -40,6 +40,7 @@ SECOND_STAGE = (
     "output",
     "usage",
     "activity",
+    "forks",
     "supervisor",
 )
 
@@ -58,14 +59,21 @@ def supervisor_source() -> str:
         *((f"{name}.py", shipped(name)) for name in FIRST_STAGE),
         ("bundle", "STARTED = first_start()"),
         *((f"{name}.py", shipped(name)) for name in SECOND_STAGE),
-        ("bundle", "supervise(*STARTED)"),
+        ("bundle", f"supervise(*STARTED, {zygote_source()!r})"),
     ]
     joined = "\0".join(f"kubernel_supervisor/{name}\0{text}" for name, text in modules)
     return _LOADER.format(base64.b64encode(zlib.compress(joined.encode(), 9)).decode())
 
 
+def zygote_source() -> str:
+    """The program of a zygote, which runs in the kernel's own Python."""
+    return shipped("zygote") + "run()\n"
+
+
 def shipped(module: str) -> str:
     """A module without comments, docstrings, annotations, and imports of other modules; its lines keep their numbers.
+
+    They are indented by one space where the module has four, which must have no string of several lines.
 
     Raises:
         ValueError: an import could not be replaced by the shared namespace.
@@ -78,7 +86,8 @@ def shipped(module: str) -> str:
             lines[row - 1][begin:until] = [""] * (until - begin)
         if replacement:
             lines[first - 1][start] = replacement
-    return "\n".join("".join(line).rstrip() for line in lines).rstrip() + "\n"
+    texts = ["".join(line).rstrip() for line in lines]
+    return "\n".join(" " * ((len(t) - len(t.lstrip(" "))) // 4) + t.lstrip(" ") for t in texts).rstrip() + "\n"
 
 
 #: First line, first column, last line, end column (in characters), and what takes its place.

@@ -22,12 +22,12 @@ class Child:
     Attributes:
         pid: its number.
         told: a descriptor that becomes readable when the program was executed, or could not be; -1 once that was read:
-            its number is somebody else's from then on.
+            its number is somebody else's from then on. -1 from the beginning for a process that executes nothing.
     """
 
-    def __init__(self, pid: int, path: str, told: int) -> None:
+    def __init__(self, pid: int, path: str = "", told: int = -1) -> None:
         self.pid, self.told, self._path = pid, told, path
-        self._failure = None  # type: str | None
+        self._failure = None if told >= 0 else ""  # type: str | None
 
     def failure(self) -> str:
         """Why the program could not be executed; "" when it was. For when ``told`` is readable."""
@@ -39,8 +39,10 @@ class Child:
         return self._failure
 
 
-def spawn(argv: "list[str]", env: "dict[str, str]", outputs: "tuple[int, int]") -> Child:
+def spawn(argv: "list[str]", env: "dict[str, str]", outputs: "tuple[int, int]", source: int = -1) -> Child:
     """Starts a program as leader of its own session, and does not wait for it: its file may lie on a slow disk.
+
+    Its standard input is ``source``, or nothing.
 
     The pipe that ``exec`` closes tells success from failure, and that ``setsid`` has happened: signals to the group
     work from then on. ``subprocess`` costs 14 ms.
@@ -60,13 +62,13 @@ def spawn(argv: "list[str]", env: "dict[str, str]", outputs: "tuple[int, int]") 
         os.close(tell)
         raise StartError(NOT_EXECUTABLE, f"no process for {path}: {error.strerror}") from error
     if pid == 0:
-        exec_child(path, argv, env, outputs, tell)
+        exec_child(path, argv, env, (source, *outputs), tell)
     os.close(tell)
     return Child(pid, path, told)
 
 
-def exec_child(path: str, argv: "list[str]", env: "dict[str, str]", outputs: "tuple[int, int]", tell: int) -> None:
-    """In the child: default signals, own session, no input; never returns."""
+def exec_child(path: str, argv: "list[str]", env: "dict[str, str]", standard: "tuple[int, ...]", tell: int) -> None:
+    """In the child: default signals, own session, its standard descriptors; never returns."""
     try:
         for number in range(1, _signal.NSIG):  # Python ignores SIGPIPE and SIGXFSZ, shells may ignore others
             try:
@@ -75,9 +77,9 @@ def exec_child(path: str, argv: "list[str]", env: "dict[str, str]", outputs: "tu
                 pass
         _signal.pthread_sigmask(_signal.SIG_SETMASK, [])
         os.setsid()
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        os.dup2(outputs[0], 1)
-        os.dup2(outputs[1], 2)
+        os.dup2(standard[0] if standard[0] >= 0 else os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(standard[1], 1)
+        os.dup2(standard[2], 2)
         os.execve(path, argv, env)  # noqa: S606 - no shell is wanted
     except OSError as error:
         os.write(tell, str(error.errno).encode())
@@ -85,16 +87,16 @@ def exec_child(path: str, argv: "list[str]", env: "dict[str, str]", outputs: "tu
         os._exit(NOT_EXECUTABLE)
 
 
-def raise_oom_score(pid: int) -> None:
+def raise_oom_score(pid: int, step: int = OOM_SCORE_STEP) -> None:
     """Makes the node's kernel prefer a process to us when memory runs out.
 
     From outside and after its exec: before it, the files of a process that cannot be dumped belong to root.
     """
     try:
-        with open(f"/proc/{pid}/oom_score_adj", "r+") as file:
+        with open("/proc/self/oom_score_adj") as file:
             score = int(file.read())
-            file.seek(0)
-            file.write(str(min(score + OOM_SCORE_STEP, OOM_SCORE_MAX)))
+        with open(f"/proc/{pid}/oom_score_adj", "w") as file:
+            file.write(str(min(score + step, OOM_SCORE_MAX)))
     except (OSError, ValueError):
         pass  # it has ended, or a sandbox such as gVisor has no such thing
 
@@ -104,6 +106,7 @@ class Launcher:
 
     def __init__(self, argv: "list[str]", settings: Settings, secrets: "dict[str, str]") -> None:
         self.argv, self.settings, self.secrets = argv, settings, secrets
+        self.connection_file = settings.connection_file
         self.pipes = (os.pipe(), os.pipe())  # the kernel's stdout and stderr; they outlive each kernel process
 
     def start(self, extra_env: "dict[str, str]") -> Child:
@@ -112,12 +115,33 @@ class Launcher:
         Raises:
             StartError: it cannot be started.
         """
-        path = write_connection_file(self.settings, self.secrets)
+        argv, env = self.prepare(extra_env)
+        return spawn(argv, env, self.outputs)
+
+    def prepare(self, extra_env: "dict[str, str]") -> "tuple[list[str], dict[str, str]]":
+        """Writes the connection file; returns the kernel's command and environment.
+
+        Raises:
+            StartError: it cannot be started.
+        """
+        self.connection_file = write_connection_file(self.settings, self.secrets)
+        return self.command(extra_env)
+
+    def command(self, extra_env: "dict[str, str]") -> "tuple[list[str], dict[str, str]]":
+        """The kernel's command and environment, as the image is now.
+
+        Raises:
+            StartError: there is no such kernelspec.
+        """
         extra = {**self.settings.env, **extra_env}
         env = kernel_environment(extra)
         argv = self.argv
         if not argv:
             argv, spec_env = read_kernelspec(self.settings.kernel_name or "python3", env)
             env = kernel_environment({**spec_env, **extra})
-        argv = [item.replace("{connection_file}", path) for item in argv]
-        return spawn(argv, env, (self.pipes[0][1], self.pipes[1][1]))
+        return [item.replace("{connection_file}", self.connection_file) for item in argv], env
+
+    @property
+    def outputs(self) -> "tuple[int, int]":
+        """Where the kernel writes to: stdout and stderr."""
+        return self.pipes[0][1], self.pipes[1][1]

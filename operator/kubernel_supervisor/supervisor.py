@@ -15,6 +15,7 @@ from .console import NOT_EXECUTABLE, StartError, log
 from .control_requests import RequestError, wanted_idle_timeout, wanted_restart, wanted_signal
 from .control_server import ControlServer
 from .first_stage import BLOCKED_AT_START
+from .forks import ForkError, Forks
 from .kernel_state import KernelState
 from .launch import Child, Launcher, raise_oom_score
 from .loop import Loop
@@ -42,12 +43,13 @@ OOM_LOOK_SECONDS, OOM_SETTLE_SECONDS = 60.0, 1.0
 class Supervisor:
     """The state of one container."""
 
-    def __init__(self, launcher: Launcher) -> None:
+    def __init__(self, launcher: Launcher, zygote: str) -> None:
         self.launcher, self.settings = launcher, launcher.settings
         self.ports = list(self.settings.ports.values())
         self.loop = Loop()
         self.wake = self._listen_to_signals()
         self.token = launcher.secrets["token"]
+        self.forks = Forks(self.loop, launcher, zygote)
         self.relay = Relay(self.loop, launcher.pipes, list(launcher.secrets.values()))
         boot = binascii.hexlify(os.urandom(8)).decode()
         envelope = {"version": 2, "secret": self.settings.secret, "pod": self.settings.pod, "boot": boot}
@@ -164,8 +166,10 @@ class Supervisor:
         self.kernel.starting()
         if failure is not None:
             self._could_not_start(failure.code, str(failure))
-        if child is not None:
+        elif child is not None and child.told >= 0:
             self.loop.watch(child.told, lambda: self._executed(child))
+        elif child is not None:
+            self._executed(child)
 
     def _could_not_start(self, code: int, message: str) -> None:
         log(message)
@@ -210,6 +214,7 @@ class Supervisor:
         if self.kernel.idle_timeout_seconds:
             self._watch_activity_from_now()
         self._report()
+        self.forks.prepare(self.env)
 
     def _exited(self, status: int) -> None:
         child, self.child = self.child, None
@@ -286,6 +291,7 @@ class Supervisor:
         self.loop.cancel("ready")
         between = self.restarting
         self.restarting = True
+        self.forks.restart_begins()
         self.kernel.starting()
         if self.child is not None:
             self.signal_kernel(signal.SIGKILL)
@@ -295,7 +301,7 @@ class Supervisor:
 
     def _start_when_free(self, deadline: float) -> None:
         """Starts the next process when nothing is left of the last one: no descendant, no port that is held."""
-        left_behind = descendants(os.getpid())
+        left_behind = set(descendants(os.getpid())) - set(self.forks.keeps)
         for pid in left_behind:
             try:
                 os.kill(pid, signal.SIGKILL)
@@ -305,13 +311,18 @@ class Supervisor:
         if (left_behind or not free) and time.monotonic() < deadline:
             self.loop.later("start", 0.005, lambda: self._start_when_free(deadline))
             return
+        child, failure = None, None
+        try:
+            child = self.forks.start(self.env)
+        except StartError as error:
+            failure = error
+        except ForkError:
+            self._start_when_free(time.monotonic() + PORTS_FREE_SECONDS)
+            return
         self.restarting = False
         self.relay.forget()
         self._look_at_oom_kills()
-        try:
-            self._started(self.launcher.start(self.env), None)
-        except StartError as error:
-            self._started(None, error)
+        self._started(child, failure)
 
     # Idle time.
 
@@ -371,13 +382,14 @@ class Supervisor:
             self.stop(STOP_SECONDS, "Stopped")
             return {}
         if operation == "status":
-            return {**self.kernel.snapshot().now(), "pid": self.child.pid if self.child else None}
+            pid = self.child.pid if self.child else None
+            return {**self.kernel.snapshot().now(), "pid": pid, "zygote": self.forks.status()}
         if operation == "usage":
             return usage()
         raise RequestError(f"unknown op {operation!r}")
 
 
-def supervise(launcher: Launcher, child: "Child | None", failure: "StartError | None") -> None:
+def supervise(launcher: Launcher, child: "Child | None", failure: "StartError | None", zygote: str) -> None:
     """The second stage: supervises the kernel that the first one started, until the container ends."""
     warnings.simplefilter("ignore")  # Python 3.12 warns of fork beside a thread: ours holds no lock that exec needs
-    os._exit(Supervisor(launcher).run(child, failure))
+    os._exit(Supervisor(launcher, zygote).run(child, failure))

@@ -52,10 +52,10 @@ def oom_kills(paths: "tuple[str, ...]" = OOM_FILES) -> int:
     return 0
 
 
-def cpu_seconds() -> float:
-    """CPU time of all processes in the container but this one, children that have ended included."""
+def cpu_seconds(pids: "list[int] | None" = None) -> float:
+    """CPU time of these processes (all in the container) but this one, children that have ended included."""
     own, ticks = os.getpid(), 0
-    for pid in processes():
+    for pid in processes() if pids is None else pids:
         try:
             fields = stat_fields(pid)
         except OSError:
@@ -63,3 +63,12 @@ def cpu_seconds() -> float:
         own_time, of_children = fields[14 - 3 : 16 - 3], fields[16 - 3 : 18 - 3]
         ticks += sum(map(int, of_children)) + (0 if pid == own else sum(map(int, own_time)))
     return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def memory_of(pid: int) -> "int | None":
+    """What a process takes of the memory, in bytes: pages shared with n others count one n-th; None: nothing tells."""
+    try:
+        rows = dict(line.split(None, 1) for line in read_file(f"/proc/{pid}/smaps_rollup").splitlines()[1:])
+        return int(rows[b"Pss:"].split()[0]) << 10
+    except (OSError, ValueError, KeyError):
+        return None

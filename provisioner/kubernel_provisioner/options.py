@@ -122,6 +122,16 @@ class ProvisionerOptions(KernelProvisionerBase):
         None, allow_none=True, help="Start the kernelspec of that name inside the image, instead of an argv."
     ).tag(config=True)
     language = Text(None, allow_none=True, help="The kernel's language, for display.").tag(config=True)
+    fork = Choice(
+        ["Auto", "Never"],
+        None,
+        allow_none=True,
+        help="Auto: a restart of an ipykernel forks a process that has imported it already, which costs about 40 MB; "
+        "Never: it starts a new one. Default: the operator's.",
+    ).tag(config=True)
+    preload = Items(
+        Unicode(), help="Modules that a forked kernel has imported already: pandas, matplotlib.pyplot."
+    ).tag(config=True)
     env = Table(help="Environment of the kernel, in addition to the kernelspec's.").tag(config=True)
     env_allow = Items(Unicode(), help="Names of variables that the server passes on to the kernel.").tag(config=True)
     working_dir = Text(

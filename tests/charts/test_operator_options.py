@@ -55,6 +55,8 @@ def test_everything(find: Find) -> None:
             max_resources={"memory": "4Gi", "nvidia.com/gpu": 1},
             encryption=("Curve",),
         ),
+        fork="Auto",
+        preload=("pandas", "matplotlib.pyplot"),
         max_orphan_seconds=3600,
         pod_security_context={
             "runAsNonRoot": True,

@@ -16,6 +16,8 @@ security contexts: empty means none, which must be said.
   (dict "name" "runtime-class-name" "value" $kernel.runtimeClassName)
   (dict "name" "priority-class-name" "value" $kernel.priorityClassName)
   (dict "name" "kernel-bounds" "value" .Values.kernelBounds)
+  (dict "name" "fork" "value" $kernel.fork)
+  (dict "name" "preload" "value" (join "," $kernel.preload))
   (dict "name" "max-orphan-seconds" "value" $kernel.maxOrphanSeconds)
   (dict "name" "pod-security-context" "value" (default dict $kernel.podSecurityContext) "evenEmpty" true)
   (dict "name" "security-context" "value" (default dict $kernel.securityContext) "evenEmpty" true)

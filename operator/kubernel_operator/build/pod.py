@@ -145,19 +145,21 @@ def _users_env(spec: dict[str, Any]) -> list[dict[str, str]]:
 
 
 def _own_env(cr: dict[str, Any], pod: str, callback_url: str | None, pod_secret: str) -> list[dict[str, Any]]:
-    metadata, spec = cr["metadata"], cr["spec"]
+    metadata, spec, kernel = cr["metadata"], cr["spec"], cr["spec"]["kernel"]
     secret = secret_name(metadata["name"], metadata["uid"])
     config = {
         "secret": f"{metadata['namespace']}/{secret}",
         "pod": pod,
         "callbackURL": callback_url or "",
-        "kernelName": (spec.get("kernel") or {}).get("name") or "",
+        "kernelName": kernel.get("name") or "",
         "ports": " ".join(map(str, PORTS.values())),
         "controlPort": CONTROL_PORT,
         "connectionFile": CONNECTION_FILE,
         "restartGraceSeconds": RESTART_GRACE_SECONDS,
         "idleTimeoutSeconds": (spec.get("lifecycle") or {}).get("idleTimeoutSeconds") or "",
         "restartGeneration": int(spec.get("restartGeneration") or 0),
+        "fork": kernel["fork"],
+        "preload": " ".join(kernel["preload"]),
     }
     from_secret = {
         "KUBERNEL_KEY": (secret, SECRET_KEY),

@@ -33,6 +33,12 @@ def shaped(spec: Json, settings: Settings, template: TemplateFacts | None) -> Js
     return {
         **spec,
         **{name: spec.get(name) or defaults.get(name) or _of_settings(settings, name) for name in _SIMPLE},
+        "kernel": {
+            "fork": settings.fork,
+            "preload": list(settings.preload),
+            **(defaults.get("kernel") or {}),
+            **(spec.get("kernel") or {}),
+        },
         "imagePullSecrets": _by_name("name", spec, defaults, "imagePullSecrets"),
         "env": [v for v in _by_name("name", spec, defaults, "env") if v["name"] not in _variables(template)],
         "volumes": [v for v in _by_name("name", spec, defaults, "volumes") if v["name"] not in _volumes(template)],

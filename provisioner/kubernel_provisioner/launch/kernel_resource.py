@@ -48,6 +48,8 @@ class PodOptions:
     argv: Sequence[str] = ()
     kernel_name: str | None = None
     language: str | None = None
+    fork: str | None = None
+    preload: Sequence[str] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     env_allow: Sequence[str] = ()
     working_dir: str | None = None
@@ -183,6 +185,8 @@ def _kernel(spec: SpecFacts, options: PodOptions, cmd: Sequence[str]) -> dict[st
             "language": (options.language or spec.language)[:63],
             "displayName": spec.display_name[:253],
             "interruptMode": spec.interrupt_mode,
+            "fork": options.fork,
+            "preload": list(options.preload),
         }
     )
 

@@ -2,7 +2,7 @@ import os
 import tempfile
 import unittest
 
-from kubernel_supervisor.usage import memory, oom_kills
+from kubernel_supervisor.usage import cpu_seconds, memory, memory_of, oom_kills
 
 V1 = ("memory.usage_in_bytes", "memory.limit_in_bytes", b"total_inactive_file")
 V2 = ("memory.current", "memory.max", b"inactive_file")
@@ -44,3 +44,15 @@ class OutOfMemoryTest(unittest.TestCase):
 
     def test_no_cgroup_is_no_kill(self):
         self.assertEqual(oom_kills(("/absent",)), 0)
+
+
+class OneProcessTest(unittest.TestCase):
+    def test_its_memory(self):
+        self.assertGreater(memory_of(os.getpid()) or 0, 1 << 20)
+        self.assertIsNone(memory_of(0))
+
+
+class CpuTest(unittest.TestCase):
+    def test_of_some_processes(self):
+        self.assertEqual(cpu_seconds([]), 0.0)
+        self.assertGreaterEqual(cpu_seconds([os.getppid()]), 0.0)

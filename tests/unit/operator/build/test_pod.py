@@ -8,6 +8,7 @@ import pytest
 from fixtures.objects import POD_SECRET, SETTINGS, UID, cr
 from kubernel_operator.build.pod import build_pod
 from kubernel_operator.build.shape import image_of
+from kubernel_operator.observe.template_facts import TemplateFacts
 from kubernel_operator.settings import Settings
 from kubernel_supervisor.bootstrap import bootstrap_args
 
@@ -136,6 +137,8 @@ def test_plain() -> None:
         "restartGraceSeconds": "30",
         "idleTimeoutSeconds": "",
         "restartGeneration": "0",
+        "fork": "Never",
+        "preload": "",
     }
 
 
@@ -188,6 +191,20 @@ def test_rich() -> None:
     }
     told = config(built)
     assert (told["callbackURL"], told["idleTimeoutSeconds"], told["restartGeneration"]) == ("", "600", "2")
+
+
+def test_what_is_forked() -> None:
+    def told(kernel: dict[str, Any], settings: Settings, template: TemplateFacts | None = None) -> list[str]:
+        how: Any = {"incarnation": 1, "callback_url": URL, "pod_secret": POD_SECRET, "template": template}
+        built = build_pod(cr(kernel=kernel), settings, **how)
+        return [config(built)[name] for name in ("fork", "preload")]
+
+    mine = Settings(fork="Never", preload=("numpy", "pandas"))
+    assert told({}, mine) == ["Never", "numpy pandas"]
+    assert told({"fork": "Auto", "preload": ["json"]}, mine) == ["Auto", "json"]
+    assert told({"preload": []}, mine) == ["Never", ""]
+    template = TemplateFacts("t", "u", defaults={"kernel": {"preload": ["pandas"]}})
+    assert told({"fork": "Auto"}, mine, template) == ["Auto", "pandas"]
 
 
 def test_defaults_of_the_operator() -> None:

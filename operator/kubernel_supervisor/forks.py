@@ -1,0 +1,215 @@
+"""Restarts by fork: keeps a zygote (``zygote.py``) beside the kernel, and does without one when anything is wrong."""
+
+import json
+import os
+import signal
+import socket
+
+from .console import StartError, log
+from .launch import OOM_SCORE_MAX, Child, Launcher, raise_oom_score, spawn
+from .loop import Loop
+from .procfs import descendants, stat_fields
+from .usage import cpu_seconds, memory, memory_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+#: What the zygote's Python is told on its command line; the program itself comes through its standard input.
+ZYGOTE_CODE = 'exec(__import__("os").read(0,99999),{})'
+#: It is started once the container has used less than so much CPU (s) in so long (s): a user's cell goes first.
+QUIET_CPU, QUIET_SECONDS = 0.05, 1.0
+LOAD_SECONDS, ANSWER_FORK_SECONDS = 120.0, 2.0
+LEAST_MEMORY = 512 << 20  # bytes: a container with a smaller limit has none to spare
+
+
+class ForkError(Exception):
+    """The zygote may have left something behind: what is there must be ended before the kernel is started."""
+
+
+def zygote_command(argv: "list[str]") -> "list[str]":
+    """How a zygote for this kernel is started; empty when the kernel is no ``python -m ipykernel_launcher``.
+
+    Its arguments are as long as the kernel's, which take their place in what ``ps`` shows.
+    """
+    at = argv.index("-m") if "-m" in argv else len(argv)
+    is_python = os.path.basename(argv[0]).rstrip("0123456789.") == "python"
+    if not is_python or argv[at + 1 : at + 2] != ["ipykernel_launcher"] or any(w[:1] != "-" for w in argv[1:at]):
+        return []
+    room = len(os.fsencode("\0".join(argv[at + 1 :])))
+    return [*argv[:at], "-c", ZYGOTE_CODE.ljust(room)]
+
+
+class Zygote:
+    """A process that forks kernels.
+
+    Attributes:
+        pid: its number.
+        env: the environment that it was started with.
+        ready: whether it has imported everything.
+    """
+
+    def __init__(self, argv: "list[str]", env: "dict[str, str]", outputs: "tuple[int, int]", first: "list[bytes]"):
+        self.env, self.ready = env, False
+        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self.child = spawn(argv, env, outputs, theirs.fileno())
+        self.pid = self.child.pid
+        self.control.settimeout(ANSWER_FORK_SECONDS)
+        for message in first:
+            self.control.send(message)
+
+    def heard(self) -> "dict[str, Any]":
+        """What it says next. Raises OSError, and EOFError when it is gone."""
+        line = self.control.recv(1 << 16)
+        if not line:
+            raise EOFError
+        return json.loads(line.decode())  # type: ignore[no-any-return]
+
+    def ask(self, request: "dict[str, Any]") -> "dict[str, Any]":
+        """The answer to a request. Raises OSError, and EOFError when it is gone."""
+        self.control.send(json.dumps(request).encode())
+        return self.heard()
+
+    def end(self) -> None:
+        """Ends it."""
+        self.control.close()
+        if self.child.told >= 0:
+            os.close(self.child.told)
+        try:
+            os.kill(self.pid, signal.SIGKILL)
+        except OSError:
+            pass
+
+
+class Forks:
+    """Starts kernels after the first one: by fork where there is a zygote for them, anew otherwise.
+
+    Args:
+        program: the text of ``zygote.py``.
+    """
+
+    def __init__(self, loop: Loop, launcher: Launcher, program: str) -> None:
+        self._loop, self._launcher, self._program = loop, launcher, program
+        self._zygote = None  # type: Zygote | None
+        self._enabled = launcher.settings.fork
+        self._told = set()  # type: set[str]
+        self._cpu = 0.0
+
+    @property
+    def keeps(self) -> "list[int]":
+        """Pids that live through a restart."""
+        return [self._zygote.pid] if self._zygote else []
+
+    def status(self) -> "dict[str, Any] | None":
+        """Of the zygote: pid, and what it costs in bytes; None when the next restart is a new process."""
+        zygote = self._zygote
+        return {"pid": zygote.pid, "memory": memory_of(zygote.pid)} if zygote and zygote.ready else None
+
+    # Before a restart.
+
+    def prepare(self, env: "dict[str, str]") -> None:
+        """A kernel is ready: as soon as it is quiet a zygote for the next one is made, if there is none."""
+        if self._enabled and self._zygote is None:
+            self._cpu = self._used()
+            self._loop.later("zygote", QUIET_SECONDS, lambda: self._start_when_quiet(env))
+
+    def _used(self) -> float:
+        return cpu_seconds(descendants(os.getpid()))
+
+    def _start_when_quiet(self, env: "dict[str, str]") -> None:
+        if self._used() - self._cpu > QUIET_CPU:
+            self.prepare(env)
+            return
+        limit = (memory() or {}).get("limit")
+        if limit is not None and limit < LEAST_MEMORY:
+            return  # it may grow: looked at again after the next restart
+        try:
+            argv, env = self._launcher.command(env)
+            command = zygote_command(argv)
+            if not command:
+                self._enabled = False
+                return
+            preload = {"preload": self._launcher.settings.preload}
+            first = [self._program.encode(), json.dumps(preload).encode()]
+            self._zygote = Zygote(command, env, self._launcher.outputs, first)
+        except (StartError, OSError) as error:
+            self._tell(str(error))
+            return
+        self._loop.watch(self._zygote.control.fileno(), self._heard)
+        self._loop.later("zygote", LOAD_SECONDS, lambda: self._give_up("its modules take too long to import"))
+
+    def _heard(self) -> None:
+        """It has imported its modules, cannot do so, or is gone."""
+        zygote = self._zygote
+        if zygote is None:
+            return
+        try:
+            said = zygote.heard()
+        except (OSError, EOFError, ValueError):
+            self._give_up("the process that forks has ended", for_good=not zygote.ready)
+            return
+        if "error" in said:
+            self._give_up(said["error"])
+            return
+        raise_oom_score(zygote.pid, OOM_SCORE_MAX)
+        zygote.ready = True
+        self._loop.cancel("zygote")
+        for problem in said["problems"]:
+            log(f"cannot be preloaded: {problem}")
+
+    def _give_up(self, why: str, for_good: bool = True) -> None:
+        self._enabled = self._enabled and not for_good
+        self._discard()
+        self._tell(why)
+
+    def _discard(self) -> None:
+        zygote, self._zygote = self._zygote, None
+        self._loop.cancel("zygote")
+        if zygote is not None:
+            self._loop.forget(zygote.control.fileno())
+            zygote.end()
+
+    def _tell(self, why: str) -> None:
+        if why not in self._told:
+            self._told.add(why)
+            log(f"a restart starts a new process instead of forking one: {why}")
+
+    # At a restart.
+
+    def restart_begins(self) -> None:
+        """What is not ready by now would only be in the way."""
+        self._loop.cancel("zygote")
+        if self._zygote is not None and not self._zygote.ready:
+            self._discard()
+
+    def start(self, env: "dict[str, str]") -> Child:
+        """Starts a kernel.
+
+        Raises:
+            StartError: it cannot be started.
+            ForkError: to be called again when no process is left.
+        """
+        argv, full_env = self._launcher.prepare(env)
+        pid = self._fork(self._zygote, argv, full_env) if self._zygote else None
+        return Child(pid) if pid else spawn(argv, full_env, self._launcher.outputs)
+
+    def _fork(self, zygote: Zygote, argv: "list[str]", env: "dict[str, str]") -> "int | None":
+        changed = {name for name in {*env, *zygote.env} if env.get(name) != zygote.env.get(name)}
+        request = {
+            "argv": argv,
+            "arguments": argv[argv.index("ipykernel_launcher") + 1 :],
+            "changes": {name: env.get(name) for name in changed},
+        }
+        try:
+            answer = zygote.ask(request)
+            pid = answer.get("pid")
+            if pid is not None and int(stat_fields(pid)[4 - 3]) != os.getpid():
+                raise OSError("a forked process does not become ours in this container")
+        except (OSError, EOFError, ValueError, IndexError) as error:
+            self._give_up(f"the process that forks does not answer ({error or type(error).__name__})")
+            raise ForkError from error
+        if pid is None:
+            self._discard()  # another one is made, with what is so now
+            self._tell(answer["error"])
+        return pid

@@ -1,0 +1,272 @@
+"""The zygote: a process of the kernel's own Python that has imported ipykernel and becomes kernels by forking.
+
+It is no part of the supervisor but a program of its own, sent to ``python -c`` through a socket, its standard input.
+``forks.py`` is the other end. It never sees a token or a key: a kernel reads the connection file after the fork.
+"""
+
+import contextlib
+import gc
+import importlib
+import json
+import os
+import site
+import sys
+import time
+import warnings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+REQUIRED = "ipykernel.kernelapp"  # what ipykernel_launcher imports
+#: What else an ipykernel has imported when it is ready; any of them may be missing.
+USUAL = (
+    "ipykernel.debugger",
+    "IPython.core.completerlib",
+    "IPython.extensions.storemagic",
+    "encodings.idna",
+    "faulthandler",
+    "psutil",
+    "pydoc",
+    "sqlite3",
+    "tornado.platform.asyncio",
+    "tornado.queues",
+)
+#: What names of variables begin with that act when a process starts, or that libraries read in C. Those that Python
+#: code asks for at import are found out.
+ACT_AT_START = ("PYTHON", "LD_", "LC_", "LANG", "GLIBC_", "MALLOC_", "HOME", "PATH")
+READ_BY_C = ("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "GOTO_", "BLIS_", "CUDA_", "NVIDIA_")
+ASKED = set()  # type: set[object]  # names of the variables that were read at import
+ANY = "*"  # all of them were
+INLINE = "module://matplotlib_inline.backend_inline"  # what ipykernel sets before anything imports matplotlib
+ARGUMENTS_START = 48 - 3  # in /proc/PID/stat after the program's name: proc(5)
+
+
+class Asked(type(os.environ)):  # type: ignore[misc]
+    """``os.environ`` while it notes which variables are read."""
+
+    def __getitem__(self, name: "Any") -> "Any":
+        ASKED.add(name)
+        return super().__getitem__(name)
+
+    def __iter__(self) -> "Any":
+        ASKED.add(ANY)
+        return super().__iter__()
+
+
+def load(preload: "list[str]") -> "list[str]":
+    """Imports what a kernel needs, and ``preload``; returns what could not be preloaded and why.
+
+    Raises:
+        ImportError: there is no ipykernel.
+    """
+    environ, kind, problems = os.environ, type(os.environ), []
+    sets_backend = bool(preload) and "MPLBACKEND" not in environ
+    if sets_backend:
+        environ["MPLBACKEND"] = INLINE
+    environ.__class__ = Asked
+    importlib.import_module(REQUIRED)
+    for name in (*USUAL, *preload):
+        try:
+            importlib.import_module(name)
+        except Exception as error:
+            if name in preload:
+                problems.append(f"{name}: {type(error).__name__}: {error}")
+    environ.__class__ = kind
+    if sets_backend:
+        del environ["MPLBACKEND"]
+    return problems
+
+
+@contextlib.contextmanager
+def silence() -> "Any":
+    """Nothing is printed meanwhile, by C code neither: what goes wrong is told to the supervisor."""
+    kept = os.dup(1), os.dup(2)
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 1)
+    os.dup2(nothing, 2)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.dup2(kept[0], 1)
+        os.dup2(kept[1], 2)
+        for number in (*kept, nothing):
+            os.close(number)
+
+
+def settle() -> None:
+    """Ends the threads that do not live through a fork anyway, and takes what was imported out of garbage collection.
+
+    Those of OpenBLAS end before a fork and come back when they are needed.
+
+    Raises:
+        RuntimeError: another thread runs.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Python 3.12 warns of fork beside threads
+        pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    if threads() > 1:
+        raise RuntimeError("an imported module has started a thread")
+    gc.collect()
+    gc.freeze()
+
+
+def threads() -> int:
+    """How many run here."""
+    return len(os.listdir("/proc/self/task"))
+
+
+def stamps() -> "dict[str, int | None]":
+    """When the files of all modules and the folders that they are looked for in were changed: installed packages."""
+    files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
+    found = {}  # type: dict[str, int | None]
+    for path in [*sys.path, sys.executable, getattr(site, "USER_SITE", None), *files]:
+        if path:
+            try:
+                found[path] = os.stat(path).st_mtime_ns
+            except OSError:
+                found[path] = None
+    return found
+
+
+def shadows() -> "set[str]":
+    """Names in the working directory that take the place of a module in a new process, if it is in its path."""
+    try:
+        names = {name.split(".")[0] for name in os.listdir(".") if name.endswith((".py", ".so")) or "." not in name}
+    except OSError:
+        return set()
+    return names & {name.split(".")[0] for name in sys.modules}
+
+
+def objection(changes: "dict[str, str | None]", seen: "tuple[Any, Any]") -> str:
+    """Why a kernel with these changes of the environment must be a new process; "" when it may be forked."""
+    acting = [name for name in changes if {name, ANY} & ASKED or name.startswith(ACT_AT_START + READ_BY_C)]
+    if acting:
+        return f"{acting[0]} acts when a process starts or imports its modules"
+    if (stamps(), shadows()) != seen:
+        return "files of imported modules have changed"
+    if threads() > 1:
+        return "a thread runs"
+    return ""
+
+
+def fork_kernel() -> int:
+    """Forks twice, so that the kernel becomes the supervisor's child; returns its pid here, and 0 in it.
+
+    Raises:
+        OSError: no process is to be had.
+    """
+    read_end, write_end = os.pipe()
+    first = os.fork()
+    if first == 0:
+        try:
+            if os.fork():
+                os._exit(0)
+        except OSError:
+            os._exit(1)
+        os.setsid()  # before anybody knows of it: signals go to its group
+        os.write(write_end, str(os.getpid()).encode())
+        os.close(read_end)
+        os.close(write_end)
+        return 0
+    os.close(write_end)
+    os.waitpid(first, 0)
+    pid = os.read(read_end, 20)
+    os.close(read_end)
+    if not pid:
+        raise OSError("no process")
+    return int(pid)
+
+
+def show_arguments(argv: "list[str]") -> None:
+    """Makes ``ps`` show a kernel's command, for which there is room: ``forks.py`` made ours as long."""
+    try:
+        with open("/proc/self/cmdline", "rb") as file:
+            shown = file.read()
+        wanted = b"".join(os.fsencode(word) + b"\0" for word in argv)
+        if len(wanted) == len(shown):
+            with open("/proc/self/stat", "rb") as file:
+                start = int(file.read().rpartition(b")")[2].split()[ARGUMENTS_START])
+            with open("/proc/self/mem", "r+b", 0) as memory:
+                memory.seek(start)
+                memory.write(wanted)
+    except (OSError, ValueError, IndexError):
+        pass  # a sandbox such as gVisor has no such files
+
+
+def be_fresh(argv: "list[str]", arguments: "list[str]", changes: "dict[str, str | None]") -> None:
+    """Makes this process what ``argv`` starts: whatever ought to differ between two processes does."""
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    for name, value in changes.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+    time.tzset()
+    show_arguments(argv)
+    sys.argv = ["-m", *arguments]
+    if hasattr(sys, "orig_argv"):
+        sys.orig_argv = argv
+    if not (sys.flags.isolated or getattr(sys.flags, "safe_path", False)):
+        sys.path.insert(0, os.getcwd())
+    importlib.invalidate_caches()
+    modules = sys.modules  # type: dict[str, Any]
+    if "numpy.random" in modules:
+        modules["numpy.random"].seed()
+    if "multiprocessing.process" in modules:
+        modules["multiprocessing.process"].current_process().authkey = os.urandom(32)
+    if "tempfile" in modules:
+        modules["tempfile"].tempdir = None
+    gc.enable()
+
+
+def serve(control: "Any") -> None:
+    """Answers requests to fork until the supervisor is gone; returns in a kernel only."""
+
+    def tell(**fields: "Any") -> None:
+        control.send(json.dumps(fields).encode())
+
+    preload = json.loads(control.recv(1 << 18).decode())["preload"]
+    if "" in sys.path:
+        sys.path.remove("")  # the working directory comes after the import, as in ipykernel_launcher
+    gc.disable()
+    try:
+        with silence():
+            problems = load(preload)
+        settle()
+    except Exception as error:
+        tell(error=f"{type(error).__name__}: {error}")
+        os._exit(1)
+    seen = stamps(), shadows()
+    tell(problems=problems)
+    while True:
+        line = control.recv(1 << 18)
+        if not line:
+            os._exit(0)
+        request = json.loads(line.decode())
+        why = objection(request["changes"], seen)
+        try:
+            pid = None if why else fork_kernel()
+        except OSError as error:
+            why, pid = str(error), None
+        if pid == 0:
+            control.detach()
+            be_fresh(request["argv"], request["arguments"], request["changes"])
+            return
+        tell(pid=pid) if pid else tell(error=why)
+
+
+def run() -> None:
+    """The program. What a kernel raises, SystemExit too, is Python's to handle, as ever."""
+    import runpy
+    import socket
+
+    serve(socket.socket(fileno=0))
+    runpy._run_module_as_main("ipykernel_launcher")  # type: ignore[attr-defined]
