@@ -64,7 +64,7 @@ def environment(folder: str, python: str) -> dict[str, str]:
         "KUBERNEL_KEY": "0" * 64,
         "KUBERNEL_TOKEN": "0" * 64,
         "KUBERNEL_POD_IPS": "127.0.0.1",
-        "KUBERNEL_BOOTSTRAP": bootstrap_script(),
+        "KUBERNEL_BOOTSTRAP": bootstrap_script(supervisor_source()),
         "KUBERNEL_SUPERVISOR": supervisor_source(),
         "KUBERNEL_CONFIG": "".join(f"{name}={value}\n" for name, value in config.items()),
     }

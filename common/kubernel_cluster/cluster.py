@@ -30,6 +30,8 @@ PAGE_BYTES = 4_000_000
 PAGE_SHRINKS_BY = 8
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
+JSON = "application/json"
+METADATA_ONLY = f"{JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 # Who waits for longer is told why, once.
 WORTH_A_LINE_SECONDS = 2.0
 
@@ -100,7 +102,8 @@ class Cluster:
         *,
         query: Mapping[str, Any] | None = None,
         body: Any = None,
-        content_type: str = "application/json",
+        content_type: str = JSON,
+        accept: str = JSON,
         max_bytes: int | None = None,
     ) -> dict[str, Any]:
         """One request, tried again as patience allows; the decoded answer.
@@ -115,7 +118,7 @@ class Cluster:
         while True:
             attempt += 1
             try:
-                return await self._request_once(method, path, query, body, content_type, max_bytes)
+                return await self._request_once(method, path, query, body, content_type, accept, max_bytes)
             except ApiUnavailableError as error:
                 delay = self._patience.delay(attempt, time.monotonic() - began, error)
                 if delay is None:
@@ -131,9 +134,10 @@ class Cluster:
         query: Mapping[str, Any] | None,
         body: Any,
         content_type: str,
+        accept: str,
         max_bytes: int | None,
     ) -> dict[str, Any]:
-        headers = {"Accept": "application/json", "Content-Type": content_type}
+        headers = {"Accept": accept, "Content-Type": content_type}
         data = None if body is None else json.dumps(body)
         async with self._connection.send(
             method, path, query=query, data=data, headers=headers, seconds=REQUEST_TIMEOUT_SECONDS
@@ -173,14 +177,21 @@ class Cluster:
         return await self.request("PATCH", path, body=body, content_type=STRATEGIC_MERGE_PATCH)
 
     async def pages(
-        self, path: str, selectors: Mapping[str, str] | None = None, *, page_size: int = PAGE_SIZE
+        self,
+        path: str,
+        selectors: Mapping[str, str] | None = None,
+        *,
+        page_size: int = PAGE_SIZE,
+        metadata_only: bool = False,
     ) -> AsyncIterator[Listing]:
         """LIST of a collection, page by page, for callers that keep little of each object."""
         query: dict[str, Any] = {"limit": page_size, **(selectors or {})}
+        accept = METADATA_ONLY if metadata_only else JSON
         while True:
             limit = query["limit"]
             try:
-                page = await self.request("GET", path, query=query, max_bytes=PAGE_BYTES if limit > 1 else None)
+                max_bytes = PAGE_BYTES if limit > 1 else None
+                page = await self.request("GET", path, query=query, accept=accept, max_bytes=max_bytes)
             except AnswerTooLargeError:
                 query["limit"] = max(1, limit // PAGE_SHRINKS_BY)
                 continue
@@ -216,7 +227,7 @@ class Cluster:
             NoLoginError: the credentials are refused, and there are no others.
         """
         query = {**query, "watch": "true", "allowWatchBookmarks": "true"}
-        headers = {"Accept": "application/json"}
+        headers = {"Accept": JSON}
         async with AsyncExitStack() as stack:
             try:
                 # Our own limit, around each wait: whatever a library forgets, this task is woken.

@@ -27,6 +27,7 @@ LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 LABEL_MANAGED_BY_VALUE: Final = "kubernel"
 LABEL_COMPONENT: Final = "app.kubernetes.io/component"
 LABEL_COMPONENT_VALUE: Final = "kernel"
+LABEL_COMPONENT_SUPERVISOR: Final = "supervisor"  # on the ConfigMap that the kernels of a namespace share
 LABEL_INSTANCE: Final = f"{GROUP}/instance"  # on Pod, Service and Secret: the name of the KernelInstance
 LABEL_KERNEL_ID: Final = f"{GROUP}/kernel-id"  # on the KernelInstance and its Pod: the Jupyter kernel id
 LABEL_SERVER: Final = f"{GROUP}/server"  # on the KernelInstance and the Lease: the process that created it
@@ -34,6 +35,7 @@ ANNOTATION_INCARNATION: Final = f"{GROUP}/incarnation"  # on the Pod: its number
 ANNOTATION_RESTART_GENERATION: Final = f"{GROUP}/restart-generation"  # on the Pod: the one it was created for
 ANNOTATION_IDLE_TIMEOUT: Final = f"{GROUP}/idle-timeout-seconds"  # on the Pod: by its template, where spec has none
 ANNOTATION_GENERATION: Final = f"{GROUP}/generation"  # on the Pod: metadata.generation that its spec was made from
+ANNOTATION_SUPERVISOR: Final = f"{GROUP}/supervisor"  # on the Pod: the ConfigMap that its supervisor comes from
 ANNOTATION_SESSION: Final = f"{GROUP}/session"  # on the KernelInstance: the notebook's path, for people
 
 KERNEL_CONTAINER: Final = "kernel"  # in the Pod; every other container is somebody else's
@@ -48,8 +50,9 @@ SECRET_CURVE_SECRETKEY: Final = "curve_secretkey"
 # And in the pod's own.
 POD_SECRET_TYPE: Final = f"{GROUP}/pod"
 SECRET_TOKEN: Final = "token"
-SECRET_SUPERVISOR: Final = "supervisor.py"
 SECRET_BOOTSTRAP: Final = "bootstrap.sh"
+# And in the ConfigMap that the kernels of a namespace share.
+CONFIG_MAP_SUPERVISOR: Final = "supervisor.py"
 
 # The five ports of every kernel, in its own network namespace, and the supervisor's. Below 32768, where Linux takes
 # its ephemeral ports from: a kernel that restarts would otherwise find one held by user code (EADDRINUSE).

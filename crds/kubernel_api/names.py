@@ -42,6 +42,11 @@ def pod_secret_name(name: str, uid: str, mark: str) -> str:
     return f"{secret_name(name, uid)}-{mark}"
 
 
+def supervisor_map_name(digest: str) -> str:
+    """The ConfigMap with the supervisor of that digest: one for each version and namespace."""
+    return f"kubernel-supervisor-{digest}"
+
+
 def pod_name(name: str, incarnation: int) -> str:
     """The pod of a KernelInstance. The number grows with each replacement: a pod stuck in Terminating never blocks."""
     return f"{name}-{incarnation}"

@@ -112,6 +112,7 @@ class Reconciler:
     def forget(self) -> None:
         """Forgets what was remembered of all KernelInstances: another operator has looked after them since."""
         self._memory.clear()
+        self.cache.supervisors.clear()
         self.counts.clear()
 
     def take_callback(self, callback: Callback) -> Verdict:
@@ -183,8 +184,8 @@ class Reconciler:
         if key in self._refused.get(key[0], {}):
             del self._refused[key[0]][key]
             self.pod_went(key[0])  # there may be room for one more
-        if any(isinstance(a, Resize) for a in actions):
-            self.queue.add(key)  # to say what came of it
+        if any(isinstance(a, Resize) or (isinstance(a, Create) and a.kind == "supervisor") for a in actions):
+            self.queue.add(key)  # to say what came of it, or to do what waited for it
         if any(isinstance(a, Explain) or (isinstance(a, Create) and found.stage is Stage.RUNNING) for a in actions):
             self.queue.add_after(key, LEARNED_SECONDS)
 
@@ -305,12 +306,16 @@ class Reconciler:
         services = map(service_facts, self.cache.services.linked(kernel.namespace, kernel.name))
         service = next((each for each in services if each.owner_uid == kernel.uid), None)
         lease = kernel.lifecycle.lease_name
+        supervisor_found = self.cache.supervisors.get(kernel.namespace)
+        if supervisor_found is not None:  # perhaps by another kernel's pass
+            memory.refusals.pop("supervisor", None)
         return Observed(
             pods=pods,
             report=report,
             # A connection in the status says that the Secrets were created.
             secret=memory.secret or address is not None,
             pod_secret=memory.pod_secret or address is not None,
+            supervisor_found=supervisor_found,
             service=service is not None,
             service_ip=(service.address if service else None) or (address.ip if address else None),
             refusal=next(iter(memory.refusals.values()), None),

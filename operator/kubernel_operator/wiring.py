@@ -26,6 +26,7 @@ from .act.election import Election
 from .act.fence import FencedCluster
 from .act.pod_network import PodNetwork
 from .act.template_checks import TemplateChecks
+from .act.unused_supervisors import UnusedSupervisors
 from .decide.plan import Context
 from .edge.callback_server import CallbackServer
 from .edge.callback_url import resolved
@@ -71,6 +72,9 @@ class Operator:
         self._reconciler = Reconciler(applier, asker, cache, self._server_leases, templates, self._context)
         templates.tell(self._reconciler.template_changed)
         self._template_checks = TemplateChecks(fenced, templates, namespace, settings)
+        self._unused_supervisors = UnusedSupervisors(
+            fenced, settings.watch_namespaces, cache, applier.lock, self._is_ignored
+        )
         self._instances = cache.instances
         self._stores = {
             "instance": cache.instances,
@@ -138,6 +142,7 @@ class Operator:
                 self._reconciler.questions.run(),
                 self._server_leases.run(),
                 self._template_checks.run(),
+                self._unused_supervisors.run(),
             ]
             if self._settings.callback_service:
                 work.append(self._endpoints.run())

@@ -1,13 +1,17 @@
 """The line of shell that starts a kernel's container, and the script that it evaluates: ``bootstrap.sh``.
 
-Script and supervisor travel in the kernel's Secret and reach the container as environment variables, so images need
-nothing of ours, and the pod's spec stays readable.
+The script travels in the pod's own Secret, the supervisor in a ConfigMap that the kernels of a namespace share. Both
+reach the container as environment variables, so images need nothing of ours, and the pod's spec stays readable.
 """
 
 from __future__ import annotations
 
+import hashlib
 from functools import cache
 from pathlib import Path
+
+# 128 bits: what another text with the same digest would have to be found for.
+DIGEST_BYTES = 16
 
 
 def bootstrap_args(argv: list[str]) -> list[str]:
@@ -20,8 +24,19 @@ def bootstrap_args(argv: list[str]) -> list[str]:
 
 
 @cache
-def bootstrap_script() -> str:
-    """``bootstrap.sh`` without its comments and indentation: the value of KUBERNEL_BOOTSTRAP."""
+def bootstrap_script(supervisor: str) -> str:
+    """``bootstrap.sh`` without its comments and indentation: the value of KUBERNEL_BOOTSTRAP.
+
+    Args:
+        supervisor: the source that it executes, and no other.
+    """
     text = Path(__file__).with_name("bootstrap.sh").read_text(encoding="utf-8")
     lines = [line.strip() for line in text.splitlines()]
-    return "\n".join(line for line in lines if line and not line.startswith("#")) + "\n"
+    script = "\n".join(line for line in lines if line and not line.startswith("#")) + "\n"
+    return script.replace("@DIGEST@", supervisor_digest(supervisor))
+
+
+@cache
+def supervisor_digest(supervisor: str) -> str:
+    """What tells one supervisor from another: 32 hexadecimal characters."""
+    return hashlib.blake2b(supervisor.encode(), digest_size=DIGEST_BYTES).hexdigest()

@@ -61,7 +61,9 @@ def may_reach(policy: Object, namespace: str, labels: dict[str, str], home: str)
 def kernel_labels() -> dict[str, str]:
     """Those that the operator gives a kernel's pod."""
     instance = {"metadata": {"name": "k", "namespace": "kernels", "uid": "u"}, "spec": {}}
-    pod = build_pod(instance, Settings(default_image="i"), incarnation=1, callback_url=None, pod_secret="s")
+    pod = build_pod(
+        instance, Settings(default_image="i"), incarnation=1, callback_url=None, pod_secret="s", supervisor_map="m"
+    )
     return dict(pod["metadata"]["labels"])
 
 

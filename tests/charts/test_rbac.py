@@ -14,6 +14,7 @@ OPERATOR_RULES = {
     ("", "pods/resize"): ["patch"],
     ("", "services"): ["create", "get", "list", "watch"],
     ("", "secrets"): ["create"],
+    ("", "configmaps"): ["create", "list", "delete"],
     ("", "events"): ["create", "list"],
     ("coordination.k8s.io", "leases"): ["list", "watch", "delete"],
 }

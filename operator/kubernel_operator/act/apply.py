@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakValueDictionary
 
 from kubernel_api.conditions import Reason
 from kubernel_api.constants import KERNEL_CONTAINER
@@ -14,6 +16,7 @@ from kubernel_cluster import paths
 from kubernel_cluster.cluster import Cluster
 from kubernel_cluster.errors import ApiError, ApiUnavailableError, ConflictError
 from kubernel_operator.build.event import build_event
+from kubernel_operator.build.supervisor import holds_the_same
 from kubernel_operator.decide.actions import (
     Create,
     DeleteInstance,
@@ -28,6 +31,7 @@ from kubernel_operator.decide.reasons import (
     reason_from_events,
     refusal_of,
     refusal_of_failure,
+    refusal_of_foreign_supervisor,
     refusal_of_taken_name,
 )
 from kubernel_operator.decide.resizing import refusal_of_resize
@@ -39,7 +43,15 @@ from kubernel_operator.steady_clock import steady_clock
 
 logger = logging.getLogger(__name__)
 
-_RESOURCES = {"secret": "secrets", "pod secret": "secrets", "pod": "pods", "service": "services"}
+_RESOURCES = {
+    "secret": "secrets",
+    "pod secret": "secrets",
+    "supervisor": "configmaps",
+    "pod": "pods",
+    "service": "services",
+}
+# So long a ConfigMap that was made or found is not looked for again, whatever kubelets say: they are behind.
+FOUND_SECONDS = 5.0
 
 
 class Applier:
@@ -54,6 +66,7 @@ class Applier:
         self._cluster = cluster
         self._cache = cache
         self._clock = clock
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # by namespace
 
     async def apply(self, cr: dict[str, Any], memory: Memory, action: Request) -> None:
         """One action. Refusals are remembered; what is unknown raises, and the work queue comes back.
@@ -62,6 +75,9 @@ class Applier:
             ClusterError: the write's outcome is unknown or unexpected.
         """
         match action:
+            case Create(kind="supervisor"):
+                if not await self._create_supervisor(cr, memory, action):
+                    return
             case Create():
                 if not await self._create(cr, memory, action):
                     return  # the status says why
@@ -87,18 +103,25 @@ class Applier:
         return await self._cluster.merge_patch(f"{instance_path(cr)}/status", body)
 
     async def read_instance(self, cr: dict[str, Any]) -> dict[str, Any]:
-        """A KernelInstance that was too large to be kept whole. A LIST of one: it needs no further right.
+        """A KernelInstance that was too large to be kept whole.
 
         Raises:
             ClusterError: it is not known, or gone; then the watch will say so.
         """
         metadata = cr["metadata"]
         path = paths.kernel_instances(metadata["namespace"])
-        listing = await self._cluster.list(path, fieldSelector=f"metadata.name={metadata['name']}")
+        found = await self._read(path, metadata["name"])
+        if found["metadata"]["uid"] != metadata["uid"]:
+            raise ApiUnavailableError(f"{path}/{metadata['name']} is gone")
+        return found
+
+    async def _read(self, path: str, name: str) -> dict[str, Any]:
+        """One object by a LIST, whose right is there anyway."""
+        listing = await self._cluster.list(path, fieldSelector=f"metadata.name={name}")
         for found in listing.items:
-            if found["metadata"]["uid"] == metadata["uid"]:
+            if found["metadata"]["name"] == name:
                 return found
-        raise ApiUnavailableError(f"{path}/{metadata['name']} is gone")
+        raise ApiUnavailableError(f"{path}/{name} is gone")
 
     async def post_event(self, cr: dict[str, Any], reason: str, message: str) -> None:
         """Posts an Event; one that cannot be posted is no reason to do anything else again."""
@@ -124,6 +147,19 @@ class Applier:
                 self._cache.pods.put(pod)
         memory.incarnation_seen = incarnation
 
+    async def _create_supervisor(self, cr: dict[str, Any], memory: Memory, action: Create) -> bool:
+        """Once for a hundred kernels that begin at the same time; whether this was the one that did it."""
+        namespace = cr["metadata"]["namespace"]
+        async with self.lock(namespace):
+            found = self._cache.supervisors.get(namespace)
+            if found is not None and self._clock() < found + FOUND_SECONDS:
+                return False
+            return await self._create(cr, memory, action)
+
+    def lock(self, namespace: str) -> asyncio.Lock:
+        """Held while the supervisor's ConfigMap of a namespace is made or deleted."""
+        return self._locks.setdefault(namespace, asyncio.Lock())
+
     async def _create(self, cr: dict[str, Any], memory: Memory, action: Create) -> bool:
         """Whether it exists now; what refused it is remembered."""
         namespace = cr["metadata"]["namespace"]
@@ -142,8 +178,8 @@ class Applier:
             if error.reason != "AlreadyExists":  # e.g. the quota was updated at the same moment
                 raise
             created = await self._existing(path, action)
-            if controller_uid(created) != cr["metadata"]["uid"]:
-                _refuse(memory, action, refusal_of_taken_name(cr, action.body["kind"], created, error))
+            if (refusal := _refusal_of_existing(cr, action, created, error)) is not None:
+                _refuse(memory, action, refusal)
                 return False
         else:
             if action.kind == "secret" and (memory.secret or (cr.get("status") or {}).get("connection")):
@@ -163,6 +199,8 @@ class Applier:
         """The object that is already there. Secrets cannot be read; their name holds our uid."""
         if action.kind in {"secret", "pod secret"}:
             return action.body
+        if action.kind == "supervisor":
+            return await self._read(path, action.body["metadata"]["name"])
         return await self._cluster.get(f"{path}/{action.body['metadata']['name']}")
 
     def _learn(self, memory: Memory, action: Create, created: dict[str, Any]) -> None:
@@ -173,6 +211,8 @@ class Applier:
                 memory.secret, memory.secret_posted = True, self._clock()
             case "pod secret":
                 memory.pod_secret, memory.secret_posted = True, self._clock()
+            case "supervisor":
+                self._cache.supervisors[created["metadata"]["namespace"]] = self._clock()
             case "service":
                 self._cache.services.put(created)
             case "pod":
@@ -228,6 +268,16 @@ def describe(action: Request) -> str:
             return f"resize pod {pod.name} to {to}: {why}"
         case Explain(why=why):
             return f"read the pod's Events: {why}"
+
+
+def _refusal_of_existing(cr: dict[str, Any], action: Create, found: dict[str, Any], error: ApiError) -> Refusal | None:
+    """Why what is there already is not what was to be made; None: it is."""
+    if action.kind == "supervisor":
+        name = action.body["metadata"]["name"]
+        return None if holds_the_same(found, action.body) else refusal_of_foreign_supervisor(name)
+    if controller_uid(found) == cr["metadata"]["uid"]:
+        return None
+    return refusal_of_taken_name(cr, action.body["kind"], found, error)
 
 
 def _refuse(memory: Memory, action: Create, refusal: Refusal) -> None:

@@ -11,6 +11,8 @@ from kubernel_api.constants import (
     ANNOTATION_IDLE_TIMEOUT,
     ANNOTATION_INCARNATION,
     ANNOTATION_RESTART_GENERATION,
+    ANNOTATION_SUPERVISOR,
+    CONFIG_MAP_SUPERVISOR,
     CONNECTION_FILE,
     CONTROL_PORT,
     DEFAULT_ARGV,
@@ -21,7 +23,6 @@ from kubernel_api.constants import (
     SECRET_CURVE_PUBLICKEY,
     SECRET_CURVE_SECRETKEY,
     SECRET_KEY,
-    SECRET_SUPERVISOR,
     SECRET_TOKEN,
 )
 from kubernel_api.names import pod_name, secret_name
@@ -45,6 +46,7 @@ def build_pod(
     incarnation: int,
     callback_url: str | None,
     pod_secret: str,
+    supervisor_map: str,
     template: TemplateFacts | None = None,
 ) -> dict[str, Any]:
     """The pod for one incarnation.
@@ -55,6 +57,7 @@ def build_pod(
         incarnation: number of the pod, part of its name.
         callback_url: where the supervisor reports, or None.
         pod_secret: name of the pod's own Secret.
+        supervisor_map: name of the ConfigMap with the supervisor.
         template: the KernelTemplate; its word stands over the KernelInstance's.
     """
     spec = shaped(cr["spec"], settings, template)
@@ -64,6 +67,7 @@ def build_pod(
         ANNOTATION_INCARNATION: str(incarnation),
         ANNOTATION_RESTART_GENERATION: str(spec.get("restartGeneration") or 0),
         ANNOTATION_GENERATION: str(cr["metadata"].get("generation") or 1),
+        ANNOTATION_SUPERVISOR: supervisor_map,
         # A kernel's memory is its user's work: the autoscaler must not move it.
         "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
         **({ANNOTATION_IDLE_TIMEOUT: str(idle_timeout)} if idle_timeout else {}),
@@ -79,7 +83,7 @@ def build_pod(
         # Nobody can raise it any more.
         "activeDeadlineSeconds": bounds_for(settings, template).max_active_deadline_seconds,
         "securityContext": settings.pod_security_context,
-        "containers": [_container(effective, settings, metadata["name"], callback_url, pod_secret)],
+        "containers": [_container(effective, settings, metadata["name"], callback_url, pod_secret, supervisor_map)],
         "imagePullSecrets": _pull_secrets(spec, settings),
         "nodeSelector": spec["nodeSelector"],
         "tolerations": spec["tolerations"],
@@ -100,7 +104,7 @@ def literal(text: str) -> str:
 
 
 def _container(
-    cr: dict[str, Any], settings: Settings, pod: str, callback_url: str | None, pod_secret: str
+    cr: dict[str, Any], settings: Settings, pod: str, callback_url: str | None, pod_secret: str, supervisor_map: str
 ) -> dict[str, Any]:
     spec = cr["spec"]
     container: dict[str, Any] = {
@@ -110,7 +114,7 @@ def _container(
         # args, never command: the image's entrypoint (tini, conda activation) keeps working.
         "args": bootstrap_args(_argv(spec)),
         "env": [
-            *_own_env(cr, pod, callback_url, pod_secret),
+            *_own_env(cr, pod, callback_url, pod_secret, supervisor_map),
             *_users_env(spec),
         ],
         "workingDir": spec.get("workingDir"),
@@ -144,7 +148,9 @@ def _users_env(spec: dict[str, Any]) -> list[dict[str, str]]:
     return packed + plain
 
 
-def _own_env(cr: dict[str, Any], pod: str, callback_url: str | None, pod_secret: str) -> list[dict[str, Any]]:
+def _own_env(
+    cr: dict[str, Any], pod: str, callback_url: str | None, pod_secret: str, supervisor_map: str
+) -> list[dict[str, Any]]:
     metadata, spec, kernel = cr["metadata"], cr["spec"], cr["spec"]["kernel"]
     secret = secret_name(metadata["name"], metadata["uid"])
     config = {
@@ -165,7 +171,6 @@ def _own_env(cr: dict[str, Any], pod: str, callback_url: str | None, pod_secret:
         "KUBERNEL_KEY": (secret, SECRET_KEY),
         "KUBERNEL_TOKEN": (pod_secret, SECRET_TOKEN),
         "KUBERNEL_BOOTSTRAP": (pod_secret, SECRET_BOOTSTRAP),
-        "KUBERNEL_SUPERVISOR": (pod_secret, SECRET_SUPERVISOR),
     }
     if (spec.get("connection") or {}).get("encryption") == "Curve":
         from_secret |= {
@@ -179,6 +184,10 @@ def _own_env(cr: dict[str, Any], pod: str, callback_url: str | None, pod_secret:
             {"name": name, "valueFrom": {"secretKeyRef": {"name": where, "key": key}}}
             for name, (where, key) in from_secret.items()
         ),
+        {
+            "name": "KUBERNEL_SUPERVISOR",
+            "valueFrom": {"configMapKeyRef": {"name": supervisor_map, "key": CONFIG_MAP_SUPERVISOR}},
+        },
     ]
 
 

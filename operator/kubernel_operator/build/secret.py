@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kubernel_api.children import child_secret
-from kubernel_api.constants import POD_SECRET_TYPE, SECRET_BOOTSTRAP, SECRET_SUPERVISOR, SECRET_TOKEN
+from kubernel_api.constants import POD_SECRET_TYPE, SECRET_BOOTSTRAP, SECRET_TOKEN
 from kubernel_api.names import secret_name
 from kubernel_supervisor.bootstrap import bootstrap_script
 
@@ -23,7 +23,7 @@ def build_pod_secret(cr: dict[str, Any], name: str, *, token: str, supervisor: s
         cr: the KernelInstance.
         name: of the Secret; only the pod knows it.
         token: of the pod's callbacks.
-        supervisor: source of the supervisor; a kernel keeps the version it started with.
+        supervisor: source of the supervisor that the pod is to execute, and no other.
     """
-    data = {SECRET_TOKEN: token, SECRET_BOOTSTRAP: bootstrap_script(), SECRET_SUPERVISOR: supervisor}
+    data = {SECRET_TOKEN: token, SECRET_BOOTSTRAP: bootstrap_script(supervisor)}
     return child_secret(cr, name, POD_SECRET_TYPE, data)

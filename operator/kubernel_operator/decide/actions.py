@@ -12,9 +12,13 @@ from kubernel_operator.observe.sizes import Sizes
 
 @dataclass(frozen=True)
 class Create:
-    """Create a child. ``kind``: "secret" (its clients'), "pod secret" (its pod's own), "pod" or "service"."""
+    """Create a child, or what the kernels of its namespace share.
 
-    kind: Literal["secret", "pod secret", "pod", "service"]
+    Attributes:
+        kind: "secret" is its clients', "pod secret" its pod's own; "supervisor" is the shared ConfigMap.
+    """
+
+    kind: Literal["secret", "pod secret", "supervisor", "pod", "service"]
     body: dict[str, Any]
     why: str
 

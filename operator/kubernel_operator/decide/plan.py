@@ -7,14 +7,16 @@ from dataclasses import dataclass
 
 from kubernel_api.conditions import Reason
 from kubernel_api.constants import RESTART_GRACE_SECONDS
-from kubernel_api.names import pod_secret_name, secret_name
+from kubernel_api.names import pod_secret_name, secret_name, supervisor_map_name
 from kubernel_operator.build.pod import build_pod
 from kubernel_operator.build.secret import build_pod_secret, qualified_secret_name
 from kubernel_operator.build.service import build_service
+from kubernel_operator.build.supervisor import build_supervisor_map
 from kubernel_operator.observe.kernel_facts import KernelFacts
 from kubernel_operator.observe.observed import Observed
 from kubernel_operator.observe.pod_facts import PodFacts
 from kubernel_operator.settings import Settings
+from kubernel_supervisor.bootstrap import supervisor_digest
 from kubernel_wire.callback import pod_secret_mark, token
 from kubernel_wire.keys import ConnectionKeys, connection_secret
 
@@ -32,7 +34,7 @@ from .actions import (
 )
 from .configuration import idle_timeout, is_configured
 from .endings import silent_node_at
-from .reasons import misses_secret, pending_reason
+from .reasons import misses, pending_reason
 from .resizing import due_resize, resize_again_at
 from .situation import EXPLAINED_SECONDS, Situation, Stage, active_deadline, time_to_live
 from .status import SLOW_START_SECONDS
@@ -41,8 +43,8 @@ from .status import SLOW_START_SECONDS
 # server finds them by reading all Events of the namespace, so they are read seldom. Later: every five minutes.
 EXPLAIN_AT_SECONDS = (2.0, 12.0, 60.0, 300.0)
 _EXPLAINED_BY_EVENTS = {Reason.SCHEDULED, Reason.CONTAINER_CREATING, Reason.IMAGE_PULL_FAILED, Reason.UNSCHEDULABLE}
-# A Secret that the kubelet does not find is created again: nobody tells when one is deleted, and it cannot be read.
-SECRET_INTERVAL_SECONDS = 10.0
+# A Secret or ConfigMap that the kubelet does not find is created again: nobody tells when one is deleted.
+MISSED_INTERVAL_SECONDS = 10.0
 # A supervisor whose callbacks arrived before, and which has been silent for this much of a start, is asked, too.
 CALLBACK_SILENCE_SECONDS = 2.0
 
@@ -86,17 +88,17 @@ def plan(kernel: KernelFacts, situation: Situation, observed: Observed, context:
         case Stage.NEEDS_POD:
             return _needs_pod(kernel, situation, observed, context, now)
         case Stage.NEEDS_RESTART:
-            return Plan(tuple(_restart(situation)), _again_while_starting(kernel, situation, observed, now))
+            return Plan(tuple(_restart(situation)), _again_while_starting(kernel, situation, observed, context, now))
         case Stage.STARTING:
             return Plan(
                 (
                     *_superseded_pods(situation, observed),
                     *_missing_children(kernel, observed, context),
-                    *_missed_secret(kernel, situation, observed, context, now),
+                    *_missed(kernel, situation, observed, context, now),
                     *_resize(kernel, situation, observed, now),
                     *_starting(situation, observed, now),
                 ),
-                _again_while_starting(kernel, situation, observed, now),
+                _again_while_starting(kernel, situation, observed, context, now),
             )
         case Stage.RUNNING:
             return Plan(
@@ -119,7 +121,7 @@ def _needs_pod(kernel: KernelFacts, situation: Situation, observed: Observed, co
     if now < situation.not_before:
         return Plan((), min(situation.not_before, situation.start_began + kernel.lifecycle.start_deadline))
     actions = () if situation.objection is not None else tuple(_create(kernel, situation, observed, context))
-    return Plan(actions, _again_while_starting(kernel, situation, observed, now))
+    return Plan(actions, _again_while_starting(kernel, situation, observed, context, now))
 
 
 def _finished(kernel: KernelFacts, observed: Observed, now: float) -> Plan:
@@ -136,12 +138,16 @@ def _create(kernel: KernelFacts, situation: Situation, observed: Observed, conte
     actions = _superseded_pods(situation, observed)
     if situation.pod is not None and situation.pod.may_run:
         actions.append(DeletePod(situation.pod, "a restart was asked for and cannot be done in place"))
+    if observed.supervisor_found is None:
+        # No pod yet: the name may be taken by somebody else's ConfigMap. The next pass follows at once.
+        return [*actions, *_missing_children(kernel, observed, context), _supervisor(kernel, context, "kernels run it")]
     body = build_pod(
         kernel.raw,
         context.settings,
         incarnation=situation.incarnation + 1,
         callback_url=context.callback_url,
         pod_secret=_pod_secret_name(kernel, context),
+        supervisor_map=_supervisor_map_name(context),
         template=observed.template,
     )
     why = "first start" if situation.incarnation == 0 else f"replaces pod {situation.incarnation}"
@@ -186,25 +192,41 @@ def _pod_secret_name(kernel: KernelFacts, context: Context) -> str:
     return pod_secret_name(kernel.name, kernel.uid, mark)
 
 
-def _missed_secret(
+def _supervisor(kernel: KernelFacts, context: Context, why: str) -> Create:
+    return Create("supervisor", build_supervisor_map(kernel.namespace, context.supervisor), why)
+
+
+def _supervisor_map_name(context: Context) -> str:
+    return supervisor_map_name(supervisor_digest(context.supervisor))
+
+
+def _missed(
     kernel: KernelFacts, situation: Situation, observed: Observed, context: Context, now: float
 ) -> list[Action]:
-    """The Secrets again, for a pod that misses one: somebody deleted it. What is there is not changed.
+    """What the pod misses, again: somebody deleted it. What is there is not changed.
 
-    The clients' is not made where that is their business: they would not know its key.
+    The clients' Secret is not made where that is their business: they would not know its key.
     """
-    due = _missed_secret_due(kernel, situation, observed)
+    due = _missed_due(kernel, situation, observed, context)
     if due is None or now < due:
         return []
     why = "the kubelet does not find it"
+    if _misses_supervisor(situation, context):
+        return [_supervisor(kernel, context, why)]
     clients = [] if kernel.keys_by_client else [_secret(kernel, context, why)]
     return [*clients, _pod_secret(kernel, context, why)]
 
 
-def _missed_secret_due(kernel: KernelFacts, situation: Situation, observed: Observed) -> float | None:
-    if situation.pod is None or not misses_secret(situation.pod, secret_name(kernel.name, kernel.uid)):
-        return None
-    return observed.secret_posted + SECRET_INTERVAL_SECONDS
+def _missed_due(kernel: KernelFacts, situation: Situation, observed: Observed, context: Context) -> float | None:
+    if _misses_supervisor(situation, context):
+        return (observed.supervisor_found or 0.0) + MISSED_INTERVAL_SECONDS
+    if situation.pod is not None and misses(situation.pod, secret_name(kernel.name, kernel.uid)):
+        return observed.secret_posted + MISSED_INTERVAL_SECONDS
+    return None
+
+
+def _misses_supervisor(situation: Situation, context: Context) -> bool:
+    return situation.pod is not None and misses(situation.pod, _supervisor_map_name(context))
 
 
 def _resize(kernel: KernelFacts, situation: Situation, observed: Observed, now: float) -> list[Action]:
@@ -256,13 +278,15 @@ def _is_silent(situation: Situation, observed: Observed, now: float) -> bool:
     return known is None or known.is_probed or now >= situation.start_began + CALLBACK_SILENCE_SECONDS
 
 
-def _again_while_starting(kernel: KernelFacts, situation: Situation, observed: Observed, now: float) -> float:
+def _again_while_starting(
+    kernel: KernelFacts, situation: Situation, observed: Observed, context: Context, now: float
+) -> float:
     """The next deadline: whatever else may happen to a start arrives by watch or callback, or as an answer."""
     pod = situation.pod
     times = [situation.start_began + kernel.lifecycle.start_deadline, situation.start_began + SLOW_START_SECONDS]
     if pod is not None and situation.stage is Stage.STARTING and not situation.answering:
-        if (missed := _missed_secret_due(kernel, situation, observed)) is not None:
-            times.append(missed if missed > now else now + SECRET_INTERVAL_SECONDS)
+        if (missed := _missed_due(kernel, situation, observed, context)) is not None:
+            times.append(missed if missed > now else now + MISSED_INTERVAL_SECONDS)
         if _needs_events(pod):
             times.append(_explain_due(situation, observed))
         if situation.ip and pod.kernel_runs:

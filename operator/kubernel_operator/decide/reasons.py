@@ -58,6 +58,15 @@ def refusal_of_taken_name(cr: dict[str, Any], kind: str, found: dict[str, Any], 
     return refusal_of(kind, error)
 
 
+def refusal_of_foreign_supervisor(name: str) -> Refusal:
+    """Why no pod is made in a namespace where somebody else's ConfigMap has the name of the supervisor's."""
+    return Refusal(
+        Reason.NAME_CONFLICT,
+        f"ConfigMap {name} holds something else than the kernels' supervisor, so none is started with it; delete it, "
+        "and it is made anew",
+    )
+
+
 def pending_reason(pod: PodFacts) -> tuple[Reason, str]:
     """Why a pod that has not ended does not run its kernel yet, as far as the pod itself tells."""
     if pod.kernel_runs:
@@ -125,8 +134,8 @@ def explained(reason: Reason, message: str, pending: tuple[Reason, str] | None, 
     return reason, f"{message}; {hint}" if hint and reason is Reason.IMAGE_PULL_FAILED else message
 
 
-def misses_secret(pod: PodFacts, name: str) -> bool:
-    """Whether the kubelet looked for a Secret in vain."""
+def misses(pod: PodFacts, name: str) -> bool:
+    """Whether the kubelet looked in vain for a Secret or ConfigMap whose name begins so."""
     waiting = pod.kernel.waiting if pod.kernel is not None else None
     return waiting is not None and name in waiting.message and "not found" in waiting.message
 
@@ -205,7 +214,8 @@ def with_remedy(message: str) -> str:
 def _is_passing(message: str) -> bool:
     """Whether the kubelet's next try may well succeed.
 
-    The pod and its Secret are created at the same time, and a busy node is late to see it or to answer at all.
+    The pod and its Secrets are created at the same time, and a busy node is late to see it or to answer at all.
     """
     busy = ("failed to sync", "context deadline exceeded", "failed to reserve container name")
-    return ("secret" in message and "not found" in message) or any(words in message for words in busy)
+    missing = "not found" in message and ("secret" in message or "configmap" in message)
+    return missing or any(words in message for words in busy)

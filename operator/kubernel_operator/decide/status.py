@@ -16,7 +16,7 @@ from kubernel_operator.settings import Settings
 
 from .configuration import observed_generation
 from .endings import Ending
-from .reasons import explained, misses_secret, pending_reason
+from .reasons import explained, misses, pending_reason
 from .resizing import TROUBLES, Outcome, outcome, sizes_in_force
 from .situation import Situation, Stage
 from .texts import for_people
@@ -152,7 +152,7 @@ def _words_of_start(kernel: KernelFacts, situation: Situation, observed: Observe
         message = "The container runs; the kernel does not answer yet."
         return Phase.STARTING, Reason.KERNEL_STARTING, f"{message} {observed.report.log}".strip()
     secret = secret_name(kernel.name, kernel.uid)
-    if kernel.keys_by_client and misses_secret(situation.pod, f'"{secret}"'):
+    if kernel.keys_by_client and misses(situation.pod, f'"{secret}"'):
         return Phase.PENDING, Reason.WAITING_FOR_KEY, _without_key(secret)
     reason, message = explained(*pending_reason(situation.pod), observed.pending, observed.hint)
     return (Phase.STARTING if reason is Reason.KERNEL_STARTING else Phase.PENDING), reason, message

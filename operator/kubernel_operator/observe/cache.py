@@ -239,6 +239,8 @@ class Cache:
         self.pods = Store(PODS)
         self.services = Store(SERVICES)
         self.leases = Store(LEASES)
+        # The ConfigMap with the supervisor, by namespace: Unix seconds when it was made, or found to be there.
+        self.supervisors: dict[str, float] = {}
 
 
 def _compressed(obj: Json) -> bytes:

@@ -12,6 +12,7 @@ from kubernel_api.constants import (
     ANNOTATION_IDLE_TIMEOUT,
     ANNOTATION_INCARNATION,
     ANNOTATION_RESTART_GENERATION,
+    ANNOTATION_SUPERVISOR,
     KERNEL_CONTAINER,
     KIND,
     LABEL_KERNEL_ID,
@@ -88,7 +89,7 @@ _POD: Fields = {
         **_OWNED,
         "generation": 1,
         "labels": {LABEL_KUEUE_QUEUE: 63},
-        "annotations": dict.fromkeys(_NUMBERS, 32),
+        "annotations": {**dict.fromkeys(_NUMBERS, 32), ANNOTATION_SUPERVISOR: NAME},
     },
     "spec": {
         "nodeName": NAME,
@@ -186,7 +187,9 @@ def _with_what_decides(pod: Json) -> Json:
 def _cut_pod(pod: Json) -> Json:
     kept: Json = cut(pod, _POD)
     annotations = kept["metadata"].get("annotations") or {}
-    kept["metadata"]["annotations"] = {name: text for name, text in annotations.items() if _is_number(text)}
+    kept["metadata"]["annotations"] = {
+        name: text for name, text in annotations.items() if name == ANNOTATION_SUPERVISOR or _is_number(text)
+    }
     if containers := part(kept, "spec").get("containers"):
         kept["spec"]["containers"] = [c for c in containers if c.get("name") == KERNEL_CONTAINER]
     return kept

@@ -54,6 +54,8 @@ class Observed:
         report: newest report from the supervisor of the newest pod.
         secret: True when the Secret is known to exist; False: not known to.
         pod_secret: the same for the pod's own Secret.
+        supervisor_found: Unix seconds when the ConfigMap with the supervisor was last made in this namespace, or found
+            to be there; None: not known to be there.
         service: whether the Service exists.
         service_ip: the cluster IP that it has, or had before it was deleted; None before it was ever known.
         refusal: why the API server last refused a child.
@@ -81,6 +83,7 @@ class Observed:
     report: Report | None = None
     secret: bool = False
     pod_secret: bool = False
+    supervisor_found: float | None = None
     service: bool = False
     service_ip: str | None = None
     refusal: Refusal | None = None

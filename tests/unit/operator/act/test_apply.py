@@ -69,7 +69,7 @@ def test_describe(action: Request, text: str) -> None:
 
 
 def test_created_pod_is_known_before_any_watch_says_so(world: World) -> None:
-    body = build_pod(cr(), SETTINGS, incarnation=1, callback_url=None, pod_secret="p")
+    body = build_pod(cr(), SETTINGS, incarnation=1, callback_url=None, pod_secret="p", supervisor_map="s")
     remembered = apply(world, Memory(UID, NOW, refused_times=3), Create("pod", body, "first start"))
     assert (remembered.incarnation_seen, remembered.refused_times) == (1, 0)
     assert [p["metadata"]["name"] for p in world.reconciler.cache.pods.linked("ns", "k1")] == ["k1-1"]

@@ -23,7 +23,9 @@ INSTANCE = cr(
 def pod(pod_spec: Json | None = None, instance: Json = INSTANCE, **spec: Any) -> Json:
     """The pod of a KernelInstance whose template has that overlay."""
     found = template(pod={"spec": pod_spec or {}}, **spec)
-    return build_pod(instance, SETTINGS, incarnation=1, callback_url=None, pod_secret=POD_SECRET, template=found)
+    return build_pod(
+        instance, SETTINGS, incarnation=1, callback_url=None, pod_secret=POD_SECRET, supervisor_map="s", template=found
+    )
 
 
 def kernel(built: Json) -> Json:
@@ -33,7 +35,7 @@ def kernel(built: Json) -> Json:
 
 
 def test_a_template_that_says_nothing_changes_nothing() -> None:
-    plain = build_pod(INSTANCE, SETTINGS, incarnation=1, callback_url=None, pod_secret=POD_SECRET)
+    plain = build_pod(INSTANCE, SETTINGS, incarnation=1, callback_url=None, pod_secret=POD_SECRET, supervisor_map="s")
     assert pod() == plain
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from fixtures.objects import POD_SECRET, SETTINGS, UID, cr
+from fixtures.objects import POD_SECRET, SETTINGS, SUPERVISOR_MAP, UID, cr
 from kubernel_operator.build.pod import build_pod
 from kubernel_operator.build.shape import image_of
 from kubernel_operator.observe.template_facts import TemplateFacts
@@ -18,8 +18,11 @@ SECRET_ENV = [
     ("KUBERNEL_KEY", "key"),
     ("KUBERNEL_TOKEN", "token"),
     ("KUBERNEL_BOOTSTRAP", "bootstrap.sh"),
-    ("KUBERNEL_SUPERVISOR", "supervisor.py"),
 ]
+SUPERVISOR_ENV = {
+    "name": "KUBERNEL_SUPERVISOR",
+    "valueFrom": {"configMapKeyRef": {"name": SUPERVISOR_MAP, "key": "supervisor.py"}},
+}
 RICH = cr(
     labels={"kubernel.dev/kernel-id": "id-1", "team": "science"},
     image="example.org/r:4",
@@ -69,7 +72,9 @@ def env_from_secret(name: str, key: str) -> dict[str, Any]:
 
 def test_plain() -> None:
     """Everything that a KernelInstance without wishes gets; what is not here is the API server's default."""
-    built = build_pod(cr(), SETTINGS, incarnation=1, callback_url=URL, pod_secret=POD_SECRET)
+    built = build_pod(
+        cr(), SETTINGS, incarnation=1, callback_url=URL, pod_secret=POD_SECRET, supervisor_map=SUPERVISOR_MAP
+    )
     (container,) = built["spec"].pop("containers")
     own = container.pop("env")
     assert built == {
@@ -87,6 +92,7 @@ def test_plain() -> None:
                 "kubernel.dev/incarnation": "1",
                 "kubernel.dev/restart-generation": "0",
                 "kubernel.dev/generation": "1",
+                "kubernel.dev/supervisor": SUPERVISOR_MAP,
                 "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
             },
             "ownerReferences": [
@@ -125,7 +131,7 @@ def test_plain() -> None:
     }
     assert own[0]["name"] == "KUBERNEL_CONFIG"
     assert own[1] == POD_IPS
-    assert own[2:] == [env_from_secret(name, key) for name, key in SECRET_ENV]
+    assert own[2:] == [*(env_from_secret(name, key) for name, key in SECRET_ENV), SUPERVISOR_ENV]
     assert config({"spec": {"containers": [{"env": own}]}}) == {
         "secret": "ns/k1-0123abcd45",
         "pod": "k1-1",
@@ -143,7 +149,9 @@ def test_plain() -> None:
 
 
 def test_rich() -> None:
-    built = build_pod(RICH, CLUSTER, incarnation=3, callback_url=None, pod_secret=POD_SECRET)
+    built = build_pod(
+        RICH, CLUSTER, incarnation=3, callback_url=None, pod_secret=POD_SECRET, supervisor_map=SUPERVISOR_MAP
+    )
     spec = built["spec"]
     (container,) = spec["containers"]
     assert built["metadata"]["name"] == "k1-3"
@@ -173,6 +181,7 @@ def test_rich() -> None:
         *(env_from_secret(name, key) for name, key in SECRET_ENV),
         env_from_secret("KUBERNEL_CURVE_PUBLICKEY", "curve_publickey"),
         env_from_secret("KUBERNEL_CURVE_SECRETKEY", "curve_secretkey"),
+        SUPERVISOR_ENV,
         {"name": "A", "value": "1"},
         {"name": "EMPTY", "value": ""},
         {"name": "B", "value": "$$(KUBERNEL_TOKEN)"},
@@ -196,7 +205,7 @@ def test_rich() -> None:
 def test_what_is_forked() -> None:
     def told(kernel: dict[str, Any], settings: Settings, template: TemplateFacts | None = None) -> list[str]:
         how: Any = {"incarnation": 1, "callback_url": URL, "pod_secret": POD_SECRET, "template": template}
-        built = build_pod(cr(kernel=kernel), settings, **how)
+        built = build_pod(cr(kernel=kernel), settings, supervisor_map=SUPERVISOR_MAP, **how)
         return [config(built)[name] for name in ("fork", "preload")]
 
     mine = Settings(fork="Never", preload=("numpy", "pandas"))
@@ -220,7 +229,9 @@ def test_defaults_of_the_operator() -> None:
         pod_security_context={},
         security_context={},
     )
-    spec = build_pod(cr(), defaults, incarnation=1, callback_url=None, pod_secret=POD_SECRET)["spec"]
+    spec = build_pod(
+        cr(), defaults, incarnation=1, callback_url=None, pod_secret=POD_SECRET, supervisor_map=SUPERVISOR_MAP
+    )["spec"]
     (container,) = spec["containers"]
     assert (container["imagePullPolicy"], container["resources"]) == ("Never", {"requests": {"cpu": "1"}})
     assert "securityContext" not in spec
@@ -244,14 +255,18 @@ def test_defaults_of_the_operator() -> None:
 )
 def test_argv(kernel: dict[str, Any] | None, argv: list[str], name: str | None) -> None:
     instance = cr(kernel=kernel) if kernel else cr()
-    built = build_pod(instance, SETTINGS, incarnation=1, callback_url=None, pod_secret=POD_SECRET)
+    built = build_pod(
+        instance, SETTINGS, incarnation=1, callback_url=None, pod_secret=POD_SECRET, supervisor_map=SUPERVISOR_MAP
+    )
     assert built["spec"]["containers"][0]["args"] == bootstrap_args(argv)
     assert config(built)["kernelName"] == (name or "")
 
 
 def test_variables_that_a_shell_would_drop_are_packed() -> None:
     env = [{"name": "A_1", "value": "1"}, {"name": "spark.driver.memory", "value": "$x"}, {"name": "a-b"}]
-    built = build_pod(cr(env=env), SETTINGS, incarnation=1, callback_url=None, pod_secret=POD_SECRET)
+    built = build_pod(
+        cr(env=env), SETTINGS, incarnation=1, callback_url=None, pod_secret=POD_SECRET, supervisor_map=SUPERVISOR_MAP
+    )
     assert built["spec"]["containers"][0]["env"][-3:] == [
         {"name": "KUBERNEL_ENV_0", "value": "spark.driver.memory=$$x"},
         {"name": "KUBERNEL_ENV_1", "value": "a-b="},
@@ -260,10 +275,14 @@ def test_variables_that_a_shell_would_drop_are_packed() -> None:
 
 
 def test_nothing_depends_on_what_was_built_before() -> None:
-    first = build_pod(RICH, CLUSTER, incarnation=1, callback_url=URL, pod_secret=POD_SECRET)
+    first = build_pod(
+        RICH, CLUSTER, incarnation=1, callback_url=URL, pod_secret=POD_SECRET, supervisor_map=SUPERVISOR_MAP
+    )
     first["metadata"]["labels"]["x"] = first["spec"]["x"] = "changed"
     first["spec"]["containers"][0]["env"].clear()
-    second = build_pod(RICH, CLUSTER, incarnation=1, callback_url=URL, pod_secret=POD_SECRET)
+    second = build_pod(
+        RICH, CLUSTER, incarnation=1, callback_url=URL, pod_secret=POD_SECRET, supervisor_map=SUPERVISOR_MAP
+    )
     assert "x" not in second["metadata"]["labels"]
     assert "x" not in second["spec"]
     assert second["spec"]["containers"][0]["env"]
@@ -272,7 +291,9 @@ def test_nothing_depends_on_what_was_built_before() -> None:
 @pytest.mark.parametrize("instance", [pytest.param(cr(), id="plain"), pytest.param(RICH, id="rich")])
 def test_passes_pod_security_restricted(instance: dict[str, Any]) -> None:
     """Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted."""
-    spec = build_pod(instance, SETTINGS, incarnation=1, callback_url=URL, pod_secret=POD_SECRET)["spec"]
+    spec = build_pod(
+        instance, SETTINGS, incarnation=1, callback_url=URL, pod_secret=POD_SECRET, supervisor_map=SUPERVISOR_MAP
+    )["spec"]
     (container,) = spec["containers"]
     assert {"hostNetwork", "hostPID", "hostIPC", "initContainers"}.isdisjoint(spec)
     assert all(set(v) - {"name"} <= {"emptyDir", "persistentVolumeClaim"} for v in spec.get("volumes", []))
@@ -284,7 +305,9 @@ def test_passes_pod_security_restricted(instance: dict[str, Any]) -> None:
 
 def test_no_secret_is_in_a_pod_spec() -> None:
     """Whoever may read pods learns where the secrets are, not what they are."""
-    text = json.dumps(build_pod(RICH, CLUSTER, incarnation=1, callback_url=URL, pod_secret=POD_SECRET))
+    text = json.dumps(
+        build_pod(RICH, CLUSTER, incarnation=1, callback_url=URL, pod_secret=POD_SECRET, supervisor_map=SUPERVISOR_MAP)
+    )
     for name in ("KUBERNEL_KEY", "KUBERNEL_TOKEN", "KUBERNEL_CURVE_SECRETKEY", "KUBERNEL_SUPERVISOR"):
         assert text.count(f'{{"name": "{name}", "valueFrom"') == 1
         assert f'"name": "{name}", "value":' not in text

@@ -14,7 +14,7 @@ def test_build_pod_secret() -> None:
         **clients,
         "metadata": {**clients["metadata"], "name": "p"},
         "type": "kubernel.dev/pod",
-        "stringData": {"token": "t", "bootstrap.sh": bootstrap_script(), "supervisor.py": "s"},
+        "stringData": {"token": "t", "bootstrap.sh": bootstrap_script("s")},
     }
 
 

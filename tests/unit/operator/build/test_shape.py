@@ -62,7 +62,15 @@ def test_bounds_are_limits_of_what_has_none(said: dict[str, Any], expected: dict
 
 def idle_timeout(spec: dict[str, Any], found: TemplateFacts) -> tuple[str, str | None]:
     """What the supervisor is told, and what the pod remembers."""
-    built = build_pod(cr(**spec), SETTINGS, incarnation=1, callback_url=None, pod_secret=POD_SECRET, template=found)
+    built = build_pod(
+        cr(**spec),
+        SETTINGS,
+        incarnation=1,
+        callback_url=None,
+        pod_secret=POD_SECRET,
+        supervisor_map="s",
+        template=found,
+    )
     config = built["spec"]["containers"][0]["env"][0]["value"]
     told = next(line for line in config.splitlines() if line.startswith("idleTimeoutSeconds="))
     return told.partition("=")[2], built["metadata"]["annotations"].get("kubernel.dev/idle-timeout-seconds")
@@ -77,7 +85,9 @@ def test_an_idle_timeout_comes_from_spec_else_defaults_and_never_exceeds_its_bou
 
 def test_a_deadline_is_the_pods_too_so_that_no_change_of_the_spec_moves_it() -> None:
     found = template(bounds={"maxActiveDeadlineSeconds": 3600})
-    built = build_pod(cr(), SETTINGS, incarnation=1, callback_url=None, pod_secret=POD_SECRET, template=found)
+    built = build_pod(
+        cr(), SETTINGS, incarnation=1, callback_url=None, pod_secret=POD_SECRET, supervisor_map="s", template=found
+    )
     assert built["spec"]["activeDeadlineSeconds"] == 3600
 
 

@@ -5,10 +5,23 @@ from typing import Any
 import pytest
 
 from fixtures import objects
-from fixtures.objects import NOW, POD_SECRET, SETTINGS, cr, finished_status, pod, ready_status, report, terminated
+from fixtures.objects import (
+    NOW,
+    POD_SECRET,
+    SETTINGS,
+    SUPERVISOR,
+    SUPERVISOR_MAP,
+    cr,
+    finished_status,
+    pod,
+    ready_status,
+    report,
+    terminated,
+)
 from kubernel_api.conditions import Reason
 from kubernel_operator.build.pod import build_pod
 from kubernel_operator.build.service import build_service
+from kubernel_operator.build.supervisor import build_supervisor_map
 from kubernel_operator.decide.actions import (
     Action,
     Create,
@@ -30,7 +43,7 @@ from kubernel_wire.callback import token
 from kubernel_wire.keys import ConnectionKeys
 
 URL = "http://10.96.1.1:8443/v1/callback"
-CONTEXT = Context(SETTINGS, b"operator key", "print()", URL, lambda curve: ConnectionKeys("k" * 64, curve=None))
+CONTEXT = Context(SETTINGS, b"operator key", SUPERVISOR, URL, lambda curve: ConnectionKeys("k" * 64, curve=None))
 OLD = pod(1, deleting=NOW + 3)
 PENDING = pod(phase="Pending", state={}, ip=None)
 UNSCHEDULABLE = pod(
@@ -42,7 +55,18 @@ UNSCHEDULABLE = pod(
 GATED = pod(phase="Pending", state={}, ip=None, scheduled={"status": "False", "reason": "SchedulingGated"})
 NOT_PULLED = pod(phase="Pending", state={"waiting": {"reason": "ImagePullBackOff"}}, ip=None)
 REFUSED = Refusal(Reason.QUOTA_EXCEEDED, "exceeded quota: pods=0")
-KNOWN = {"secret": True, "pod_secret": True, "service": True, "service_ip": "10.96.0.9"}
+KNOWN = {
+    "secret": True,
+    "pod_secret": True,
+    "supervisor_found": NOW - 100,
+    "service": True,
+    "service_ip": "10.96.0.9",
+}
+NO_SUPERVISOR = pod(
+    phase="Pending",
+    ip=None,
+    state={"waiting": {"reason": "CreateContainerConfigError", "message": f'configmap "{SUPERVISOR_MAP}" not found'}},
+)
 
 
 def seen(*pods: dict[str, Any], **fields: Any) -> Observed:
@@ -59,7 +83,14 @@ def planned(instance: dict[str, Any], observed: Observed) -> Plan:
 
 
 def new_pod(instance: dict[str, Any], incarnation: int) -> dict[str, Any]:
-    return build_pod(instance, SETTINGS, incarnation=incarnation, callback_url=URL, pod_secret=POD_SECRET)
+    return build_pod(
+        instance,
+        SETTINGS,
+        incarnation=incarnation,
+        callback_url=URL,
+        pod_secret=POD_SECRET,
+        supervisor_map=SUPERVISOR_MAP,
+    )
 
 
 def summary(actions: tuple[Action, ...]) -> list[str]:
@@ -87,12 +118,18 @@ def test_first_start() -> None:
     assert (pod_secret.kind, pod_secret.body["metadata"]["name"]) == ("pod secret", POD_SECRET)
     assert pod_secret.body["stringData"] == {
         "token": token(b"operator key", "ns/k1-0123abcd45"),
-        "bootstrap.sh": bootstrap_script(),
-        "supervisor.py": "print()",
+        "bootstrap.sh": bootstrap_script(SUPERVISOR),
     }
     assert service == Create("service", build_service(instance), "keeps the kernel's address")
     assert first == Create("pod", new_pod(instance, 1), "first start")
     assert steps.again_at == pytest.approx(NOW + 0.8)  # a second after it was first seen
+
+
+def test_no_pod_before_the_supervisor_is_known_to_be_there() -> None:
+    """The first kernel of a namespace; its name may be taken by somebody else's ConfigMap."""
+    steps = planned(cr(), seen(supervisor_found=None, secret=False))
+    assert summary(steps.actions) == ["create secret k1-0123abcd45", f"create supervisor {SUPERVISOR_MAP}"]
+    assert steps.actions[-1] == Create("supervisor", build_supervisor_map("ns", SUPERVISOR), "kernels run it")
 
 
 LEASED = cr(status=ready_status(), lifecycle={"leaseName": "server-1"})
@@ -141,6 +178,18 @@ RESTARTING = cr(status=ready_status(), restartGeneration=1)
         ),
         pytest.param(cr(), seen(GATED, first_seen=NOW - 9), [], id="gated: it says so itself"),
         pytest.param(cr(), seen(NOT_PULLED, first_seen=NOW - 9), ["Explain"], id="image not pulled: Events say more"),
+        pytest.param(
+            cr(), seen(NO_SUPERVISOR), [f"create supervisor {SUPERVISOR_MAP}"], id="somebody deleted the supervisor"
+        ),
+        pytest.param(
+            cr(),
+            seen(NO_SUPERVISOR, supervisor_found=None),
+            [f"create supervisor {SUPERVISOR_MAP}"],
+            id="somebody deleted the supervisor, and the operator is new",
+        ),
+        pytest.param(
+            cr(), seen(NO_SUPERVISOR, supervisor_found=NOW - 9), [], id="the supervisor was made again a moment ago"
+        ),
         pytest.param(cr(), seen(pod()), ["Probe"], id="container runs, no callback"),
         pytest.param(cr(), seen(pod(ip=None)), [], id="container runs, no address"),
         pytest.param(cr(), seen(pod(), report=report("starting")), [], id="callback came"),

@@ -150,6 +150,12 @@ CREATING = "The container is being created."
             id="image name that only containerd finds invalid",
         ),
         pytest.param(
+            waiting("CreateContainerConfigError", 'configmap "kubernel-supervisor-1" not found'),
+            Reason.CONTAINER_CREATING,
+            'The container is being created: configmap "kubernel-supervisor-1" not found',
+            id="no supervisor yet",
+        ),
+        pytest.param(
             waiting("CreateContainerConfigError", 'secret "k1-0123abcd45" not found'),
             Reason.CONTAINER_CREATING,
             'The container is being created: secret "k1-0123abcd45" not found',
