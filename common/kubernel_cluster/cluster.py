@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from .answer import decoded
@@ -148,6 +149,21 @@ class Cluster:
             else:
                 text = await _at_most(max_bytes, answer)
         return decoded(method, path, answer.status, text, answer.headers)
+
+    async def time(self) -> float:
+        """What the API server's clock says, in Unix seconds, whole ones; our own where it does not say.
+
+        Raises:
+            ApiUnavailableError: nobody answers.
+        """
+        headers = {"Accept": JSON}
+        async with self._connection.send("GET", "/version", headers=headers, seconds=REQUEST_TIMEOUT_SECONDS) as answer:
+            await answer.read()
+            said = answer.headers.get("Date", "")
+        try:
+            return parsedate_to_datetime(said).timestamp()
+        except ValueError:
+            return time.time()
 
     async def create(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """POST to a collection."""

@@ -15,6 +15,7 @@ from .edge.health_server import health_app, serve
 from .edge.metered_cluster import MeteredCluster
 from .patience import until_it_works
 from .settings import Settings, own_namespace
+from .steady_clock import SteadyClock
 from .tasks import until_one_ends, until_stopped
 from .wiring import Operator
 
@@ -50,6 +51,7 @@ async def _connected(cluster: Cluster, settings: Settings) -> Operator:
         namespace = settings.operator_namespace or own_namespace()
         key = await read_operator_key(cluster, namespace, settings.operator_secret_name)
         url = settings.callback_url or await own_url(cluster, settings.callback_port)
-        return Operator(cluster, settings, key, url)
+        clock = SteadyClock(await cluster.time())
+        return Operator(cluster, settings, key, url, clock)
 
     return await until_it_works("Not started yet", connect)

@@ -37,7 +37,6 @@ from .observe.report import merged
 from .observe.templates import Templates
 from .questions import Questions
 from .server_leases import ServerLeases
-from .steady_clock import steady_clock
 from .work_queue import WorkQueue
 
 logger = logging.getLogger(__name__)
@@ -79,7 +78,7 @@ class Reconciler:
         server_leases: ServerLeases,
         templates: Templates,
         context: Callable[[], Context],
-        clock: Callable[[], float] = steady_clock,
+        clock: Callable[[], float],
     ):
         self.cache = cache
         self._server_leases = server_leases

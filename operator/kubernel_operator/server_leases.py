@@ -24,7 +24,6 @@ from .decide.leases import (
 )
 from .observe.cache import Cache, Key
 from .observe.facts import LeaseFacts, lease_facts
-from .steady_clock import steady_clock
 from .work_queue import WorkQueue
 
 logger = logging.getLogger(__name__)
@@ -42,7 +41,8 @@ class ServerLeases:
         cache: Cache,
         wake: Callable[[Key], None],
         is_ignored: Callable[[str], bool] = lambda _: False,
-        clock: Callable[[], float] = steady_clock,
+        *,
+        clock: Callable[[], float],
         longest: float = 0,
     ) -> None:
         """All that it needs.

@@ -1,15 +1,22 @@
-"""The operator's own clock: durations count from when something was seen here, whatever other machines' clocks say."""
+"""The operator's own clock: set once, by the API server's, and never again by anybody."""
 
 from __future__ import annotations
 
 import time
 
-_STARTED = time.time() - time.monotonic()
 
+class SteadyClock:
+    """Unix seconds.
 
-def steady_clock() -> float:
-    """Unix seconds when this process started, and what has passed since: steps of the system's clock do not count.
-
-    A step forward of an hour would otherwise be the end of every start, and one backward would stop all deadlines.
+    What an operator writes into a status is read by its successor on another machine, so both go by a third clock.
+    Steps of any clock while this process runs do not count: one of an hour would be the end of every start, and one
+    backward would stop all deadlines.
     """
-    return _STARTED + time.monotonic()
+
+    def __init__(self, now: float) -> None:
+        """``now``: what the API server's clock says, in Unix seconds."""
+        self._offset = now - time.monotonic()
+
+    def __call__(self) -> float:
+        """What that clock would say now."""
+        return self._offset + time.monotonic()

@@ -7,7 +7,7 @@ import fnmatch
 import logging
 import secrets
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from typing import Any
@@ -54,7 +54,9 @@ class Operator:
     Several may run. All of them watch; one leads, and only that one acts, takes callbacks and tidies up.
     """
 
-    def __init__(self, cluster: Cluster, settings: Settings, key: bytes, callback_url: str) -> None:
+    def __init__(
+        self, cluster: Cluster, settings: Settings, key: bytes, callback_url: str, clock: Callable[[], float]
+    ) -> None:
         self._settings = settings
         self._key = key
         self._url = self._resolved_url = callback_url
@@ -65,13 +67,13 @@ class Operator:
         self._election = Election(cluster, namespace, settings.lease_name, identity)
         fenced = FencedCluster(cluster, self._election.leads)
         wake, longest = partial(self._add, "instance"), settings.max_orphan_seconds
-        self._server_leases = ServerLeases(fenced, cache, wake, self._is_ignored, longest=longest)
-        applier, asker = Applier(fenced, cache), Asker(key, PodNetwork())
+        self._server_leases = ServerLeases(fenced, cache, wake, self._is_ignored, clock=clock, longest=longest)
+        applier, asker = Applier(fenced, cache, clock), Asker(key, PodNetwork(), clock)
         templates = Templates(namespace)
         self._follower = Follower(cluster, paths.kernel_templates(namespace), {}, templates)
-        self._reconciler = Reconciler(applier, asker, cache, self._server_leases, templates, self._context)
+        self._reconciler = Reconciler(applier, asker, cache, self._server_leases, templates, self._context, clock)
         templates.tell(self._reconciler.template_changed)
-        self._template_checks = TemplateChecks(fenced, templates, namespace, settings)
+        self._template_checks = TemplateChecks(fenced, templates, namespace, settings, clock)
         self._unused_supervisors = UnusedSupervisors(
             fenced, settings.watch_namespaces, cache, applier.lock, self._is_ignored
         )

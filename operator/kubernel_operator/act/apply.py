@@ -39,7 +39,6 @@ from kubernel_operator.observe.cache import Cache
 from kubernel_operator.observe.facts import controller_uid, event_facts
 from kubernel_operator.observe.observed import Memory, Refusal, ResizeAnswer
 from kubernel_operator.observe.pod_facts import PodFacts, pod_facts
-from kubernel_operator.steady_clock import steady_clock
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +60,7 @@ class Applier:
         self,
         cluster: Cluster,
         cache: Cache,
-        clock: Callable[[], float] = steady_clock,
+        clock: Callable[[], float],
     ):
         self._cluster = cluster
         self._cache = cache

@@ -12,7 +12,6 @@ from kubernel_operator.build.secret import qualified_secret_name
 from kubernel_operator.decide.actions import Configure, Probe, ProbeReplaced, Question, Restart
 from kubernel_operator.observe.observed import Memory
 from kubernel_operator.observe.report import Report, after_probe, from_control_status
-from kubernel_operator.steady_clock import steady_clock
 from kubernel_wire.callback import MalformedReportError, token
 from kubernel_wire.control import ControlError
 
@@ -26,7 +25,7 @@ CONTROL_ATTEMPTS = 2
 class Asker:
     """Asks one pod at a time; what it learns goes to ``Memory``. A pod that does not answer is no error."""
 
-    def __init__(self, operator_key: bytes, network: PodNetwork, clock: Callable[[], float] = steady_clock) -> None:
+    def __init__(self, operator_key: bytes, network: PodNetwork, clock: Callable[[], float]) -> None:
         self._operator_key = operator_key
         self._network = network
         self._clock = clock

@@ -14,7 +14,6 @@ from kubernel_operator.decide.template_status import is_settled, template_status
 from kubernel_operator.observe.template_facts import TemplateFacts
 from kubernel_operator.observe.templates import Templates
 from kubernel_operator.settings import Settings
-from kubernel_operator.steady_clock import steady_clock
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +33,7 @@ class TemplateChecks:
         templates: Templates,
         namespace: str,
         settings: Settings,
-        clock: Callable[[], float] = steady_clock,
+        clock: Callable[[], float],
     ) -> None:
         """Tries nothing yet.
 

@@ -34,8 +34,8 @@ from .endings import (
 POD_TRIES = 5
 # How long the kubelet may take to write why it ended a pod. Until then nobody knows who sent the SIGTERM.
 EXPLAINED_SECONDS = 1.0
-# A time that another operator wrote may be off by as much as clocks usually are.
-CLOCK_SKEW_SECONDS = 300.0
+# A time that another operator wrote may be off by as much as the clocks of two API servers are.
+CLOCK_SKEW_SECONDS = 10.0
 
 
 class Stage(StrEnum):
@@ -148,7 +148,7 @@ def time_to_live(kernel: KernelFacts, observed: Observed, now: float) -> float:
 def _due(seconds: float | None, since: float | None, observed: Observed) -> float | None:
     """When a duration is over that began at a time in the status, which another operator may have written.
 
-    Its clock may have been behind ours, so we wait for at least a part of the duration ourselves.
+    That one may have asked another API server for the time: a little of the duration we wait for ourselves.
     """
     if seconds is None or since is None:
         return None

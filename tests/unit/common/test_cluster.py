@@ -1,5 +1,6 @@
 """Requests and what their answers mean: against an HTTP server on loopback."""
 
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -23,10 +24,12 @@ class Server:
         self.headers: dict[str, str] = {}
         self.url = ""
         self.asked: list[tuple[str, str, Any, str]] = []
+        self.accepted: list[str] = []
 
     async def handle(self, request: web.Request) -> web.Response:
         body = await request.json() if request.can_read_body else None
         self.asked.append((request.method, request.path_qs, body, request.headers.get("Content-Type", "")))
+        self.accepted.append(request.headers.get("Accept", ""))
         status, answer = self.answers.pop(0)
         if isinstance(answer, str):
             return web.Response(status=status, text=answer, headers=self.headers)
@@ -218,3 +221,22 @@ async def test_who_is_patient_asks_again(server: Server) -> None:
         await cluster.get("/pods/k1")
     await cluster.close()
     assert len(server.asked) == 4, "a refusal is final"
+
+
+@pytest.mark.parametrize("status", [200, 403])
+async def test_time_is_the_api_server_s(server: Server, cluster: Cluster, status: int) -> None:
+    server.answers = [(status, {})]
+    server.headers = {"Date": "Fri, 15 Jan 2027 08:00:00 GMT"}
+    assert await cluster.time() == 1_800_000_000
+
+
+async def test_time_of_one_that_does_not_say(server: Server, cluster: Cluster) -> None:
+    server.answers = [(200, {})]
+    server.headers = {"Date": "soon"}
+    assert abs(await cluster.time() - time.time()) < 100
+
+
+async def test_metadata_only(server: Server, cluster: Cluster) -> None:
+    server.answers = [(200, {"metadata": {"resourceVersion": "7"}, "items": []})]
+    assert [page.items async for page in cluster.pages("/configmaps", metadata_only=True)] == [[]]
+    assert server.accepted == ["application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"]

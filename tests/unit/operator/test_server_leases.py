@@ -202,7 +202,7 @@ class Refusing(FakeCluster):
 async def after_ten_minutes(cluster: FakeCluster, count: int, *ignored: str) -> list[str]:
     """Names of the Leases, which nothing goes by and nobody renews, that are left."""
     cache, now = Cache(), [0.0]
-    leases = ServerLeases(cluster, cache, lambda _: None, lambda namespace: namespace in ignored, lambda: now[0])  # type: ignore[arg-type]
+    leases = ServerLeases(cluster, cache, lambda _: None, lambda namespace: namespace in ignored, clock=lambda: now[0])  # type: ignore[arg-type]
     for number in range(count):
         path = f"/apis/coordination.k8s.io/v1/namespaces/ns/leases/server-{number}"
         cache.leases.put(cluster.put(path, lease(NOW, f"server-{number}")))

@@ -4,12 +4,17 @@ import time
 
 import pytest
 
-from kubernel_operator.steady_clock import steady_clock
+from kubernel_operator.steady_clock import SteadyClock
+
+NOW = 1_800_000_000.0
 
 
-@pytest.mark.parametrize("step", [-300, 300])
-def test_a_step_of_the_system_s_clock_is_none_of_ours(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
-    before = steady_clock()
+@pytest.mark.parametrize("wrong", [-300, -61, 61, 300])
+def test_the_system_s_clock_is_never_asked(monkeypatch: pytest.MonkeyPatch, wrong: int) -> None:
+    """Neither what it says at the start nor a step of it later counts."""
     system = time.time
-    monkeypatch.setattr(time, "time", lambda: system() + step)
-    assert 0 <= steady_clock() - before < 100
+    monkeypatch.setattr(time, "time", lambda: system() + wrong)
+    clock = SteadyClock(NOW)
+    assert 0 <= clock() - NOW < 100
+    monkeypatch.setattr(time, "time", lambda: system() - wrong)
+    assert 0 <= clock() - NOW < 100

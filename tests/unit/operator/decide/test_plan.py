@@ -275,6 +275,18 @@ RESTARTING = cr(status=ready_status(), restartGeneration=1)
             id="finished, time to live over",
         ),
         pytest.param(
+            cr(status=finished_status(ended=NOW - 7200), lifecycle={"ttlSecondsAfterFinished": 3600}),
+            seen(first_seen=NOW - 10),
+            ["DeleteInstance"],
+            id="time to live over long ago, and the operator is new",
+        ),
+        pytest.param(
+            cr(status=finished_status(ended=NOW - 7200), lifecycle={"ttlSecondsAfterFinished": 3600}),
+            seen(first_seen=NOW - 9),
+            [],
+            id="time to live over by the clock of another API server",
+        ),
+        pytest.param(
             cr(status=finished_status(ended=NOW - 1), lifecycle={"ttlSecondsAfterFinished": 0}),
             seen(),
             ["DeleteInstance"],

@@ -227,6 +227,13 @@ def test_stage(instance: dict[str, Any], observed: Observed, stage: Stage) -> No
             "The kernel ran for spec.lifecycle.activeDeadlineSeconds and was ended.",
             id="active deadline",
         ),
+        pytest.param(
+            cr(status=ready_status(ready=NOW - 7200), lifecycle={"activeDeadlineSeconds": 3600}),
+            seen(pod(), first_seen=NOW - 10),
+            "DeadlineExceeded",
+            "The kernel ran for spec.lifecycle.activeDeadlineSeconds and was ended.",
+            id="active deadline long ago, and the operator is new",
+        ),
     ],
 )
 def test_deadlines(instance: dict[str, Any], observed: Observed, reason: Reason, message: str) -> None:
