@@ -138,7 +138,6 @@ class Reconciler:
     async def _pass(self, key: Key, cr: dict[str, Any]) -> None:
         memory = self._memory_of(key, cr)
         kernel = kernel_facts(cr)
-        await self._know_the_pod(kernel, memory)
         now = self._clock()
         observed = self._observe(kernel, memory, now)
         found = situation(kernel, observed, now)
@@ -275,17 +274,6 @@ class Reconciler:
             logger.info("%s/%s: %s: %s", *key_of(cr), *resized)
             await self._applier.post_event(cr, *resized)
         return written, None
-
-    async def _know_the_pod(self, kernel: KernelFacts, memory: Memory) -> None:
-        """Asks for a pod that the status names and this process never saw: is it gone, or is its event on its way?
-
-        Two operators at once (an update of the Deployment) hear of each other's pods later than of their statuses.
-        """
-        name, incarnation = kernel.status.pod_name, kernel.status.incarnation
-        if not name or kernel.status.is_finished or self.cache.pods.get((kernel.namespace, name)):
-            return
-        if incarnation > memory.incarnation_seen:
-            await self._applier.find_pod(kernel.raw, memory, name, incarnation)
 
     def _observe(self, kernel: KernelFacts, memory: Memory, now: float) -> Observed:
         address = kernel.status.address

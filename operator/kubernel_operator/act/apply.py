@@ -130,22 +130,6 @@ class Applier:
         except (ApiError, ApiUnavailableError) as error:
             logger.warning("Event %s for %s was not posted: %s", reason, cr["metadata"]["name"], error)
 
-    async def find_pod(self, cr: dict[str, Any], memory: Memory, name: str, incarnation: int) -> None:
-        """Learns a pod that was created by another process, or that it is gone.
-
-        Raises:
-            ClusterError: neither is known.
-        """
-        try:
-            pod = await self._cluster.get(f"{paths.core('pods', cr['metadata']['namespace'])}/{name}")
-        except ApiError as error:
-            if error.status != 404:
-                raise
-        else:
-            if controller_uid(pod) == cr["metadata"]["uid"]:
-                self._cache.pods.put(pod)
-        memory.incarnation_seen = incarnation
-
     async def _create_supervisor(self, cr: dict[str, Any], memory: Memory, action: Create) -> bool:
         """Once for a hundred kernels that begin at the same time; whether this was the one that did it."""
         namespace = cr["metadata"]["namespace"]

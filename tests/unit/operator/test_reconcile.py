@@ -392,16 +392,6 @@ def test_a_change_by_somebody_else_is_no_error(
     assert metrics.RECONCILE_ERRORS._value.get() - before == errors
 
 
-def test_a_pod_that_another_operator_created_is_asked_for(world: World) -> None:
-    """Its KernelInstance may be Ready before the pod's own event arrives; that does not make it a lost pod."""
-    start(world)
-    world.start_operator(late="pods")
-    world.cluster.requests.clear()
-    world.reconcile()
-    world.reconcile()
-    assert (world.cluster.requests, world.instance()["status"]["phase"]) == ([("get", "pods")], "Running")
-
-
 def test_a_pod_that_was_deleted_while_no_operator_ran_is_lost(world: World) -> None:
     start(world)
     world.cluster.remove("/api/v1/namespaces/ns/pods/k1-1")
