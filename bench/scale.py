@@ -24,10 +24,12 @@ from statistics import median
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from audit import WRITES
+from etcd_bytes import etcd_bytes, shared_bytes
 from fake_node import RETRY_SECONDS, FakeNode, changes
 from statistics_table import percentile
 
 from fixtures import operator_process
+from fixtures.api_client import Credentials
 from fixtures.cluster import cluster_command, program
 from fixtures.kubectl import Kubectl
 from fixtures.operator_process import OperatorProcess, build_operator
@@ -53,6 +55,7 @@ GOALS = {
     "restart": 15.0,
     "accepted": 1.0,
     "pod p99": 0.25,
+    "etcd": 20.0,
 }
 
 
@@ -111,7 +114,7 @@ class Bench:
                 name = event["object"]["metadata"]["labels"].get(LABEL_INSTANCE, "")
                 self.seen.pod.setdefault(name, time.monotonic())
 
-    async def create(self, connections: asyncio.Semaphore | None = None) -> str:
+    async def create(self, connections: asyncio.Semaphore | None = None, service: str = "None") -> str:
         """One more KernelInstance; its name."""
         self._count += 1
         name = f"k-{self._count}"
@@ -121,7 +124,7 @@ class Bench:
             "metadata": {"name": name},
             "spec": {
                 **self._node.placement,
-                "connection": {"service": "None"},
+                "connection": {"service": service},
                 "kernel": {"argv": ["python3", "-m", "ipykernel_launcher", "-f", "{connection_file}"]},
                 "env": [{"name": f"JUPYTER_VARIABLE_{n}", "value": f"what a server passes on, {n}"} for n in range(12)],
                 "resources": {"requests": {"cpu": "100m", "memory": "350Mi"}, "limits": {"memory": "2Gi"}},
@@ -182,6 +185,15 @@ class Bench:
 
     def _since(self, times: dict[str, float], names: list[str]) -> list[float]:
         return [times[name] - self.seen.asked[name] for name in names]
+
+    async def etcd(self) -> dict[str, float]:
+        """What one more kernel, with a Service, takes in etcd; kB, by kind."""
+        name = await self.create(service="ClusterIP")
+        await self.seen.until_ready([name], 300)
+        credentials = Credentials.of(Path(os.environ["KUBECONFIG"]))
+        sizes = await asyncio.to_thread(etcd_bytes, credentials, self._namespace, name)
+        shared = await asyncio.to_thread(shared_bytes, credentials, self._namespace)
+        return {kind: size / 1000 for kind, size in sizes.items()} | {"shared": shared / 1000}
 
     async def idle(self, seconds: float) -> dict[str, float]:
         """Lets the operator do nothing; MiB, percent of a core, writes per minute."""
@@ -287,8 +299,11 @@ async def _phases(bench: Bench, count: int, seconds: float) -> str:
     say(f"a burst of {BURST} with no other kernels")
     first = await bench.burst()
     say("  ", first)
+    say("one kernel's bytes in etcd")
+    etcd = await bench.etcd()
+    say("  ", etcd)
     say(f"{count} kernels")
-    rate = await bench.fill(max(0, count - BURST))
+    rate = await bench.fill(max(0, count - BURST - 1))
     say(f"idle for {seconds:g} s")
     idle = await bench.idle(seconds)
     say("  ", idle)
@@ -301,17 +316,23 @@ async def _phases(bench: Bench, count: int, seconds: float) -> str:
     burst = await bench.burst()
     say("  ", burst)
     loop = await bench.open_loop(seconds)
-    return report(count, {"rate": rate, "empty": empty_memory, **idle, **restart}, first, burst, loop)
+    return report(count, {"rate": rate, "empty": empty_memory, **idle, **restart}, etcd, first, burst, loop)
 
 
 def report(
-    count: int, figures: dict[str, float], first: dict[str, float], burst: dict[str, float], loop: dict[str, float]
+    count: int,
+    figures: dict[str, float],
+    etcd: dict[str, float],
+    first: dict[str, float],
+    burst: dict[str, float],
+    loop: dict[str, float],
 ) -> str:
     """A line for each figure, with its goal and what it is compared with.
 
     Args:
         count: idle kernels.
         figures: of the operator with them.
+        etcd: kB of one kernel's objects by kind, and of what a namespace shares.
         first: a burst without them.
         burst: one beside them.
         loop: the open loop beside them.
@@ -325,6 +346,8 @@ def report(
         return f"{value / first[what]:.2f} x that with no other kernels"
 
     empty = figures["empty"]
+    own = sum(size for kind, size in etcd.items() if kind != "shared")
+    kinds = ", ".join(f"{kind} {size:.1f}" for kind, size in etcd.items() if kind != "shared")
     kib = 1024 * (figures["memory"] - empty) / count
     return "\n".join(
         [
@@ -338,6 +361,8 @@ def report(
             ),
             line("  highest until the restart was over", figures["restart peak"], "MiB", GOALS["peak"]),
             line("  highest in further comparisons with the API server", figures["peak"], "MiB", GOALS["peak"]),
+            line("etcd, all objects of a kernel with a Service", own, "kB", GOALS["etcd"], kinds),
+            line("  once for a namespace: the supervisor", etcd["shared"], "kB"),
             line("CPU, idle", figures["idle"], "% of a core", GOALS["idle"]),
             line("writes, idle", figures["writes"], "a minute", GOALS["writes"]),
             line("killed and started: ready", figures["ready"], "s"),
