@@ -26,6 +26,7 @@ RESOURCES: dict[Kind, tuple[str, str, str]] = {
     "service": ("", "v1", "services"),
     "lease": ("coordination.k8s.io", "v1", "leases"),
 }
+KINDS: dict[str, Kind] = {resource[-1]: kind for kind, resource in RESOURCES.items()}
 RESTART_SECONDS = 1.0
 CANCEL_SECONDS = 1.0
 # Only peering uses it. kopf would otherwise ask for the name of the user, and a bare uid in a container has none.
@@ -33,13 +34,19 @@ IDENTITY: Any = "kubernel"
 
 
 def registry(take: Take, listed: Callable[[], None]) -> kopf.OperatorRegistry:
-    """Handlers that call ``take(kind, event type, object)``, and ``listed`` for each LIST that begins a watch."""
+    """Calls ``take(kind, event type, object)`` for each event, and ``listed`` for each LIST that begins a watch.
+
+    The handlers say what is to be watched. Events are taken before they get there: see ``watch_stream``.
+    """
     handlers = kopf.OperatorRegistry()
+
+    def take_early(plural: str, type_: str, obj: dict[str, Any]) -> None:
+        take(KINDS[plural], type_, obj)
 
     @kopf.on.login(registry=handlers)
     async def login(**kwargs: Any) -> kopf.AiohttpSession | None:
         info = kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
-        return session(info, listed) if info else None
+        return session(info, listed, take_early) if info else None
 
     def watch(kind: Kind, *resource: str) -> None:
         async def handler(event: Any, **_: Any) -> None:

@@ -6,6 +6,7 @@ import itertools
 import random
 import ssl
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -14,6 +15,8 @@ from kopf._core.reactor.inventory import ResourceMemories
 
 from kubernel_cluster.pool import keepalive_socket
 from kubernel_operator.observe.sweep import LABEL_SELECTOR
+
+from .watch_stream import WatchStream
 
 # Bookmarks come about once a minute: a shorter limit would cut healthy watches.
 INACTIVITY_SECONDS = 65.0
@@ -99,7 +102,9 @@ def kopf_settings() -> kopf.OperatorSettings:
     return settings
 
 
-def session(info: kopf.ConnectionInfo, listed: Callable[[], None]) -> kopf.AiohttpSession:
+def session(
+    info: kopf.ConnectionInfo, listed: Callable[[], None], take: Callable[[str, str, dict[str, Any]], None]
+) -> kopf.AiohttpSession:
     """Kopf's connection with TCP keep-alive: a node that vanished without a word is noticed within 25 s.
 
     A watch begins with a LIST, and a sweep lists everything anyway. So kopf asks for one object and gets none: it
@@ -109,9 +114,16 @@ def session(info: kopf.ConnectionInfo, listed: Callable[[], None]) -> kopf.Aioht
     Args:
         info: credentials.
         listed: called for each LIST.
+        take: called with the plural, the type and the object of each event of a watch.
     """
 
-    class EmptyLists(aiohttp.ClientResponse):
+    class Answer(aiohttp.ClientResponse):
+        async def start(self, connection: Any) -> Any:
+            await super().start(connection)
+            if "watch" in self.url.query and self.ok:
+                self.content = WatchStream(self.content, partial(take, self.url.name))  # type: ignore[assignment]
+            return self
+
         async def json(self, **options: Any) -> Any:
             answer = await super().json(**options)
             if isinstance(answer, dict) and "items" in answer:
@@ -127,6 +139,6 @@ def session(info: kopf.ConnectionInfo, listed: Callable[[], None]) -> kopf.Aioht
         server=info.server,
         default_namespace=info.default_namespace,
         aiohttp_session=aiohttp.ClientSession(
-            connector=connector, headers=info.as_http_headers(), response_class=EmptyLists
+            connector=connector, headers=info.as_http_headers(), response_class=Answer
         ),
     )
