@@ -47,6 +47,10 @@ format: venv ## Format the Python files and apply the fixes that are safe
 test-unit: venv ## Run the tests that need nothing but Python (seconds)
 	@$(PYTEST) -q tests/unit $(PYTEST_ARGS)
 
+.PHONY: test-pythons
+test-pythons: ## Run the client's unit tests in each Python from 3.11 on that is here
+	@.ci/pythons
+
 .PHONY: test-charts
 test-charts: venv tools ## Run the chart tests (helm, no cluster)
 	@$(PYTEST) -q tests/charts $(PYTEST_ARGS)
