@@ -1,10 +1,7 @@
 """Local ports that lead to a pod's ports through the API server, as ``kubectl port-forward`` does.
 
-Each local connection is a WebSocket of its own to ``pods/NAME/portforward``, so a pod that was replaced is met by the
-next connection, and ZMQ makes one by itself when the last was dropped.
-
-Source: channel 0 carries data and channel 1 errors; the first message on each is the port, two bytes, low one first
-(kubernetes ``pkg/kubelet/.../portforward/websocket.go``, protocol v4.channel.k8s.io).
+Each local connection is a channel of its own, so a pod that was replaced is met by the next connection, and ZMQ makes
+one by itself when the last was dropped.
 """
 
 from __future__ import annotations
@@ -17,10 +14,17 @@ from typing import Any
 from kubernel_api.constants import CONTROL_PORT, PORTS
 from kubernel_provisioner.cluster.api import Api
 
+from .channel import Channel
+
 HOST = "127.0.0.1"
 POD_PORTS = {**PORTS, "supervisor": CONTROL_PORT}
 CHUNK_BYTES = 64 * 1024
-_DATA, _ERROR = 0, 1
+# Clients come right after the start. A ZMQ socket waits for 30 s for the other end of a connection to speak.
+AHEAD_SECONDS = 10.0
+
+
+class ChannelError(Exception):
+    """The kernel cannot be reached through the API server; the message says why."""
 
 
 class PortForward:
@@ -36,6 +40,8 @@ class PortForward:
         self._api, self._pod = api, pod
         self._servers: list[asyncio.Server] = []
         self._connections: set[asyncio.Task[None]] = set()
+        self._ahead: dict[int, Channel] = {}
+        self._loop = asyncio.get_running_loop()
         self.host = HOST
         self.ports: dict[str, int] = {}
         self.last_error = ""
@@ -92,41 +98,85 @@ class PortForward:
             server.close()
         for task in self._connections:
             task.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
+        await asyncio.gather(*self._connections, *map(self._close_ahead, list(self._ahead)), return_exceptions=True)
+
+    async def open_ahead(self) -> None:
+        """Opens a channel to each of the kernel's ports, all at once; returns when the kernel has spoken on each.
+
+        Far away each channel costs three round trips. The clients that are about to come find these open; what nobody
+        has taken after a while is closed.
+
+        Raises:
+            ChannelError: the kernel cannot be reached, or not yet.
+        """
+        opening = (self._open_ahead(port) for port in PORTS.values())
+        for outcome in await asyncio.gather(*opening, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
+
+    async def _open_ahead(self, port: int) -> None:
+        channel = None
+        try:
+            if (pod := self._pod()) is None:
+                raise ChannelError("there is no pod")
+            channel = await Channel.open(self._api, pod, port)
+            if not await channel.greeted():
+                raise ChannelError(channel.error or f"port {port} ends connections without a word")
+        except BaseException as error:
+            if channel is not None:
+                await channel.close()
+            if not isinstance(error, Exception):
+                raise
+            self.last_error = str(error) or type(error).__name__
+            raise ChannelError(self.last_error) from error
+        await self._close_ahead(port)
+        self._ahead[port] = channel
+        self._loop.call_later(AHEAD_SECONDS, self._give_up, port, channel)
+
+    def _give_up(self, port: int, channel: Channel) -> None:
+        if self._ahead.get(port) is channel:
+            task = self._loop.create_task(self._close_ahead(port))
+            self._connections.add(task)
+            task.add_done_callback(self._connections.discard)
+
+    async def _close_ahead(self, port: int) -> None:
+        if (channel := self._ahead.pop(port, None)) is not None:
+            await channel.close()
 
     async def _carry(self, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        pod = self._pod()
+        channel = None
         try:
-            if pod is not None:
-                async with self._api.connect_port(pod, port) as socket:
-                    await _until_one_ends(_upload(reader, socket), self._download(socket, writer))
+            channel = await self._channel(port)
+            if channel is not None:
+                await _until_one_ends(_upload(reader, channel), _download(channel, writer))
+                self.last_error = channel.error or self.last_error
         except Exception as error:  # whatever ends a connection: ZMQ makes another one
             self.last_error = str(error) or type(error).__name__
         finally:
+            if channel is not None:
+                await channel.close()
             writer.close()
             with suppress(OSError):
                 await writer.wait_closed()
 
-    async def _download(self, socket: Any, writer: asyncio.StreamWriter) -> None:
-        greeted: set[int] = set()
-        async for message in socket:
-            if not isinstance(message.data, bytes):  # the end of a connection that was cut: an exception
-                self.last_error = str(message.data)
-                return
-            channel, data = message.data[0], message.data[1:]
-            if channel not in greeted:
-                greeted.add(channel)  # the port
-            elif channel == _ERROR:
-                self.last_error = data.decode(errors="replace")
-                return
-            else:
-                writer.write(data)
-                await writer.drain()
+    async def _channel(self, port: int) -> Channel | None:
+        """One that was opened ahead, or a new one; None while there is no pod."""
+        channel = self._ahead.pop(port, None)
+        if channel is not None and channel.is_open:
+            return channel
+        pod = self._pod()
+        return None if pod is None else await Channel.open(self._api, pod, port)
 
 
-async def _upload(reader: asyncio.StreamReader, socket: Any) -> None:
+async def _download(channel: Channel, writer: asyncio.StreamWriter) -> None:
+    while data := await channel.read():
+        writer.write(data)
+        await writer.drain()
+
+
+async def _upload(reader: asyncio.StreamReader, channel: Channel) -> None:
     while data := await reader.read(CHUNK_BYTES):
-        await socket.send_bytes(bytes([_DATA]) + data)
+        await channel.write(data)
 
 
 async def _until_one_ends(*ways: Any) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -16,12 +17,14 @@ from kubernel_provisioner.cluster.api import Api
 from kubernel_provisioner.errors import KernelUnreachableError
 
 from .heartbeat import Curve, echo
-from .port_forward import PortForward
+from .port_forward import ChannelError, PortForward
 
 # The Service address of a new kernel answers after kube-proxy's next sync: 1.5 s on an idle node, more on a busy one.
 PATIENCE_SECONDS = 30.0
 # So much of it while it is not known whether the cluster's addresses can be reached from here at all.
 TRIAL_SECONDS = 5.0
+# Between two attempts through the API server, which may have to hear of a new pod first.
+OPEN_EVERY_SECONDS = 0.1
 
 
 class Network(Protocol):
@@ -86,7 +89,7 @@ class Route:
 async def find_route(
     route: Route, access: str, network: Network, direct: dict[str, Any], pod: Callable[[], str | None], subject: str
 ) -> None:
-    """Returns once the kernel's heartbeat was echoed along the route, which is decided first if it is a new kernel's.
+    """Returns once the kernel has answered along the route, which is decided first if it is a new kernel's.
 
     Args:
         route: the kernel's; two launches of it may be under way.
@@ -149,14 +152,20 @@ async def adopt_route(
 
 
 async def prove(route: Route, direct: dict[str, Any], subject: str, seconds: float = PATIENCE_SECONDS) -> None:
-    """Returns once the kernel's heartbeat was echoed along the route.
+    """Returns once the kernel has answered along the route.
+
+    At the cluster's own addresses its heartbeat is echoed. Through the API server, whose every connection costs round
+    trips of which there may be 300 ms, the kernel's greeting on each of its ports is enough.
 
     Raises:
-        KernelUnreachableError: it was not, in time.
+        KernelUnreachableError: it has not, in time.
     """
     info = route.info(direct)
     try:
-        await echo(str(info["ip"]), int(info["hb_port"]), curve=_curve(info), seconds=seconds)
+        if route.forward is not None:
+            await _until_open(route.forward, seconds)
+        else:
+            await echo(str(info["ip"]), int(info["hb_port"]), curve=_curve(info), seconds=seconds)
     except TimeoutError as error:
         if route.forward is not None:
             raise KernelUnreachableError(
@@ -169,6 +178,15 @@ async def prove(route: Route, direct: dict[str, Any], subject: str, seconds: flo
             "This machine is outside the cluster's network, or a NetworkPolicy keeps it out.",
             "KUBERNEL_ACCESS=port-forward",
         ) from error
+
+
+async def _until_open(forward: PortForward, seconds: float) -> None:
+    async with asyncio.timeout(seconds):
+        while True:
+            with suppress(ChannelError):
+                await forward.open_ahead()
+                return
+            await asyncio.sleep(OPEN_EVERY_SECONDS)
 
 
 async def _answers(direct: dict[str, Any], seconds: float) -> bool:

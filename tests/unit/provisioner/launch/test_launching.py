@@ -251,20 +251,20 @@ async def test_cancelled_when_it_succeeds(
 async def test_two_launches_at_once_share_their_local_ports(
     provisioner: KubernetesProvisioner,
     cluster: Cluster,
-    pod: Pod,
+    server: FakeApiServer,
     listeners: list[asyncio.Server],
 ) -> None:
     """Two tabs restart a kernel that has not been ready yet."""
     provisioner.access = "port-forward"
-    pod.beats.clear()
+    gate = server.gates["GET", PORT_FORWARD] = asyncio.Event()
     one = asyncio.create_task(provisioner.launch_kernel([]))
-    await pod.asked.wait()
+    await server.asked("GET", PORT_FORWARD)
     two = asyncio.create_task(provisioner.launch_kernel([]))
     while (seen := cluster.view.get("k-1")) is None or not seen.status["restartGeneration"]:  # noqa: ASYNC110
         await asyncio.sleep(0)
     for _ in range(50):  # more than it takes to open ports
         await asyncio.sleep(0)
-    pod.beats.set()
+    gate.set()
     assert await one == await two
     assert len(listeners) == len(POD_PORTS)
     await provisioner.cleanup()

@@ -1,16 +1,18 @@
 """The way to a kernel: which one is chosen, when it counts as proved, and what is said when there is none."""
 
 import asyncio
+import socket
 from pathlib import Path
 
 import pytest
 
 from fixtures.fake_api_server import PORT_FORWARD, FakeApiServer, failure
 from fixtures.kernel_pod import HOST, Pod
+from kubernel_api.constants import PORTS
 from kubernel_cluster import login
 from kubernel_provisioner.cluster.shared import Cluster
 from kubernel_provisioner.errors import KernelUnreachableError
-from kubernel_provisioner.reach import route
+from kubernel_provisioner.reach import port_forward, route
 from kubernel_provisioner.reach.route import Endpoint, Route, adopt_route, find_route, prove
 
 SUBJECT = "Kernel ns/k-1"
@@ -91,6 +93,56 @@ async def test_it_is_decided_once(cluster: Cluster, server: FakeApiServer, pod: 
     await way.close()
 
 
+async def test_all_channels_take_the_time_of_one(cluster: Cluster, server: FakeApiServer, pod: Pod) -> None:
+    """Far away: all are asked for before the first is answered, and clients find them open."""
+    server.forwards = pod.forwards()
+    gate = server.gates["GET", PORT_FORWARD] = asyncio.Event()
+    finding = asyncio.create_task(find(cluster, "port-forward", pod.info()))
+    while server.calls().count(("GET", PORT_FORWARD)) < len(PORTS):  # noqa: ASYNC110 - the client's turn
+        await asyncio.sleep(0)
+    gate.set()
+    way = await finding
+    info = way.info(pod.info())
+    greetings = await asyncio.gather(*(first_byte(info[f"{name}_port"]) for name in PORTS))
+    assert greetings == [b"\xff"] * len(PORTS)
+    assert server.calls().count(("GET", PORT_FORWARD)) == len(PORTS)
+    assert await first_byte(info["hb_port"]) == b"\xff"
+    assert server.calls().count(("GET", PORT_FORWARD)) == len(PORTS) + 1
+    await way.close()
+
+
+async def first_byte(port: int) -> bytes:
+    """What a ZMQ socket says first."""
+    reader, writer = await asyncio.open_connection(HOST, port)
+    try:
+        return await reader.readexactly(1)
+    finally:
+        writer.close()
+        await writer.wait_closed()
+
+
+@pytest.mark.parametrize("port", PORTS.values(), ids=PORTS)
+async def test_every_port_of_the_kernel_has_to_answer(
+    cluster: Cluster, server: FakeApiServer, pod: Pod, monkeypatch: pytest.MonkeyPatch, port: int
+) -> None:
+    monkeypatch.setattr(route, "PATIENCE_SECONDS", 0.4)
+    server.forwards = {**pod.forwards(), port: NOBODY}
+    with pytest.raises(KernelUnreachableError, match="does not answer through the API server"):
+        await find(cluster, "port-forward", pod.info())
+
+
+async def test_channels_that_nobody_takes_are_closed(
+    cluster: Cluster, server: FakeApiServer, pod: Pod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(port_forward, "AHEAD_SECONDS", 0)
+    server.forwards = pod.forwards()
+    way = await find(cluster, "port-forward", pod.info())
+    assert way.forward is not None
+    while way.forward._ahead or way.forward._connections:  # noqa: ASYNC110 - the timer's turn
+        await asyncio.sleep(0.01)
+    await way.close()
+
+
 async def test_a_kernel_that_does_not_answer_at_its_address(pod: Pod) -> None:
     with pytest.raises(KernelUnreachableError) as caught:
         await prove(Route(), pod.info(hb_port=NOBODY), SUBJECT, 0.2)
@@ -114,13 +166,15 @@ async def test_a_kernel_that_does_not_answer_through_the_api_server(
     pod: Pod,
     listeners: list[asyncio.Server],
     monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
     is_allowed: bool,
     why: str,
 ) -> None:
     monkeypatch.setattr(route, "PATIENCE_SECONDS", 0.4)
-    pod.beats.clear()
+    mute = socket.create_server((HOST, 0))  # connections are accepted, and nothing is said
+    request.addfinalizer(mute.close)
     if is_allowed:
-        server.forwards = pod.forwards()
+        server.forwards = dict.fromkeys(PORTS.values(), mute.getsockname()[1])
     else:
         server.answers["GET", PORT_FORWARD] = [failure(403, "Forbidden")]
     way = Route()
