@@ -103,6 +103,10 @@ bench-idle: venv tools cluster images ## Measure what 1,000 idle kernels cost a 
 bench-concurrent: venv tools cluster images ## Measure 20 starts at once next to bare pods and local kernels (5 minutes)
 	@$(VENV_BIN)/python bench/concurrent_starts.py
 
+.PHONY: bench-far
+bench-far: venv tools cluster images ## Measure starts through a port-forward with 300 ms to the API server (1 minute)
+	@$(VENV_BIN)/python bench/far_away.py
+
 .PHONY: bench-scale
 bench-scale: venv tools cluster ## Measure what KERNELS=10000 idle kernels cost the operator, on a node that runs nothing (20 minutes)
 	@$(VENV_BIN)/python bench/scale.py --kernels=$(KERNELS)
