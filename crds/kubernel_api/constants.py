@@ -31,12 +31,15 @@ LABEL_COMPONENT_SUPERVISOR: Final = "supervisor"  # on the ConfigMap that the ke
 LABEL_INSTANCE: Final = f"{GROUP}/instance"  # on Pod, Service and Secret: the name of the KernelInstance
 LABEL_KERNEL_ID: Final = f"{GROUP}/kernel-id"  # on the KernelInstance and its Pod: the Jupyter kernel id
 LABEL_SERVER: Final = f"{GROUP}/server"  # on the KernelInstance and the Lease: the process that created it
+LABEL_OWNER: Final = f"{GROUP}/owner"  # on the KernelInstance: spec.owner, hashed where it is no label value
 ANNOTATION_INCARNATION: Final = f"{GROUP}/incarnation"  # on the Pod: its number, 1 for the first one
 ANNOTATION_RESTART_GENERATION: Final = f"{GROUP}/restart-generation"  # on the Pod: the one it was created for
 ANNOTATION_IDLE_TIMEOUT: Final = f"{GROUP}/idle-timeout-seconds"  # on the Pod: by its template, where spec has none
 ANNOTATION_GENERATION: Final = f"{GROUP}/generation"  # on the Pod: metadata.generation that its spec was made from
 ANNOTATION_SUPERVISOR: Final = f"{GROUP}/supervisor"  # on the Pod: the ConfigMap that its supervisor comes from
 ANNOTATION_SESSION: Final = f"{GROUP}/session"  # on the KernelInstance: the notebook's path, for people
+# On the KernelInstance, for a Jupyter server that finds it again: {"kernel_id", "kernel_name", "session"} as JSON.
+ANNOTATION_JUPYTER: Final = f"{GROUP}/jupyter"
 
 KERNEL_CONTAINER: Final = "kernel"  # in the Pod; every other container is somebody else's
 # Kueue's label: the queue that a pod waits in while Kueue's scheduling gate is on it.

@@ -200,6 +200,16 @@ class KernelInstanceSpec(Model):
             json_schema_extra=unique_by("name"),
         ),
     ]
+    owner: Annotated[
+        str | None,
+        Field(
+            default=None,
+            min_length=1,
+            max_length=253,
+            description="Whose kernel it is, e.g. JupyterHub's user and server: alice/default. A Jupyter server takes "
+            "up the kernels of its owner when it starts. Nobody checks it: whoever may create kernels may claim any.",
+        ),
+    ]
     kernel: Annotated[Kernel | None, Field(default=None, description="Which kernel runs in the container.")]
     env: Annotated[
         list[EnvVar] | None,

@@ -185,6 +185,13 @@ class ProvisionerOptions(KernelProvisionerBase):
         "or has no network. The operator may allow less. Default: 600 in a pod, 86400 (a day) elsewhere.",
     ).tag(config=True)
 
+    owner = Text(
+        None,
+        allow_none=True,
+        help="Whose kernels these are: a server that starts takes up the living kernels of its owner, so give no two "
+        "servers the same. Default: JUPYTERHUB_USER/JUPYTERHUB_SERVER_NAME in a hub's server, else none.",
+    ).tag(config=True)
+
     # How it is reached.
     service = Choice(
         ["ClusterIP", "None", "Headless"],

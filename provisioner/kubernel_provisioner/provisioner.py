@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import os
 import uuid
 from collections.abc import Coroutine
 from pathlib import PurePosixPath
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from jupyter_client.connect import KernelConnectionInfo
 
@@ -19,13 +20,18 @@ from kubernel_cluster.login import ClusterKey, in_cluster
 
 from .cluster.background import background
 from .cluster.lease import IN_A_POD_SECONDS, OUTSIDE_SECONDS
+from .errors import KernelDeletedError
 from .launch.kernel_resource import PodOptions, SpecFacts, pod_argv, pod_env, wants_curve
 from .launch.launching import Held, LaunchRequest
 from .launch.remote_kernel import RemoteKernel
 from .launch.resizing import asked_amounts
+from .launch.verdict import is_current, is_finished
 from .launch.waiting import Patience
 from .options import ProvisionerOptions
 from .reach.socket_options import set_defaults
+
+if TYPE_CHECKING:
+    from .launch.claiming import Left
 
 T = TypeVar("T")
 
@@ -52,6 +58,7 @@ class KubernetesProvisioner(ProvisionerOptions):
         self._has_process = False
         self._expects_end = False
         self._warned: set[str] = set()
+        self._session: dict[str, Any] | None = None
 
     @property
     def has_process(self) -> bool:
@@ -62,7 +69,7 @@ class KubernetesProvisioner(ProvisionerOptions):
     def _kernel(self) -> RemoteKernel:
         mine = background()
         if self._remote is None:
-            self._remote = RemoteKernel(ClusterKey(self.kubeconfig, self.context, self.namespace), mine, self.log)
+            self._remote = RemoteKernel(self.place, mine, self.log)
         elif self._remote.background is not mine:
             self._remote = self._remote.in_this_process(mine)
         return self._remote
@@ -73,8 +80,13 @@ class KubernetesProvisioner(ProvisionerOptions):
     # Starting.
 
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
-        """Arguments for ``launch_kernel``: argv in the pod, and the environment that may pass."""
+        """Arguments for ``launch_kernel``: argv in the pod, and the environment that may pass.
+
+        Our server extension adds ``kubernel_session``, what it knows of the notebook, and ``kubernel_left``, a kernel
+        to take over instead of starting one.
+        """
         self._restore_address()
+        self._session = kwargs.pop("kubernel_session", None)
         extra_arguments = kwargs.pop("extra_arguments", None) or []
         kwargs = await super().pre_launch(**kwargs)
         spec, options = self._spec_facts(), self._pod_options()
@@ -102,7 +114,9 @@ class KubernetesProvisioner(ProvisionerOptions):
             KubernelError: two or three lines that say what, why, and the command that shows more.
         """
         set_defaults(getattr(self.parent, "context", None))
-        kernel = self._kernel
+        kernel, left = self._kernel, kwargs.pop("kubernel_left", None)
+        if left is not None and kernel.held is None:
+            return await self._take_up(left)
         ticket = kernel.new_ticket()
         self._has_process, self._expects_end = True, False
         try:
@@ -150,6 +164,8 @@ class KubernetesProvisioner(ProvisionerOptions):
             orphan_after=self._orphan_after,
             # A server cannot follow; and a kernel that was ended for being idle must not come back by itself.
             may_move=self._restarter is None,
+            owner=self.whose or "",
+            session=self._session,
         )
 
     @property
@@ -270,6 +286,75 @@ class KubernetesProvisioner(ProvisionerOptions):
         self._has_process = False
         if not restart:
             await self._do(self._kernel.delete())
+
+    # What a notebook can be told, from memory.
+
+    @property
+    def why_waiting(self) -> tuple[str, str]:
+        """Reason and message of the KernelInstance's status, as last seen; empty while there is none."""
+        seen = self._kernel.seen
+        status = seen.status if seen else {}
+        return str(status.get("reason") or ""), str(status.get("message") or "")
+
+    def describe_end(self) -> str:
+        """How the kernel ended, in the words of the KernelInstance's status."""
+        return self._kernel.describe_end()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is over for good: a restart by itself cannot bring it back."""
+        held, seen = self._kernel.held, self._kernel.seen
+        if held is None or seen is None:
+            return False
+        is_deleted = seen.gone or "deletionTimestamp" in seen.instance["metadata"]
+        return is_deleted or (is_current(seen.status, held.generation) and is_finished(seen.status))
+
+    # Kernels that outlive their server.
+
+    @property
+    def whose(self) -> str | None:
+        """Whose kernels these are; None when nobody says so."""
+        user, server = os.environ.get("JUPYTERHUB_USER"), os.environ.get("JUPYTERHUB_SERVER_NAME")
+        return self.owner or (f"{user}/{server or 'default'}" if user else None)
+
+    @property
+    def place(self) -> ClusterKey:
+        """Where its kernels are."""
+        return ClusterKey(self.kubeconfig, self.context, self.namespace)
+
+    async def find_left(self) -> list[Left]:
+        """The living kernels of its owner, in the place where it starts kernels.
+
+        Raises:
+            KubernelError: the API server cannot be used, or does not allow it.
+        """
+        from .launch.claiming import find_left
+
+        return await background().run(find_left(self.place, self.whose)) if self.whose else []
+
+    async def _take_up(self, left: Left) -> KernelConnectionInfo:
+        from .launch.claiming import way_to
+
+        way = way_to(self.place, self._kernel.background, left, self.access, self._orphan_after)
+        held, route = await self._do(way)
+        info = await self._do(self._kernel.adopt(held, self._orphan_after, route))
+        self.connection_info = cast("KernelConnectionInfo", info)
+        self._has_process, self._expects_end = True, False
+        if self._kernel.held is None:
+            raise KernelDeletedError(f"Kernel {left.kernel_id} was deleted meanwhile.")
+        manager: Any = self.parent
+        manager.load_connection_info(info)  # it would not by itself, where an older server's connection file is
+        return self.connection_info
+
+    def note_session(self, session: dict[str, Any]) -> None:
+        """Its notebook was renamed, or another one uses it; a failure costs no more than the name."""
+        from .launch.claiming import describe
+
+        self._session, held = session, self._kernel.held
+        if held is not None and self.whose:
+            name = getattr(self.parent, "kernel_name", "") or ""
+            work = describe(self.place, self._kernel.background, held, str(self.kernel_id), name, session)
+            self._kernel.background.submit(work)
 
     # Properties of this kind of kernel.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,11 +10,13 @@ from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
 from kubernel_api.constants import (
+    ANNOTATION_JUPYTER,
     ANNOTATION_SESSION,
     API_VERSION,
     DEFAULT_ARGV,
     KIND,
     LABEL_KERNEL_ID,
+    LABEL_OWNER,
     LABEL_SERVER,
 )
 from kubernel_api.names import label_value
@@ -96,11 +99,15 @@ class Identity:
         kernel_id: Jupyter's, which may be any string.
         server: the random id of this process.
         lease: the Lease that this process renews.
+        owner: who finds it again, under another server; empty for nobody.
+        session: the notebook that it was started for, as its Jupyter server knows it.
     """
 
     kernel_id: str
     server: str
     lease: str
+    owner: str = ""
+    session: Mapping[str, Any] | None = None
 
 
 def build_kernel_instance(
@@ -126,6 +133,7 @@ def build_kernel_instance(
     """
     body = {
         "templateName": options.template_name,
+        "owner": identity.owner,
         "image": options.image,
         "imagePullPolicy": options.image_pull_policy,
         "imagePullSecrets": [{"name": secret} for secret in options.image_pull_secrets],
@@ -156,7 +164,7 @@ def build_kernel_instance(
     return {
         "apiVersion": API_VERSION,
         "kind": KIND,
-        "metadata": _metadata(name, identity, session=str(env.get(_SESSION_VARIABLE, ""))),
+        "metadata": _metadata(name, identity, spec, path=str(env.get(_SESSION_VARIABLE, ""))),
         "spec": _without_unset(body),
     }
 
@@ -166,14 +174,18 @@ def env_list(env: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"name": key, "value": str(env[key])} for key in sorted(env)]
 
 
-def _metadata(name: str, identity: Identity, *, session: str) -> dict[str, Any]:
-    metadata: dict[str, Any] = {
-        "name": name,
-        "labels": {LABEL_SERVER: identity.server, LABEL_KERNEL_ID: label_value(identity.kernel_id)},
-    }
-    if session:
-        metadata["annotations"] = {ANNOTATION_SESSION: session}
-    return metadata
+def _metadata(name: str, identity: Identity, spec: SpecFacts, *, path: str) -> dict[str, Any]:
+    labels = {LABEL_SERVER: identity.server, LABEL_KERNEL_ID: label_value(identity.kernel_id)}
+    annotations = {ANNOTATION_SESSION: path}
+    if identity.owner:
+        labels[LABEL_OWNER] = label_value(identity.owner)
+        annotations[ANNOTATION_JUPYTER] = describe_for_jupyter(identity.kernel_id, spec.name, identity.session)
+    return _without_unset({"name": name, "labels": labels, "annotations": _without_unset(annotations)})
+
+
+def describe_for_jupyter(kernel_id: str, kernel_name: str, session: Mapping[str, Any] | None) -> str:
+    """The annotation by which a Jupyter server finds the kernel again."""
+    return json.dumps({"kernel_id": kernel_id, "kernel_name": kernel_name, "session": dict(session or {}) or None})
 
 
 def _kernel(spec: SpecFacts, options: PodOptions, cmd: Sequence[str]) -> dict[str, Any]:

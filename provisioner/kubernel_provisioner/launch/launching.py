@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -36,6 +36,8 @@ class LaunchRequest:
     Args:
         orphan_after: seconds for which this process may be away before its kernels are deleted.
         may_move: whether a kernel that is over for good may come back at another address.
+        owner: see ``kernel_resource.Identity``.
+        session: see ``kernel_resource.Identity``.
     """
 
     kernel_id: str
@@ -48,10 +50,12 @@ class LaunchRequest:
     patience: Patience
     orphan_after: int
     may_move: bool = True
+    owner: str = ""
+    session: Mapping[str, Any] | None = None
 
     def instance(self, name: str, *, server: str, lease: str) -> dict[str, Any]:
         """The KernelInstance of that name, driven by that server and bound to that Lease."""
-        identity = Identity(self.kernel_id, server, lease)
+        identity = Identity(self.kernel_id, server, lease, self.owner, self.session)
         return build_kernel_instance(
             name, identity, self.spec, self.options, cmd=self.cmd, env=self.env, curve=self.curve
         )

@@ -275,12 +275,13 @@ class RemoteKernel:
             )
         self._log.warning("KernelInstance %s was %s: starting another one, at another address", held.name, end)
 
-    async def adopt(self, held: Held, orphan_after: int) -> dict[str, Any]:
+    async def adopt(self, held: Held, orphan_after: int, route: Route | None = None) -> dict[str, Any]:
         """Takes over a living kernel of another process: from now on this process's watch and Lease are its own.
 
         Args:
             held: with the connection info that the other process gave to its clients.
             orphan_after: seconds for which this process may be away.
+            route: a way that was found; by default the one that those clients took.
 
         Returns:
             Connection info for this process's clients.
@@ -305,8 +306,8 @@ class RemoteKernel:
             raise taken_over(held.name)
         cluster.view.offer(instance)
         held = replace(held, server=cluster.server, generation=instance["metadata"]["generation"])
-        connection = instance["status"].get("connection") or {}
-        direct, self._route = await adopt_route(cluster.api, held.info, connection, lambda: pod_of(cluster, held))
+        address = instance["status"].get("connection") or {}
+        direct, self._route = await adopt_route(cluster.api, held.info, address, lambda: pod_of(cluster, held), route)
         self.held = replace(held, info=direct)
         return self._route.info(direct)
 
