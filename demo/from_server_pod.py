@@ -19,9 +19,10 @@ def run(kubectl: Kubectl, namespace: str) -> None:
         kernel_id = session["kernel"]["id"]
         screen.command("POST /api/sessions")
         screen.note(f"answered after {time.monotonic() - began:.2f} s: kernel {kernel_id}")
-        screen.command("kubectl get kernels")
-        screen.show(kubectl.within(namespace).text("get", "kernels"))
         with server.kernel(kernel_id) as socket:
+            socket.until_answered()
+            screen.command("kubectl get kernels")
+            screen.show(kubectl.within(namespace).text("get", "kernels"))
             for name, source in SOURCES.items():
                 screen.cell(source, run_cell(server, socket, kernel_id, name))
         screen.command(f"DELETE /api/sessions/{session['id']}")

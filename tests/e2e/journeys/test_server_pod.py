@@ -6,7 +6,7 @@ import pytest
 
 from fixtures.cluster import cluster_command
 from fixtures.journey_notebook import SOURCES, said
-from fixtures.jupyter_server import ACCOUNT, JupyterServer, KernelSocket, ServerError, client_role, running_server
+from fixtures.jupyter_server import ACCOUNT, JupyterServer, KernelSocket, client_role, running_server
 from fixtures.kubectl import Kubectl
 from fixtures.operator_release import OperatorRelease
 from fixtures.waiting import wait_until
@@ -54,6 +54,8 @@ def test_a_headless_service_is_a_name_that_follows_the_pod(
     with running_server(kubectl, namespace, "--service=Headless") as server:
         session = server.start_session()
         kernel_id = session["kernel"]["id"]
+        with server.kernel(kernel_id) as socket:  # until then it may be on its way
+            socket.until_answered()
         (kernel,), (service,) = here.items("kernels"), here.items("services")
         name = service["metadata"]["name"]
         assert (service["spec"]["clusterIP"], kernel["status"]["connection"]["ip"]) == (
@@ -79,9 +81,11 @@ def test_a_start_that_cannot_work_says_why(server: JupyterServer, namespace: str
     wait_until(
         "the quota", lambda: "hard" in kubectl.within(namespace).items("resourcequotas")[0]["status"], seconds=30
     )
-    with pytest.raises(ServerError, match="exceeded quota") as caught:
-        server.start_session()
-    assert caught.value.status == 500
+    session = server.start_session()
+    address = f"/kernels/{session['kernel']['id']}"
+    wait_until("its end", lambda: server.request("GET", address)["execution_state"] == "dead", seconds=60)
+    assert "exceeded quota" in server.request("GET", address)["reason"]
+    server.request("DELETE", f"/sessions/{session['id']}")
     assert server.request("GET", "/kernels") == []
 
 

@@ -1,0 +1,300 @@
+"""The server's kernel manager: kernels of ours start while nobody waits for them, all others as ever."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from jupyter_client.provisioning.factory import KernelProvisionerFactory
+from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
+from traitlets import Bool
+
+from kubernel_provisioner import KubernetesProvisioner
+from kubernel_provisioner.errors import KernelDeletedError
+
+from .events import Announcer
+from .sessions import starting_for
+
+if TYPE_CHECKING:
+    from kubernel_provisioner.launch.claiming import Left
+
+# How often a kernel that starts is looked at, for news.
+NEWS_SECONDS = 1.0
+# And one whose last page is gone, until it has nothing to do; its last reply comes as it becomes idle.
+LEAVE_SECONDS = 2.0
+
+#: The kernel that a start takes up instead of starting one.
+taking_up: ContextVar[Left | None] = ContextVar("kubernel_taking_up", default=None)
+_nobody_waits: ContextVar[bool] = ContextVar("kubernel_nobody_waits", default=False)
+
+
+class StartCancelledError(KernelDeletedError):
+    """Somebody shut the kernel down while it started."""
+
+
+class _PerKernel(Bool[bool, bool]):
+    """``use_pending_kernels``, and true while a kernel of ours is being started, whatever holds for the others."""
+
+    def get(self, obj: Any, cls: Any = None) -> bool:
+        return _nobody_waits.get() or bool(super().get(obj, cls))
+
+
+class KubernelKernelManager(AsyncMappingKernelManager):
+    """Starts a kernel of ours at once as "starting"; it can be used, restarted and shut down from then on.
+
+    One that does not start is "dead", with its ``reason``, until it is shut down; a restart tries again.
+    """
+
+    use_pending_kernels = _PerKernel(
+        False, help="Whether kernels of other provisioners start while nobody waits for them, too."
+    ).tag(config=True)
+
+    keep_kernels_on_shutdown = Bool(
+        False,
+        help="Whether kernels outlive a server that is stopped in order, for orphan_after_seconds; the next server of "
+        "the same owner takes them up.",
+    ).tag(config=True)
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._ours: dict[str, float] = {}  # by kernel id: monotonic seconds when its start began
+        self._leaving: set[asyncio.Task[None]] = set()
+
+    def is_ours(self, kernel_id: str) -> bool:
+        """Whether a kernel runs, or will run, in a pod."""
+        return kernel_id in self._ours
+
+    def is_pending(self, kernel_id: str) -> bool:
+        """Whether a kernel of ours starts or restarts just now, or did not start."""
+        return self.is_ours(kernel_id) and kernel_id in self and not self._is_ready(kernel_id)
+
+    def _is_ready(self, kernel_id: str) -> bool:
+        ready = self.get_kernel(kernel_id).ready
+        return bool(ready.done() and not ready.cancelled() and ready.exception() is None)
+
+    def seconds_since_start(self, kernel_id: str) -> float:
+        """How long ago the start, or the restart, of a kernel of ours began."""
+        return time.monotonic() - self._ours.get(kernel_id, time.monotonic())
+
+    def provisioner_of(self, kernel_id: str) -> KubernetesProvisioner | None:
+        """The provisioner of a kernel of ours, once it has one."""
+        found = getattr(self._kernels.get(kernel_id), "provisioner", None)
+        return found if isinstance(found, KubernetesProvisioner) else None
+
+    # Starting.
+
+    async def _async_start_kernel(self, *, kernel_id: str | None = None, path: Any = None, **kwargs: Any) -> str:
+        left = taking_up.get()
+        kernel_id = left.kernel_id if left is not None else kernel_id
+        if (kernel_id is not None and kernel_id in self) or not self._will_be_ours(kwargs.get("kernel_name")):
+            return str(await super()._async_start_kernel(kernel_id=kernel_id, path=path, **kwargs))
+        kernel_id = self.new_kernel_id(**kwargs) if kernel_id is None else kernel_id
+        self._ours[kernel_id] = time.monotonic()
+        extras = {"kubernel_session": starting_for.get(), "kubernel_left": left}
+        kwargs |= {name: extra for name, extra in extras.items() if extra is not None}
+        token = _nobody_waits.set(True)
+        try:
+            return str(await super()._async_start_kernel(kernel_id=kernel_id, path=path, **kwargs))
+        except BaseException:
+            self._ours.pop(kernel_id, None)
+            raise
+        finally:
+            _nobody_waits.reset(token)
+
+    start_kernel = _async_start_kernel
+
+    def _will_be_ours(self, kernel_name: str | None) -> bool:
+        return self.make_provisioner(kernel_name or self.default_kernel_name) is not None
+
+    def make_provisioner(self, kernel_name: str) -> KubernetesProvisioner | None:
+        """A provisioner for a kernelspec that asks for ours, or for none where ours is the default; else None."""
+        with suppress(Exception):  # no such kernelspec, or a wrong one: its start says so
+            factory = KernelProvisionerFactory.instance(parent=self)
+            spec = self.kernel_spec_manager.get_kernel_spec(kernel_name)
+            wanted = spec.metadata.get("kernel_provisioner") or {}
+            found = factory.provisioners[wanted.get("provisioner_name") or factory.default_provisioner_name].load()
+            if issubclass(found, KubernetesProvisioner):
+                ours: KubernetesProvisioner = found(
+                    kernel_id="", kernel_spec=spec, **wanted.get("config", {}), parent=self
+                )
+                return ours
+        return None
+
+    async def _finish_kernel_start(self, kernel_id: str) -> None:
+        if not self.is_ours(kernel_id):
+            await super()._finish_kernel_start(kernel_id)
+            return
+        kernel, news = self.get_kernel(kernel_id), self._announcer(kernel_id)
+        while not kernel.ready.done():  # not awaited itself: whoever cancels this must not cancel that
+            await asyncio.wait({kernel.ready}, timeout=NEWS_SECONDS)
+            provisioner = self.provisioner_of(kernel_id)
+            if provisioner is not None and not kernel.ready.done():
+                news.waiting(*provisioner.why_waiting, self.seconds_since_start(kernel_id))
+        error, left = kernel.ready.exception(), (kernel._launch_args or {}).pop("kubernel_left", None)
+        if error is None:
+            await super()._finish_kernel_start(kernel_id)
+            if left is None:
+                news.ready(self.seconds_since_start(kernel_id))
+            else:
+                news.reattached()
+                self._find_out_state(kernel)
+            self.add_restart_callback(kernel_id, lambda: self._note_death(kernel_id))
+        elif left is not None:  # another server was faster, or it cannot be reached: it is not this server's to end
+            self.log.warning("Kernel %s was not taken up: %s", kernel_id, error)
+            self.remove_kernel(kernel_id)
+        elif kernel_id in self:
+            news.failed(str(error))
+            kernel.execution_state, kernel.reason = "dead", str(error)
+
+    def _find_out_state(self, kernel: Any) -> None:
+        """Busy until it answers: a kernel that was taken up may be in the middle of a cell, and must not be culled."""
+        kernel.execution_state = "busy"
+        shell = kernel.connect_shell()
+
+        def answered(_: Any) -> None:
+            shell.close()
+            kernel.execution_state = "idle"
+
+        shell.on_recv(answered)
+        kernel.session.send(shell, "kernel_info_request")
+
+    def note_session(self, kernel_id: str, session: dict[str, Any]) -> None:
+        """The notebook of a kernel has another name, or the kernel another notebook."""
+        provisioner = self.provisioner_of(kernel_id)
+        if provisioner is not None:
+            provisioner.note_session(session)
+
+    def _announcer(self, kernel_id: str) -> Announcer:
+        kernel = self.get_kernel(kernel_id)
+        return Announcer(kernel_id, kernel.kernel_name, kernel.emit)
+
+    def _note_death(self, kernel_id: str) -> None:
+        """Called when the kernel has died, before pages are told that it restarts."""
+        self._ours[kernel_id] = time.monotonic()
+        provisioner = self.provisioner_of(kernel_id)
+        if provisioner is not None:
+            self.get_kernel(kernel_id).reason = provisioner.describe_end()
+            self._announcer(kernel_id).died(provisioner.describe_end())
+
+    # Ending.
+
+    async def _async_shutdown_kernel(self, kernel_id: str, now: bool = False, restart: bool = False) -> None:
+        self._check_kernel_id(kernel_id)
+        if not self.is_ours(kernel_id):
+            await super()._async_shutdown_kernel(kernel_id, now=now, restart=restart)
+            return
+        if self._is_starting(kernel_id):
+            await self._cancel_start(kernel_id)
+        if kernel_id in self:
+            await super()._async_shutdown_kernel(kernel_id, now=now, restart=restart)
+
+    shutdown_kernel = _async_shutdown_kernel
+
+    async def _async_shutdown_all(self, now: bool = False) -> None:
+        if self.keep_kernels_on_shutdown:
+            for kernel_id in list(self._ours):
+                self._leave(kernel_id)
+        # One that never started stays there, too, and the base would find no such kernel and end no other one.
+        for kernel_id in [each for each, start in self._pending_kernels.items() if start.done() and each not in self]:
+            del self._pending_kernels[kernel_id]
+        await super()._async_shutdown_all(now=now)
+
+    shutdown_all = _async_shutdown_all
+
+    def _leave(self, kernel_id: str) -> None:
+        """Lets a kernel outlive this server, if somebody can find it again."""
+        provisioner = self.provisioner_of(kernel_id)
+        if provisioner is None or not provisioner.whose or self.is_pending(kernel_id):
+            return
+        kernel = self.get_kernel(kernel_id)
+        provisioner.release()
+        kernel.stop_restarter()
+        self.stop_watching_activity(kernel_id)
+        self.stop_buffering(kernel_id)
+        self.remove_kernel(kernel_id)
+
+    def remove_kernel(self, kernel_id: str) -> Any:
+        """Forgets a kernel."""
+        self._ours.pop(kernel_id, None)
+        self._pending_kernels.pop(kernel_id, None)  # a start that failed stays there, for shutdown_all to find
+        return super().remove_kernel(kernel_id)
+
+    def _is_starting(self, kernel_id: str) -> bool:
+        start = self._pending_kernels.get(kernel_id)
+        return start is not None and not start.done()
+
+    async def _cancel_start(self, kernel_id: str) -> None:
+        """Ends a start that nobody wants any more; what it has made on the cluster is deleted."""
+        kernel, start = self.get_kernel(kernel_id), self._pending_kernels[kernel_id]
+        start.cancel()
+        await asyncio.wait({start})
+        if not kernel.ready.done():  # a cancelled start tells nobody
+            kernel.ready.set_exception(StartCancelledError(f"Kernel {kernel_id} was shut down while it started."))
+
+    async def _async_restart_kernel(self, kernel_id: str, now: bool = False) -> Any:
+        """Restarts a kernel; one that did not start is started anew, and one that starts goes on."""
+        self._check_kernel_id(kernel_id)
+        if self._is_starting(kernel_id) and self.is_ours(kernel_id):
+            return None
+        if self.try_again(kernel_id):
+            return None
+        return await super()._async_restart_kernel(kernel_id, now=now)
+
+    restart_kernel = _async_restart_kernel
+
+    def try_again(self, kernel_id: str) -> bool:
+        """Starts a kernel of ours that did not start once more.
+
+        Returns:
+            False when there is nothing to try: it is ready, or on its way.
+        """
+        if not self.is_pending(kernel_id) or self._is_starting(kernel_id):
+            return False
+        kernel = self.get_kernel(kernel_id)
+        self._ours[kernel_id] = time.monotonic()
+        kernel.execution_state, kernel.reason = "starting", ""
+        # The failed start's future goes, and the new start must not replace the one that waits for it from now on.
+        kernel._attempted_start, kernel._ready = False, asyncio.get_running_loop().create_future()
+        start = kernel.start_kernel(**kernel._launch_args)
+        self._pending_kernels[kernel_id] = asyncio.create_task(self._add_kernel_when_ready(kernel_id, kernel, start))
+        self._pending_kernel_tasks[kernel_id] = asyncio.create_task(self._finish_kernel_start(kernel_id))
+        return True
+
+    # Without a page.
+
+    def start_buffering(self, kernel_id: str, session_key: str, channels: Any) -> None:
+        """The last page is gone. What the kernel says is kept, but nobody is its client any more.
+
+        ``idle_timeout_seconds`` counts whoever is connected to the shell port. The reply to a cell that still runs is
+        waited for.
+        """
+        super().start_buffering(kernel_id, session_key, channels)
+        if self.is_ours(kernel_id):
+            leaving = asyncio.create_task(self._leave_when_idle(kernel_id, session_key))
+            self._leaving.add(leaving)
+            leaving.add_done_callback(self._leaving.discard)
+
+    async def _leave_when_idle(self, kernel_id: str, session_key: str) -> None:
+        while True:
+            await asyncio.sleep(LEAVE_SECONDS)
+            buffer = self._kernel_buffers.get(kernel_id) if kernel_id in self else None
+            if not buffer or buffer["session_key"] != session_key or "shell" not in buffer["channels"]:
+                return
+            if getattr(self.get_kernel(kernel_id), "execution_state", None) != "busy":
+                shell = buffer["channels"].pop("shell")
+                shell.on_recv(None)
+                shell.close()
+                return
+
+    def get_buffer(self, kernel_id: str, session_key: str) -> Any:
+        """What was kept for a page that is back, with all its channels."""
+        buffer = super().get_buffer(kernel_id, session_key)
+        if buffer and buffer["channels"] and "shell" not in buffer["channels"]:
+            identity = session_key.removeprefix(f"{kernel_id}:").encode()
+            shell = self.get_kernel(kernel_id).connect_shell(identity=identity)
+            shell.channel = "shell"
+            buffer["channels"]["shell"] = shell
+        return buffer

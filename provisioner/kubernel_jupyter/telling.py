@@ -1,0 +1,118 @@
+"""Which message goes to which cell, and when. Decisions only: no socket, no clock, no kernel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import words
+
+# Marks an output that is not the notebook's own; see ``saving``.
+MARK = "kubernel_transient"
+
+Header = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message that the server sends to a page in the kernel's place.
+
+    Args:
+        channel: iopub or shell.
+        msg_type: as in Jupyter's protocol.
+        content: as in Jupyter's protocol.
+        parent: header of the request that it answers, a cell's; empty for none.
+        metadata: of the message.
+    """
+
+    channel: str
+    msg_type: str
+    content: dict[str, Any]
+    parent: Header = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+def failed(header: Header, name: str, text: str) -> list[Message]:
+    """Ends a cell with an error, as a kernel would: the output, the reply, and "idle"."""
+    lines = words.wrapped(text)
+    error = {"ename": name, "evalue": lines[0] if lines else "", "traceback": lines}
+    return [
+        Message("iopub", "error", error, header),
+        Message("shell", "execute_reply", {"status": "error", "execution_count": None, **error}, header),
+        Message("iopub", "status", {"execution_state": "idle"}, header),
+    ]
+
+
+def aborted(header: Header) -> list[Message]:
+    """Ends a cell that was never run, as a kernel does after another one's error."""
+    return [
+        Message("shell", "execute_reply", {"status": "aborted"}, header),
+        Message("iopub", "status", {"execution_state": "idle"}, header),
+    ]
+
+
+class WaitingCells:
+    """The cells that a page has sent to a kernel that is pending; the first of them shows what it waits for."""
+
+    def __init__(self) -> None:
+        self._cells: list[Header] = []
+        self._shown = ""
+
+    def add(self, header: Header) -> None:
+        """The header of a request to run a cell."""
+        self._cells.append(header)
+
+    def progress(self, seconds: float, reason: str, message: str) -> list[Message]:
+        """Shows or updates the first cell's words.
+
+        Args:
+            seconds: since the start began.
+            reason: of the KernelInstance's status.
+            message: of the KernelInstance's status.
+        """
+        text = words.starting(seconds, reason, message)
+        if not self._cells or text == self._shown:
+            return []
+        cell = self._cells[0]
+        content = {
+            "data": {"text/plain": text},
+            "metadata": {MARK: True},
+            "transient": {"display_id": f"kubernel-{cell['msg_id']}"},
+        }
+        msg_type = "update_display_data" if self._shown else "display_data"
+        self._shown = text
+        return [Message("iopub", msg_type, content, cell)]
+
+    def ready(self) -> list[Message]:
+        """Takes the words away, now and not with the cell's first output: it may have none."""
+        if not self._shown:
+            return []
+        self._shown = ""
+        return [Message("iopub", "clear_output", {"wait": False}, self._cells[0])]
+
+    def failed(self, text: str) -> list[Message]:
+        """The first cell ends with the cause, the others with nothing."""
+        messages = self.ready()
+        for number, cell in enumerate(self._cells):
+            messages += aborted(cell) if number else failed(cell, "KernelDidNotStart", text)
+        self._cells = []
+        return messages
+
+
+class RunningCell:
+    """The cell that a kernel is busy with, as its status messages tell."""
+
+    def __init__(self) -> None:
+        self._header: Header | None = None
+
+    def status(self, state: str, parent: Header) -> None:
+        """A status message of the kernel's."""
+        if state == "busy" and parent.get("msg_type") == "execute_request":
+            self._header = parent
+        elif state == "idle" and self._header is not None and parent.get("msg_id") == self._header["msg_id"]:
+            self._header = None
+
+    def died(self, text: str) -> list[Message]:
+        """The cell ends with the cause; nothing when none was running."""
+        header, self._header = self._header, None
+        return [] if header is None else failed(header, "KernelDied", text)

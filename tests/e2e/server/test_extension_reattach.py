@@ -1,0 +1,94 @@
+"""Kernels that outlive their server: the next one of the same owner has them, and their sessions, under the old ids."""
+
+import json
+import signal
+
+import pytest
+
+from fixtures.kubectl import Kubectl
+from fixtures.waiting import wait_until
+from kubernel_api.constants import ANNOTATION_JUPYTER, LABEL_OWNER
+
+from .conftest import HostServer, StartServer, messages_until, notebook, until_busy, value
+
+pytestmark = pytest.mark.extension
+OWNER = {"KUBERNEL_OWNER": "alice/default"}
+KEEP = "--KubernelKernelManager.keep_kernels_on_shutdown=True"
+SECONDS = 60.0
+
+
+def with_a_variable(server: HostServer) -> dict[str, object]:
+    """A notebook whose kernel has x = 42; its session."""
+    with notebook(server) as (session, socket):
+        assert value(socket, "x = 42; print(x)") == "42\n"
+    return dict(session)
+
+
+def pods(kubectl: Kubectl, namespace: str) -> list[str]:
+    return [pod["metadata"]["uid"] for pod in kubectl.within(namespace).items("pods")]
+
+
+def check(server: HostServer, session: dict[str, object]) -> None:
+    """The session and its kernel are what they were, and the kernel can be driven."""
+    (found,) = server.request("GET", "/sessions")
+    kernel_id = found["kernel"]["id"]
+    assert (found["id"], found["path"], kernel_id) == (session["id"], session["path"], session["kernel"]["id"])  # type: ignore[index]
+    with server.kernel(kernel_id) as socket:
+        assert value(socket, "print(x)") == "42\n"
+        cell = until_busy(socket, "import time\nprint('busy', flush=True)\ntime.sleep(600)")
+        server.request("POST", f"/kernels/{kernel_id}/interrupt")
+        assert [output.get("ename") for output in socket.outputs(cell)] == ["KeyboardInterrupt"]
+        socket.execute("import os; os._exit(3)")
+        messages_until(socket, "restarting")
+        socket.until_answered()
+        server.request("POST", f"/kernels/{kernel_id}/restart")
+        socket.until_answered()
+    server.request("DELETE", f"/sessions/{found['id']}")
+    assert server.request("GET", "/kernels") == []
+
+
+def test_a_server_that_was_killed(start_server: StartServer, kubectl: Kubectl, namespace: str) -> None:
+    first = start_server(env=OWNER)
+    session = with_a_variable(first)
+    before = pods(kubectl, namespace)
+    first.stop(signal.SIGKILL)
+    second = start_server(env=OWNER)
+    assert pods(kubectl, namespace) == before
+    check(second, session)
+    assert kubectl.within(namespace).items("kernels") == []
+
+
+def test_a_server_that_was_stopped(start_server: StartServer, kubectl: Kubectl, namespace: str) -> None:
+    """It keeps its kernels where it is told to; a renamed notebook has its new name."""
+    first = start_server(KEEP, env=OWNER)
+    session = with_a_variable(first)
+    renamed = first.request("PATCH", f"/sessions/{session['id']}", {"path": "new.ipynb", "name": "new.ipynb"})
+    here = kubectl.within(namespace)
+
+    def is_noted() -> bool:
+        (kernel,) = here.items("kernels")
+        return bool(json.loads(kernel["metadata"]["annotations"][ANNOTATION_JUPYTER])["session"]["path"] == "new.ipynb")
+
+    wait_until("the new name", is_noted, seconds=SECONDS)
+    assert first.stop(signal.SIGTERM) == 0
+    (kernel,) = here.items("kernels")
+    assert kernel["spec"]["owner"] == OWNER["KUBERNEL_OWNER"]
+    assert len(kernel["metadata"]["labels"][LABEL_OWNER]) == 32  # a slash is no label value
+    check(start_server(KEEP, env=OWNER), {**session, "path": renamed["path"]})
+
+
+def test_somebody_else(start_server: StartServer, kubectl: Kubectl, namespace: str) -> None:
+    """Kernels of another owner stay what they are; and a server that was taken its kernels lets go of them."""
+    first = start_server(env=OWNER)
+    session = with_a_variable(first)
+    other = start_server(env={"KUBERNEL_OWNER": "bob/default"})
+    assert other.request("GET", "/kernels") == []
+    second = start_server(env=OWNER)
+    kernel_id = session["kernel"]["id"]  # type: ignore[index]
+    with second.kernel(kernel_id) as socket:
+        assert value(socket, "print(x)") == "42\n"
+    wait_until("the first to let go", lambda: first.request("GET", "/kernels") == [], seconds=SECONDS)
+    assert [kernel["metadata"]["name"] for kernel in kubectl.within(namespace).items("kernels")] == [f"k-{kernel_id}"]
+    with second.kernel(kernel_id) as socket:
+        assert value(socket, "print(x)") == "42\n"
+    second.request("DELETE", f"/sessions/{session['id']}")

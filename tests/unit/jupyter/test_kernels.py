@@ -1,0 +1,119 @@
+"""Starts that nobody waits for: cancelled, failed, tried again. Those of other provisioners are waited for."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
+
+from fixtures.waiting import until
+from kubernel_jupyter.kernels import KubernelKernelManager, StartCancelledError
+from kubernel_provisioner import KubernetesProvisioner
+
+
+class Pending(KubernetesProvisioner):
+    """Waits for room, for ever, or fails as it is told."""
+
+    starts: list["Pending"]
+
+    async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
+        return {"cmd": []}
+
+    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> Any:
+        self.outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.starts.append(self)
+        await self.outcome
+
+    async def cleanup(self, restart: bool = False) -> None:
+        """Nothing was made."""
+
+
+class Refusing(LocalProvisioner):
+    """Another provisioner, whose kernels do not start."""
+
+    async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
+        raise RuntimeError("no such program")
+
+
+@pytest.fixture
+async def kernels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[KubernelKernelManager]:
+    KernelProvisionerFactory.clear_instance()
+    monkeypatch.setattr(Pending, "starts", [], raising=False)
+    entries = {"kubernel": Pending, "other": Refusing}
+    found = [SimpleNamespace(name=name, load=lambda name=name: entries[name]) for name in entries]
+    monkeypatch.setattr(KernelProvisionerFactory, "provisioners", {})  # of the class: all instances fill it
+    monkeypatch.setattr(KernelProvisionerFactory, "_get_all_provisioners", staticmethod(lambda: found))
+
+    def spec(_: Any, name: str) -> KernelSpec:
+        return KernelSpec(argv=["x"], metadata={"kernel_provisioner": {"provisioner_name": name, "config": {}}})
+
+    monkeypatch.setattr(KernelSpecManager, "get_kernel_spec", spec)
+    manager = KubernelKernelManager(
+        root_dir=str(tmp_path), connection_dir=str(tmp_path), kernel_spec_manager=KernelSpecManager()
+    )
+    yield manager
+    await manager.shutdown_all()
+    manager.context.destroy(linger=0)
+    KernelProvisionerFactory.clear_instance()
+
+
+async def started(kernels: KubernelKernelManager, number: int = 1) -> str:
+    kernel_id = await kernels.start_kernel(kernel_name="kubernel")
+    await until("a start", lambda: len(Pending.starts) == number)
+    return kernel_id
+
+
+async def test_a_start_is_not_waited_for(kernels: KubernelKernelManager) -> None:
+    kernel_id = await started(kernels)
+    assert kernels.is_pending(kernel_id)
+    assert kernels.kernel_model(kernel_id)["execution_state"] == "starting"
+    assert not kernels.use_pending_kernels  # for anybody else
+
+
+async def test_another_provisioners_start_is(kernels: KubernelKernelManager) -> None:
+    with pytest.raises(RuntimeError, match="no such program"):
+        await kernels.start_kernel(kernel_name="other")
+    assert kernels.list_kernels() == []
+
+
+async def test_a_shutdown_cancels_it(kernels: KubernelKernelManager) -> None:
+    kernel_id = await started(kernels)
+    ready = kernels.get_kernel(kernel_id).ready
+    await kernels.shutdown_kernel(kernel_id)
+    assert Pending.starts[0].outcome.cancelled()
+    assert isinstance(ready.exception(), StartCancelledError)
+    assert kernel_id not in kernels
+    assert not kernels.is_ours(kernel_id)
+
+
+async def test_one_that_fails_is_dead_and_can_be_tried_again(kernels: KubernelKernelManager) -> None:
+    kernel_id = await started(kernels)
+    Pending.starts[0].outcome.set_exception(RuntimeError("no room"))
+    await until("its end", lambda: kernels.kernel_model(kernel_id)["execution_state"] == "dead")
+    assert kernels.kernel_model(kernel_id)["reason"] == "no room"
+    assert await kernels.restart_kernel(kernel_id) is None
+    ready = kernels.get_kernel(kernel_id).ready  # a page may ask at once
+    await until("another start", lambda: len(Pending.starts) == 2)
+    assert kernels.get_kernel(kernel_id).ready is ready
+    model = kernels.kernel_model(kernel_id)
+    assert (model["execution_state"], model.get("reason")) == ("starting", None)
+    assert not kernels.try_again(kernel_id)  # it is on its way
+
+
+async def test_a_restart_of_one_that_starts_changes_nothing(kernels: KubernelKernelManager) -> None:
+    kernel_id = await started(kernels)
+    assert await kernels.restart_kernel(kernel_id) is None
+    assert len(Pending.starts) == 1
+
+
+async def test_all_are_cancelled_in_the_end(kernels: KubernelKernelManager) -> None:
+    await started(kernels)
+    await started(kernels, 2)
+    Pending.starts[1].outcome.set_exception(RuntimeError("no room"))
+    await until("its end", lambda: "dead" in [model["execution_state"] for model in kernels.list_kernels()])
+    await kernels.shutdown_all()
+    assert kernels.list_kernels() == []

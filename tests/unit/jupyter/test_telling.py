@@ -1,0 +1,115 @@
+"""Which message goes to which cell, and when."""
+
+from typing import Any
+
+from kubernel_jupyter.telling import MARK, Message, RunningCell, WaitingCells
+
+GPU = "no node has room: 1 Insufficient nvidia.com/gpu"
+
+
+def cell(number: int) -> dict[str, Any]:
+    return {"msg_id": f"m{number}", "msg_type": "execute_request"}
+
+
+def waiting(*numbers: int) -> WaitingCells:
+    cells = WaitingCells()
+    for number in numbers:
+        cells.add(cell(number))
+    return cells
+
+
+def told(messages: list[Message]) -> list[tuple[str, str]]:
+    return [(each.parent.get("msg_id", ""), each.msg_type) for each in messages]
+
+
+def text(message: Message) -> str:
+    return str(message.content["data"]["text/plain"])
+
+
+class TestProgress:
+    def test_only_the_first_cell_shows_it(self) -> None:
+        (shown,) = waiting(1, 2).progress(13.2, "Unschedulable", GPU)
+        assert (shown.channel, shown.msg_type, shown.parent) == ("iopub", "display_data", cell(1))
+        assert text(shown) == f"Kernel is starting, 0:13: {GPU}"
+
+    def test_it_is_marked_as_not_the_notebooks_own(self) -> None:
+        (shown,) = waiting(1).progress(1, "", "")
+        assert shown.content["metadata"] == {MARK: True}
+
+    def test_it_is_replaced_in_place(self) -> None:
+        cells = waiting(1)
+        (first,), (second,) = cells.progress(59, "Pulling", ""), cells.progress(60, "Pulling", "")
+        assert (second.msg_type, text(second)) == ("update_display_data", "Kernel is starting, 1:00: Pulling")
+        assert first.content["transient"] == second.content["transient"]
+
+    def test_nothing_new_is_not_said(self) -> None:
+        cells = waiting(1)
+        assert cells.progress(5.1, "Pulling", "")
+        assert cells.progress(5.9, "Pulling", "") == []
+
+    def test_without_a_cell_there_is_no_place_for_it(self) -> None:
+        cells = WaitingCells()
+        assert cells.progress(5, "Pulling", "") == []
+        cells.add(cell(1))
+        assert told(cells.progress(6, "Pulling", "")) == [("m1", "display_data")]
+
+    def test_lines_fit(self) -> None:
+        (shown,) = waiting(1).progress(5, "", "word " * 60 + "\n" + "w" * 150)
+        lines = text(shown).splitlines()
+        assert max(len(line) for line in lines[:-1]) <= 100
+        assert lines[-1] == "w" * 150  # a path or an image: better long than broken
+
+
+class TestReady:
+    def test_the_words_are_taken_away_at_once(self) -> None:
+        cells = waiting(1, 2)
+        cells.progress(5, "Pulling", "")
+        (gone,) = cells.ready()
+        assert (gone.msg_type, gone.content, gone.parent) == ("clear_output", {"wait": False}, cell(1))
+
+    def test_nothing_was_shown(self) -> None:
+        assert waiting(1).ready() == []
+
+
+class TestFailed:
+    def test_the_first_cell_is_told_and_the_others_end(self) -> None:
+        cells = waiting(1, 2)
+        cells.progress(5, "Unschedulable", GPU)
+        messages = cells.failed("No room.\nTry: kubectl")
+        assert told(messages) == [
+            ("m1", "clear_output"),
+            ("m1", "error"),
+            ("m1", "execute_reply"),
+            ("m1", "status"),
+            ("m2", "execute_reply"),
+            ("m2", "status"),
+        ]
+        error = messages[1].content
+        assert error == {"ename": "KernelDidNotStart", "evalue": "No room.", "traceback": ["No room.", "Try: kubectl"]}
+        assert [each.content["status"] for each in messages if each.channel == "shell"] == ["error", "aborted"]
+
+    def test_without_a_cell_nobody_is_told(self) -> None:
+        assert WaitingCells().failed("No room.") == []
+
+
+class TestDied:
+    def test_the_cell_that_ran(self) -> None:
+        running = RunningCell()
+        running.status("busy", cell(1))
+        assert told(running.died("OOMKilled"))[0] == ("m1", "error")
+        assert running.died("OOMKilled") == []
+
+    def test_not_one_that_is_done(self) -> None:
+        running = RunningCell()
+        running.status("busy", cell(1))
+        running.status("idle", cell(1))
+        assert running.died("OOMKilled") == []
+
+    def test_what_runs_beside_it_does_not_end_it(self) -> None:
+        """Subshells and control requests have busy and idle of their own."""
+        running = RunningCell()
+        running.status("busy", cell(1))
+        other = {"msg_id": "o", "msg_type": "debug_request"}
+        running.status("busy", other)
+        running.status("idle", other)
+        assert told(running.died("OOMKilled"))[0] == ("m1", "error")
