@@ -33,7 +33,8 @@ while zygotes() != ['1000']:
 FACTS = """
 import gc, os
 print(gc.get_freeze_count() > 0, os.getpid() == os.getpgrp() == os.getsid(0), os.getuid() > 0)
-print(open('/proc/self/oom_score_adj').read().strip() != '1000', open('/proc/self/cmdline').read().split(chr(0))[1:3])
+own, of_supervisor = (int(open(f'/proc/{pid}/oom_score_adj').read()) for pid in ('self', 1))
+print(own == min(of_supervisor + 300, 1000), open('/proc/self/cmdline').read().split(chr(0))[1:3])
 """
 
 

@@ -62,7 +62,7 @@ async def test_a_kernel_in_a_mesh_with_an_identity_and_a_secret(
     async with connected(manager) as client:
         assert await run(client, "print(os.getpid() if 'os' in globals() else 'fresh')") == "fresh\n"
     await manager.shutdown_kernel()
-    wait_until("the pod's end, its proxy too", lambda: not here.items("pods"))
+    wait_until("the pod's end, its proxy too", lambda: not here.items("pods"), seconds=60)
 
 
 async def test_what_its_bounds_forbid_is_the_notebooks_error(
