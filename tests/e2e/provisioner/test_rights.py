@@ -158,7 +158,7 @@ def test_connect_to_what_is_not_there(
 
 
 async def test_an_image_that_cannot_be_pulled(make_manager: Make, namespace: str) -> None:
-    provisioner = KubernetesProvisioner(image="localhost/no-such-image:1", start_deadline_seconds=3)
+    provisioner = KubernetesProvisioner(image="localhost/no-such-image:1", start_deadline_seconds=10)
     launch = await provisioner.pre_launch()
     with pytest.raises(KubernelError) as caught:
         await provisioner.launch_kernel(launch.pop("cmd"), **launch)
