@@ -36,7 +36,7 @@ IDENTITY: Any = "kubernel"
 def registry(take: Take, listed: Callable[[], None]) -> kopf.OperatorRegistry:
     """Calls ``take(kind, event type, object)`` for each event, and ``listed`` for each LIST that begins a watch.
 
-    The handlers say what is to be watched. Events are taken before they get there: see ``watch_stream``.
+    The handlers say what is to be watched, and are never called: ``watch_stream`` takes the events before kopf.
     """
     handlers = kopf.OperatorRegistry()
 
@@ -48,14 +48,11 @@ def registry(take: Take, listed: Callable[[], None]) -> kopf.OperatorRegistry:
         info = kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
         return session(info, listed, take_early) if info else None
 
-    def watch(kind: Kind, *resource: str) -> None:
-        async def handler(event: Any, **_: Any) -> None:
-            take(kind, event["type"], event["object"])
-
-        kopf.on.event(*resource, registry=handlers, id=kind)(handler)
+    async def watched(**_: Any) -> None:
+        pass
 
     for kind, resource in RESOURCES.items():
-        watch(kind, *resource)
+        kopf.on.event(*resource, registry=handlers, id=kind)(watched)
     return handlers
 
 

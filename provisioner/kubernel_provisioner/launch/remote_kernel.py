@@ -306,10 +306,12 @@ class RemoteKernel:
             raise taken_over(held.name)
         cluster.view.offer(instance)
         held = replace(held, server=cluster.server, generation=instance["metadata"]["generation"])
-        address = instance["status"].get("connection") or {}
-        direct, self._route = await adopt_route(cluster.api, held.info, address, lambda: pod_of(cluster, held), route)
-        self.held = replace(held, info=direct)
-        return self._route.info(direct)
+        if route is None:
+            address = instance["status"].get("connection") or {}
+            direct, route = await adopt_route(cluster.api, held.info, address, lambda: pod_of(cluster, held))
+            held = replace(held, info=direct)
+        self.held, self._route = held, route
+        return route.info(held.info)
 
     async def usage(self) -> dict[str, Any] | None:
         """What its supervisor says of memory and CPU time; None when there is none, or one that does not know."""

@@ -130,11 +130,7 @@ async def _decide(
 
 
 async def adopt_route(
-    api: Api,
-    known: dict[str, Any],
-    connection: dict[str, Any],
-    pod: Callable[[], str | None],
-    found: Route | None = None,
+    api: Api, known: dict[str, Any], connection: dict[str, Any], pod: Callable[[], str | None]
 ) -> tuple[dict[str, Any], Route]:
     """The way that another process's clients took, by the same local ports where they are free.
 
@@ -143,13 +139,10 @@ async def adopt_route(
         known: connection info of those clients.
         connection: ``status.connection``.
         pod: the name of the kernel's pod at the time of a call; None while there is none.
-        found: another way that was found already; ``known`` has the cluster's own addresses then.
 
     Returns:
         Connection info with the cluster's own addresses, and the route.
     """
-    if found is not None:
-        return known, found
     ports = connection.get("ports") or {}
     direct = {**known, "ip": connection.get("ip"), **{f"{name}_port": port for name, port in ports.items()}}
     if known.get("ip") == connection.get("ip"):
