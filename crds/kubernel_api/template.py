@@ -72,7 +72,7 @@ class LifecycleDefaults(Model):
     """Defaults of spec.lifecycle; those that have one in the KernelInstance's own schema need none here."""
 
     idle_timeout_seconds: Annotated[
-        int | None, _seconds("End the kernel after so long without a client and without CPU use.")
+        int | None, _seconds("End the kernel after this many seconds without clients and CPU use.")
     ]
 
 
