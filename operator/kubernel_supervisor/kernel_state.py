@@ -20,12 +20,17 @@ class KernelState:
             container); None when it ended by itself.
         log: the kernel's last output, or the supervisor's words, when it did not become ready.
         active_at: moment of the last activity; None when nobody looks.
+        memory: what is used, and the limit; None: not known. Bytes.
+        frozen: why the kernel's processes stand still: ``memory``, ``suspended``; empty: they run.
+        frozen_at: moment at which they were stopped for want of memory; None: they were not.
     """
 
     def __init__(self, generation: int, address: str, idle_timeout_seconds: float) -> None:
         self.generation, self.address = generation, address
         self.idle_timeout_seconds = idle_timeout_seconds
         self.active_at = None  # type: float | None
+        self.frozen = []  # type: list[str]
+        self.frozen_at = None  # type: float | None
         self.starting()
 
     def starting(self) -> None:
@@ -35,6 +40,7 @@ class KernelState:
         self.oom_killed = False
         self.reason = None  # type: str | None
         self.log = ""
+        self.memory = None  # type: dict[str, int | None] | None
         self.become("starting")
 
     def become(self, state: str) -> None:
@@ -59,6 +65,12 @@ class KernelState:
             "idleTimeoutSeconds": self.idle_timeout_seconds or None,
         }
         moments = {"age": self.since, "processAge": self.process_since, "idleSeconds": self.active_at}
+        if self.memory is not None:
+            fields["memory"] = self.memory
+        if self.frozen:
+            fields["frozen"] = self.frozen
+        if self.frozen_at is not None:
+            moments["frozenSeconds"] = self.frozen_at
         return Snapshot(fields, moments)
 
 

@@ -16,13 +16,15 @@ from .control_requests import RequestError, wanted_idle_timeout, wanted_restart,
 from .control_server import ControlServer
 from .first_stage import BLOCKED_AT_START
 from .forks import ForkError, Forks
+from .freezer import Freezer
+from .kernel_memory import KernelMemory
 from .kernel_state import KernelState
 from .launch import Child, Launcher, raise_oom_score
 from .loop import Loop
 from .output import Relay
 from .procfs import descendants
 from .sockets import accepts, is_free
-from .usage import oom_kills, usage
+from .usage import usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,9 +37,6 @@ FLUSH_SECONDS = 1.0  # for the last report when the container is to end at once
 LINGER_SECONDS = 2.0
 PORTS_FREE_SECONDS = 2.0  # for the old kernel's ports to become free, and its descendants to be gone
 ACTIVITY_SECONDS = 60.0  # between two reports that tell of nothing but activity
-# When the counter of OOM kills is looked at without an occasion, and how long after a process has ended: one kill may
-# end several, and the kernel's own end must be compared with a count from before all of them.
-OOM_LOOK_SECONDS, OOM_SETTLE_SECONDS = 60.0, 1.0
 
 
 class Supervisor:
@@ -59,6 +58,10 @@ class Supervisor:
         self.kernel = KernelState(
             self.settings.restart_generation, self.settings.address, self.settings.idle_timeout_seconds
         )
+        self.freezer = Freezer()
+        self.memory = KernelMemory(
+            self.loop, self.kernel, self.freezer, self.settings.memory_guard, self._report, self._interrupt
+        )
         self.env = {}  # type: dict[str, str]
         self.silent_ports = []  # type: list[int]
         self.child = None  # type: Child | None
@@ -70,7 +73,6 @@ class Supervisor:
         self.linger_until = 0.0
         self.done = False
         self.reported_activity = (0.0, 0.0)  # value, moment
-        self._look_at_oom_kills()
 
     def run(self, child: "Child | None", failure: "StartError | None") -> int:
         """Supervises until the end and returns the container's exit code."""
@@ -138,7 +140,7 @@ class Supervisor:
             _, status = os.waitpid(ended.si_pid, 0)
             if leader:
                 self._exited(status)
-            self.loop.later("oom", OOM_SETTLE_SECONDS, self._look_at_oom_kills)
+            self.memory.process_ended()
 
     def signal_kernel(self, number: int, ours: bool = True) -> bool:
         """Sends a signal to the kernel's process group; whether there is one."""
@@ -154,10 +156,8 @@ class Supervisor:
             return False
         return True
 
-    def _look_at_oom_kills(self) -> None:
-        """Remembers the counter, so that a kill of long ago is no proof for an end of now."""
-        self.oom_kills_before = oom_kills()
-        self.loop.later("oom", OOM_LOOK_SECONDS, self._look_at_oom_kills)
+    def _interrupt(self) -> None:
+        self.signal_kernel(signal.SIGINT)
 
     # The kernel's life.
 
@@ -184,6 +184,7 @@ class Supervisor:
         raise_oom_score(child.pid)
         self.kernel.process_since = time.monotonic()
         self.silent_ports = list(self.ports)
+        self.memory.begin(child.pid)
         self._report()
         self._await_ready()
 
@@ -218,6 +219,7 @@ class Supervisor:
 
     def _exited(self, status: int) -> None:
         child, self.child = self.child, None
+        self.memory.end()
         self.loop.cancel("ready")
         self.loop.cancel("kill")
         self.loop.cancel("activity")
@@ -234,8 +236,7 @@ class Supervisor:
             return
         number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
         code = None if number else os.WEXITSTATUS(status)
-        killed = number == signal.SIGKILL or code == 128 + signal.SIGKILL
-        self.kernel.oom_killed = killed and not self.killed and oom_kills() > self.oom_kills_before
+        self.kernel.oom_killed = not self.killed and self.memory.has_killed(code, number)
         if self.kernel.state == "starting" and code != 0:
             # Only then: what is printed after ready may be the user's own and does not belong into a status.
             self.kernel.tell_log(self.relay.tail())
@@ -275,6 +276,7 @@ class Supervisor:
         self.kernel.reason = self.kernel.reason or reason
         if self.child is not None:
             self.signal_kernel(signal.SIGTERM)
+            self.memory.end()
             self.loop.later("kill", seconds, self._kill)
         else:  # between two kernel processes
             self._over(None, signal.SIGTERM)
@@ -292,6 +294,7 @@ class Supervisor:
         between = self.restarting
         self.restarting = True
         self.forks.restart_begins()
+        self.memory.end()
         self.kernel.starting()
         if self.child is not None:
             self.signal_kernel(signal.SIGKILL)
@@ -321,7 +324,7 @@ class Supervisor:
             return
         self.restarting = False
         self.relay.forget()
-        self._look_at_oom_kills()
+        self.memory.look_at_kills()
         self._started(child, failure)
 
     # Idle time.
@@ -358,6 +361,7 @@ class Supervisor:
     # The operator and the control port.
 
     def _report(self) -> None:
+        self.memory.note()
         self.reporter.send(self.kernel.snapshot())
 
     def _listen_for_requests(self) -> None:
@@ -372,7 +376,9 @@ class Supervisor:
         """Does what an authenticated request asks for."""
         operation = request.get("op")
         if operation == "signal":
-            return {"delivered": self.signal_kernel(wanted_signal(request))}
+            delivered = self.signal_kernel(wanted_signal(request))
+            self.memory.let_go()
+            return {"delivered": delivered}
         if operation == "restart":
             return {"started": self.restart(*wanted_restart(request))}
         if operation == "configure":
