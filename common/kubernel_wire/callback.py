@@ -22,6 +22,22 @@ class MalformedReportError(ValueError):
     """What a supervisor sent says nothing; the message names the field."""
 
 
+class MemoryUse(BaseModel):
+    """Memory of a container, in bytes.
+
+    Attributes:
+        usage: without the cache that the node would give up first.
+        limit: None: none.
+        available: what the node has left; None: not known.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    usage: int = Field(ge=0, le=INTEGER_MAX)
+    limit: int | None = Field(default=None, ge=0, le=INTEGER_MAX)
+    available: int | None = Field(default=None, ge=0, le=INTEGER_MAX)
+
+
 class KernelState(BaseModel):
     """What a supervisor says of its kernel, in a callback or when it is asked.
 
@@ -33,6 +49,9 @@ class KernelState(BaseModel):
         log: last output of a kernel that did not get ready, or what keeps it from that.
         idle_seconds: seconds since the last activity; None when nobody looks.
         idle_timeout_seconds: the timeout that is in force.
+        memory: what is used; None: not known.
+        frozen: why the kernel's processes stand still: ``memory``; a newer supervisor may know more.
+        frozen_seconds: since when they do for want of memory.
     """
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore")
@@ -49,6 +68,9 @@ class KernelState(BaseModel):
     log: str = Field(default="", max_length=4096)
     idle_seconds: Age | None = None
     idle_timeout_seconds: Age | None = None
+    memory: MemoryUse | None = None
+    frozen: tuple[Annotated[str, Field(pattern=r"^[a-z]{1,64}$")], ...] = Field(default=(), max_length=8)
+    frozen_seconds: Age | None = None
 
 
 class Callback(KernelState):

@@ -20,6 +20,7 @@ class ConditionType(StrEnum):
     STALLED = "Stalled"  # True: needs a person; the message says what for
     POD_SCHEDULED = "PodScheduled"  # copied from the pod
     FINISHED = "Finished"  # True: over for good; the reason is the last word
+    SUSPENDED = "Suspended"  # True: the kernel's processes stand still and keep their memory
     RESIZING = "Resizing"  # True: more or less cpu or memory is on its way; there once it was asked for
 
 
@@ -75,6 +76,8 @@ class Reason(StrEnum):
     RESIZE_DEFERRED = "ResizeDeferred"  # the node has no room now
     RESIZE_INFEASIBLE = "ResizeInfeasible"  # the node never has
     RESIZE_REFUSED = "ResizeRefused"  # by the API server: a quota, a LimitRange, the QoS class, an older Kubernetes
+    # Of a kernel that stands still, in the condition Suspended and in Events.
+    MEMORY_LIMIT = "MemoryLimit"  # short of its memory limit, and there is no more, or not yet
     # The end.
     COMPLETED = "Completed"  # exit code 0
     KERNEL_CRASHED = "KernelCrashed"  # any other exit code or signal

@@ -67,6 +67,8 @@ KERNEL_INSTANCE: Final = Definition(
         ("Image", ".status.image"),
         ("IP", ".status.connection.ip"),
         ("Template", ".spec.templateName"),
+        ("Memory", ".status.memory.usage"),
+        ("Limit", ".status.memory.limit"),
         ("Message", ".status.message"),
     ),
     selectable_fields=(

@@ -78,6 +78,26 @@ class Resources(Model):
     ]
 
 
+class Memory(Model):
+    """How memory grows by itself while the kernel lives: it stands still short of its limit until that was raised."""
+
+    max: Annotated[
+        Quantity,
+        Field(
+            description="The limit may grow up to this amount, e.g. 8Gi; a request that is equal to it grows with it. "
+            "It never shrinks by itself. A bound of the administrator's may be lower."
+        ),
+    ]
+    when_full: Annotated[
+        Literal["Interrupt", "Continue"],
+        Field(
+            default="Interrupt",
+            description="What becomes of a kernel that gets no more memory: after 30 seconds, in which it can be given "
+            "more by hand, it is interrupted, or goes on as it is and may be killed.",
+        ),
+    ]
+
+
 class Toleration(Model):
     """Lets the pod be scheduled onto nodes with a matching taint; the rules are those of a pod."""
 

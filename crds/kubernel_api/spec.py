@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 from pydantic import ConfigDict, Field
 
 from .fields import AbsolutePath, Model, ObjectName, ProcessText, immutable, rule, rules, said, unique_by
-from .pod_parts import EnvVar, Fork, ImagePullSecret, Preload, Resources, Toleration, Volume
+from .pod_parts import EnvVar, Fork, ImagePullSecret, Memory, Preload, Resources, Toleration, Volume
 from .resizing import SPEC_RULES
 
 #: What shapes the pod. Env, cpu and memory, lifecycle and restartGeneration may change.
@@ -158,6 +158,13 @@ class KernelInstanceSpec(Model):
             *(immutable(field) for field in IMMUTABLE_FIELDS),
             *SPEC_RULES,
             rule(
+                "has(self.memory) == has(oldSelf.memory)"
+                " && (!has(self.memory) || self.memory.whenFull == oldSelf.memory.whenFull)",
+                "only memory.max may change while the kernel lives: delete the KernelInstance and create another",
+                field="memory",
+                reason="FieldValueForbidden",
+            ),
+            rule(
                 "self.restartGeneration >= oldSelf.restartGeneration",
                 "restartGeneration only grows: a higher number asks for a restart",
                 field="restartGeneration",
@@ -236,6 +243,14 @@ class KernelInstanceSpec(Model):
             default=None,
             description="Compute resources. Those that are not named are the operator's defaults. cpu and memory may "
             "change while the kernel lives: its pod is resized, and the condition Resizing says how that goes.",
+        ),
+    ]
+    memory: Annotated[
+        Memory | None,
+        Field(
+            default=None,
+            description="How far memory may grow by itself. Absent: the template's or the operator's default, or not "
+            "at all.",
         ),
     ]
     node_selector: Annotated[

@@ -65,7 +65,7 @@ class Condition(Model):
         Field(
             min_length=1,
             max_length=316,
-            description="Ready, Reconciling, Stalled, PodScheduled, Finished or Resizing.",
+            description="Ready, Reconciling, Stalled, PodScheduled, Finished, Resizing or Suspended.",
         ),
     ]
     status: Annotated[ConditionStatus, Field(description="Whether it is so.")]
@@ -90,6 +90,14 @@ class ResourcesStatus(Model):
     ]
 
 
+class MemoryStatus(Model):
+    """What the kernel's container uses, without the cache that the node would give up first."""
+
+    usage: Annotated[Quantity, Field(description="What is used, e.g. 312Mi.")]
+    limit: Annotated[Quantity | None, Field(default=None, description="What may be used; absent: no limit.")]
+    time: Annotated[Time, Field(description="When that was so, RFC 3339. Written when it has changed, once a minute.")]
+
+
 class KernelInstanceStatus(Model):
     """What the operator saw."""
 
@@ -106,8 +114,8 @@ class KernelInstanceStatus(Model):
         Field(
             default=[],
             max_length=16,
-            description="Ready, Reconciling, Stalled, PodScheduled, Finished, and Resizing once cpu or memory was "
-            "changed. Programs read these.",
+            description="Ready, Reconciling, Stalled, PodScheduled, Finished, Resizing once cpu or memory was changed, "
+            "and Suspended once the kernel stood still. Programs read these.",
             json_schema_extra=unique_by("type"),
         ),
     ]
@@ -136,6 +144,9 @@ class KernelInstanceStatus(Model):
             default=None,
             description="cpu and memory that are in force, which may be others than spec.resources: see Resizing.",
         ),
+    ]
+    memory: Annotated[
+        MemoryStatus | None, Field(default=None, description="What the kernel uses, as its pod said last.")
     ]
     restart_generation: Annotated[
         int | None, Field(default=None, description="The restartGeneration that the running kernel answers.")

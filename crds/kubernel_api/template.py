@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 
 from .constants import API_VERSION, TEMPLATE_KIND
 from .fields import AbsolutePath, Model, ObjectName, Quantity, rule, rules, unique_by
-from .pod_parts import EnvVar, Fork, ImagePullSecret, Preload, Resources, Toleration, Volume
+from .pod_parts import EnvVar, Fork, ImagePullSecret, Memory, Preload, Resources, Toleration, Volume
 from .status import Condition
 
 _PRESERVED = {"x-kubernetes-preserve-unknown-fields": True}
@@ -54,8 +54,8 @@ class Bounds(Model):
         Field(
             default=None,
             max_length=32,
-            description="Highest request and limit, by resource name; 0 forbids it. A kernel that has no limit for "
-            "cpu, memory or ephemeral-storage gets this one.",
+            description="Highest request and limit, by resource name, also where memory grows; 0 forbids it. A kernel "
+            "that has no limit for cpu, memory or ephemeral-storage gets this one.",
         ),
     ]
     max_active_deadline_seconds: Annotated[
@@ -116,6 +116,7 @@ class Defaults(Model):
     resources: Annotated[
         Resources | None, Field(default=None, description="Compute resources, each for those that do not name it.")
     ]
+    memory: Annotated[Memory | None, Field(default=None, description="How far memory may grow by itself.")]
     node_selector: Annotated[
         dict[str, Annotated[str, Field(max_length=63)]] | None,
         Field(default=None, max_length=32, description="Labels of the node, each for those that do not name its key."),

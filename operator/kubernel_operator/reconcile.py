@@ -19,11 +19,13 @@ from .act.ask import Asker
 from .act.fence import NotLeadingError
 from .build.event import is_news
 from .build.secret import qualified_secret_name
+from .build.shape import growing_memory
 from .decide.actions import Action, Create, Explain, Question, Request, Resize
 from .decide.bounds import objection, resize_objection
+from .decide.memory import growth
 from .decide.pace import may_write_at, progress
 from .decide.plan import Context, plan
-from .decide.resizing import missing_sizes, resize_news
+from .decide.resizing import condition_news, missing_of_spec
 from .decide.situation import Situation, Stage, current_pod, situation
 from .decide.status import build_status, should_write, status_patch
 from .observe.bucket import Bucket
@@ -153,8 +155,7 @@ class Reconciler:
                 unread = error
         if found.stage is Stage.NEEDS_POD and unread is None:
             found = replace(found, objection=objection(whole["spec"], observed, context.settings))
-        if missing_sizes(kernel, found) is not None:
-            found = replace(found, resize_objection=resize_objection(cr["spec"], observed, context.settings))
+        found = _with_sizes(kernel, found, observed, context, now)
         self._hold_up(key, kernel.template if found.objection is not None else "")
         status = build_status(kernel, found, observed, context.settings, now)
         cr, untold = await self._report(cr, memory, found, status, now)
@@ -270,9 +271,9 @@ class Reconciler:
         if is_news(reason, memory.event_reason):
             memory.event_reason = reason
             await self._applier.post_event(cr, reason, status.get("message", ""))
-        if resized := resize_news(old, status):
-            logger.info("%s/%s: %s: %s", *key_of(cr), *resized)
-            await self._applier.post_event(cr, *resized)
+        for news in condition_news(old, status):
+            logger.info("%s/%s: %s: %s", *key_of(cr), *news)
+            await self._applier.post_event(cr, *news)
         return written, None
 
     def _observe(self, kernel: KernelFacts, memory: Memory, now: float) -> Observed:
@@ -347,6 +348,17 @@ class Reconciler:
             if cr is not None and cr["metadata"]["uid"] == owner["uid"]:
                 return cr
         return None
+
+
+def _with_sizes(kernel: KernelFacts, found: Situation, observed: Observed, context: Context, now: float) -> Situation:
+    """With what a living pod may be resized to."""
+    spec, settings = kernel.raw["spec"], context.settings
+    if found.pod is not None and found.stage in {Stage.STARTING, Stage.RUNNING}:
+        most = (growing_memory(spec, settings, observed.template) or {}).get("max", "")
+        found = replace(found, memory_max=most, growth=growth(found.pod, observed, most, now))
+    if missing_of_spec(kernel, found) is not None:
+        found = replace(found, resize_objection=resize_objection(spec, observed, settings))
+    return found
 
 
 def log_failure(key: Key, error: Exception) -> None:

@@ -1,4 +1,4 @@
-"""What is known and told of the kernel's memory: usage once a minute, an end for want of it, and the guard before one."""
+"""What is known and told of the kernel's memory: usage, an end for want of it, and the guard before one."""
 
 import signal
 import time

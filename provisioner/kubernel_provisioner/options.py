@@ -154,6 +154,18 @@ class ProvisionerOptions(KernelProvisionerBase):
     resources = Table(help="Kubernetes resources: {'requests': {...}, 'limits': {...}}.").tag(config=True)
     cpu = Quantity(None, allow_none=True, help="CPU that is requested, and the limit: 500m, 2.").tag(config=True)
     memory = Quantity(None, allow_none=True, help="Memory that is requested, and the limit: 2Gi.").tag(config=True)
+    memory_max = Quantity(
+        None,
+        allow_none=True,
+        help="How far the memory limit may grow by itself while the kernel lives: 8Gi. Default: the operator's.",
+    ).tag(config=True)
+    memory_when_full = Choice(
+        ["Interrupt", "Continue"],
+        None,
+        allow_none=True,
+        help="What becomes of a kernel that gets no more memory within 30 s: it is interrupted, or goes on and may be "
+        "killed. Default: Interrupt.",
+    ).tag(config=True)
     gpu = Quantity(None, allow_none=True, help="Number of nvidia.com/gpu.").tag(config=True)
     node_selector = Table(help="Labels that the node must have.").tag(config=True)
     tolerations = Items(Dict(), help="Taints that the pod tolerates, as in a pod.").tag(config=True)

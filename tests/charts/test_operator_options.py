@@ -58,6 +58,7 @@ def test_everything(find: Find) -> None:
         fork="Auto",
         preload=("pandas", "matplotlib.pyplot"),
         max_orphan_seconds=3600,
+        memory_max="4Gi",
         pod_security_context={
             "runAsNonRoot": True,
             "runAsUser": 1000,

@@ -31,7 +31,7 @@ from kubernel_operator.settings import Settings
 from kubernel_supervisor.bootstrap import bootstrap_args
 
 from .overlay import overlaid
-from .shape import bounds_for, implied_idle_timeout, shaped
+from .shape import bounds_for, growing_memory, implied_idle_timeout, shaped
 
 # Enough for a kernel that handles SIGTERM; longer only delays the end of one that does not.
 TERMINATION_GRACE_SECONDS = 5
@@ -74,6 +74,7 @@ def build_pod(
     }
     if idle_timeout:
         spec["lifecycle"] = {**(spec.get("lifecycle") or {}), "idleTimeoutSeconds": idle_timeout}
+    spec["memory"] = growing_memory(cr["spec"], settings, template)
     effective = {**cr, "spec": spec}
     pod_spec: dict[str, Any] = {
         "restartPolicy": "Never",
@@ -166,6 +167,7 @@ def _own_env(
         "restartGeneration": int(spec.get("restartGeneration") or 0),
         "fork": kernel["fork"],
         "preload": " ".join(kernel["preload"]),
+        "memoryGuard": (spec["memory"] or {}).get("whenFull", ""),
     }
     from_secret = {
         "KUBERNEL_KEY": (secret, SECRET_KEY),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kubernel_api.quantity import amount
 from kubernel_operator.observe.template_facts import Bounds, TemplateFacts, named
 from kubernel_operator.settings import Settings
 
@@ -57,6 +58,20 @@ def implied_idle_timeout(spec: Json, settings: Settings, template: TemplateFacts
     default = ((template.defaults.get("lifecycle") or {}) if template else {}).get("idleTimeoutSeconds")
     known = [s for s in (default, bounds_for(settings, template).max_idle_timeout_seconds) if s]
     return min(known, default=None)
+
+
+def growing_memory(spec: Json, settings: Settings, template: TemplateFacts | None) -> Json | None:
+    """``max`` and ``whenFull`` of a memory that grows by itself; None: it does not.
+
+    Where the template's pod has its own word on memory, that stands.
+    """
+    fixed = (template.kernel_container.get("resources") or {}) if template else {}
+    defaults = (template.defaults.get("memory") if template else None) or {"max": settings.memory_max}
+    said = {"whenFull": "Interrupt", **(spec.get("memory") or defaults)}
+    if not said.get("max") or any("memory" in (fixed.get(part) or {}) for part in ("requests", "limits")):
+        return None
+    highest = bounds_for(settings, template).max_resources.get("memory", said["max"])
+    return {**said, "max": str(min(said["max"], highest, key=amount))}
 
 
 def image_of(spec: Json, settings: Settings, template: TemplateFacts | None = None) -> str:

@@ -8,7 +8,7 @@ from kubernel_api.conditions import Reason
 from kubernel_operator.observe.kernel_facts import Exit
 from kubernel_operator.observe.observed import Observed
 from kubernel_operator.observe.pod_facts import PodFacts, Terminated
-from kubernel_operator.observe.report import Report
+from kubernel_operator.observe.report import Report, in_mib
 
 from .reasons import init_failure, with_remedy
 from .texts import with_output
@@ -61,7 +61,8 @@ def ending_of_report(report: Report, *, was_ready: bool = False, memory_limit: s
     """
     reason = _process_reason(report.exit_code, report.signal, report.oom_killed, report.reason)
     code = report.exit_code if report.signal is None else SIGNAL_BASE + report.signal
-    message = _process_message(reason, report.exit_code, report.signal, memory_limit)
+    used = in_mib(report.memory.usage) if report.memory is not None else ""
+    message = _process_message(reason, report.exit_code, report.signal, memory_limit, used)
     if reason == Reason.KERNEL_CRASHED and not was_ready:
         message = with_output(message, report.log)
     return Ending(
@@ -197,16 +198,18 @@ def _process_reason(code: int | None, signal: int | None, oom_killed: bool, said
     return Reason.KERNEL_CRASHED
 
 
-def _process_message(reason: Reason, code: int | None, signal: int | None, memory_limit: str) -> str:
+def _process_message(reason: Reason, code: int | None, signal: int | None, memory_limit: str, used: str = "") -> str:
     match reason:
         case Reason.COMPLETED:
             return "The kernel ended by itself (exit code 0)."
         case Reason.OOM_KILLED:
             limit = f"its limit of {memory_limit}" if memory_limit else "its limit"
+            had = f" (it had used {used})" if used else ""
             return (
-                f"The kernel used more memory than {limit} and was killed; its variables are gone. Work on less data "
-                "at a time, or give it more and restart it: kubernel resize NAME --memory AMOUNT, or "
-                "spec.resources.limits.memory."
+                f"The kernel used more memory than {limit}{had} and was killed; its variables are gone. Work on less "
+                "data at a time, or give it more and restart it: kubernel resize NAME --memory AMOUNT, or "
+                "spec.resources.limits.memory. For all kernels of this kind: kubernel install --replace with more "
+                "--memory, or with --memory-max AMOUNT, up to which memory grows by itself."
             )
         case Reason.IDLE_TIMEOUT:
             return (

@@ -233,7 +233,8 @@ def _resize(kernel: KernelFacts, situation: Situation, observed: Observed, now: 
     to = due_resize(kernel, situation, observed, now)
     if to is None or situation.pod is None:
         return []
-    return [Resize(situation.pod, to, f"spec.resources has changed from {situation.pod.sizes}")]
+    why = "its memory is short of the limit" if to is situation.growth else "spec.resources has changed"
+    return [Resize(situation.pod, to, f"{why}; it has {situation.pod.sizes}")]
 
 
 def _changed(kernel: KernelFacts, situation: Situation, observed: Observed) -> list[Action]:

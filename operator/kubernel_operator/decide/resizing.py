@@ -6,9 +6,7 @@ LimitRange or an autoscaler made of them is left alone until somebody asks for s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from kubernel_api.conditions import ConditionStatus, ConditionType, Reason, find_condition
+from kubernel_api.conditions import ConditionType, Reason, find_condition
 from kubernel_api.quantity import amount
 from kubernel_cluster.errors import ApiError
 from kubernel_operator.observe.facts import Json
@@ -17,6 +15,8 @@ from kubernel_operator.observe.observed import Observed, ResizeAnswer
 from kubernel_operator.observe.pod_facts import PodFacts
 from kubernel_operator.observe.sizes import Sizes
 
+from .memory import REFUSED_SECONDS, frozen_report
+from .outcome import Outcome
 from .situation import Situation, Stage
 
 # A resize that was refused is asked for again so often: quotas and limits change without a word to anybody.
@@ -26,17 +26,10 @@ _LIVING = {Stage.STARTING, Stage.RUNNING}
 TROUBLES = {Reason.RESIZE_DEFERRED, Reason.RESIZE_INFEASIBLE, Reason.RESIZE_REFUSED}
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """How far a resize has come: the condition Resizing."""
-
-    status: ConditionStatus
-    reason: Reason
-    message: str
-
-
-def wanted_sizes(kernel: KernelFacts, pod: PodFacts) -> Sizes:
+def wanted_sizes(kernel: KernelFacts, pod: PodFacts, memory_max: str = "") -> Sizes:
     """What the spec names, and what has to go with it.
+
+    Memory that has grown by itself stays so, as far as that may grow: ``memory_max``.
 
     A request that nobody named was made equal to its limit when the pod was made, and goes on being equal; none can be
     above its limit. Where there was neither, nothing is reserved: Kubernetes would reserve all of a new limit, and so
@@ -58,25 +51,30 @@ def wanted_sizes(kernel: KernelFacts, pod: PodFacts) -> Sizes:
     for name, request in kernel.sizes.requests.items():
         if name not in limits and name in known.limits and amount(request) > amount(known.limits[name]):
             limits[name] = request
+    grown = known.limits.get("memory", "0")
+    if memory_max and "memory" in limits and amount(limits["memory"]) < amount(grown) <= amount(memory_max):
+        limits["memory"] = grown
+        if "memory" in requests:
+            requests["memory"] = known.requests.get("memory", requests["memory"])
     return Sizes(requests, limits)
 
 
 def due_resize(kernel: KernelFacts, situation: Situation, observed: Observed, now: float) -> Sizes | None:
     """The amounts to ask the API server for now, or None."""
-    to = missing_sizes(kernel, situation)
-    at = None if to is None or situation.resize_objection else _asked_at(situation, observed, to)
+    to = _next_sizes(kernel, situation)
+    at = None if to is None else _asked_at(situation, observed, to)
     return to if at is not None and now >= at else None
 
 
 def resize_again_at(kernel: KernelFacts, situation: Situation, observed: Observed) -> float | None:
     """Unix seconds at which a resize is asked for again that was refused; None: none is."""
-    to = missing_sizes(kernel, situation)
-    return None if to is None or situation.resize_objection else _asked_at(situation, observed, to) or None
+    to = _next_sizes(kernel, situation)
+    return None if to is None else _asked_at(situation, observed, to) or None
 
 
 def is_resize_answered(kernel: KernelFacts, situation: Situation, observed: Observed) -> bool:
     """Whether the API server has said yes or no to the amounts of this spec, if they are other than the pod's."""
-    to = missing_sizes(kernel, situation)
+    to = missing_of_spec(kernel, situation)
     return (
         to is None
         or bool(situation.resize_objection)
@@ -90,7 +88,7 @@ def outcome(kernel: KernelFacts, situation: Situation, observed: Observed) -> Ou
     pod = situation.pod
     if pod is None or not pod.sizes or situation.stage not in _LIVING:
         return None
-    to = missing_sizes(kernel, situation)
+    to = missing_of_spec(kernel, situation)
     if to is not None and situation.resize_objection:
         message = f"The resize to {to} was refused: {situation.resize_objection}"
         return Outcome("False", Reason.RESIZE_REFUSED, message)
@@ -101,6 +99,9 @@ def outcome(kernel: KernelFacts, situation: Situation, observed: Observed) -> Ou
         said = kernel.status.condition(ConditionType.RESIZING)
         is_current = said is not None and _is_said_refused(kernel)
         return Outcome("False", Reason.RESIZE_REFUSED, said.message) if said is not None and is_current else None
+    refused = observed.resize
+    if frozen_report(observed) is not None and refused is not None and refused.pod_uid == pod.uid and refused.refusal:
+        return Outcome("False", Reason.RESIZE_REFUSED, _refused(refused.asked, pod, refused))
     is_known = kernel.status.condition(ConditionType.RESIZING) is not None
     was_asked = observed.resize is not None and observed.resize.pod_uid == pod.uid
     if not (is_known or was_asked or pod.resize_pending or pod.resize_in_progress):
@@ -116,8 +117,21 @@ def sizes_in_force(kernel: KernelFacts, pod: PodFacts | None) -> Sizes:
     return kernel.status.sizes if not found or found.same(kernel.status.sizes) else found
 
 
-def resize_news(old: Json, new: Json) -> tuple[str, str] | None:
-    """Reason and message for an Event when a resize has come to a point that people wait for."""
+def condition_news(old: Json, new: Json) -> list[tuple[str, str]]:
+    """Reason and message for Events: a resize has come to a point that people wait for, or a kernel stands still."""
+    stands = _is_suspended(new) and not _is_suspended(old)
+    after = find_condition(new.get("conditions") or [], ConditionType.SUSPENDED)
+    stood = [(after["reason"], after["message"])] if after is not None and stands else []
+    resized = _resize_news(old, new)
+    return [*stood, *([resized] if resized else [])]
+
+
+def _is_suspended(status: Json) -> bool:
+    found = find_condition(status.get("conditions") or [], ConditionType.SUSPENDED)
+    return found is not None and found["status"] == "True"
+
+
+def _resize_news(old: Json, new: Json) -> tuple[str, str] | None:
     before = find_condition(old.get("conditions") or [], ConditionType.RESIZING)
     after = find_condition(new.get("conditions") or [], ConditionType.RESIZING)
     if after is None or after["reason"] not in {*TROUBLES, Reason.RESIZED}:
@@ -145,7 +159,7 @@ def refusal_of_resize(error: ApiError) -> tuple[str, bool]:
     return text, error.status != 403
 
 
-def missing_sizes(kernel: KernelFacts, situation: Situation) -> Sizes | None:
+def missing_of_spec(kernel: KernelFacts, situation: Situation) -> Sizes | None:
     """The amounts of a changed spec that a living pod has not got."""
     pod = situation.pod
     if pod is None or not pod.sizes or situation.stage not in _LIVING or not pod.may_run:
@@ -154,8 +168,14 @@ def missing_sizes(kernel: KernelFacts, situation: Situation) -> Sizes | None:
         return None
     if kernel.generation == kernel.status.observed_generation and not _is_said_refused(kernel):
         return None
-    to = wanted_sizes(kernel, pod)
+    to = wanted_sizes(kernel, pod, situation.memory_max)
     return None if pod.sizes.has(to) else to
+
+
+def _next_sizes(kernel: KernelFacts, situation: Situation) -> Sizes | None:
+    """What to ask for: the amounts of a changed spec, if they are allowed, or what memory is to grow to."""
+    to = missing_of_spec(kernel, situation)
+    return to if to is not None and not situation.resize_objection else situation.growth
 
 
 def _is_said_refused(kernel: KernelFacts) -> bool:
@@ -173,7 +193,9 @@ def _asked_at(situation: Situation, observed: Observed, to: Sizes) -> float | No
     answer = _answer(situation, observed, to)
     if answer is None:
         return 0.0
-    return None if answer.hopeless else answer.at + RETRY_SECONDS
+    if answer.hopeless:
+        return None
+    return answer.at + (RETRY_SECONDS if to is not situation.growth else REFUSED_SECONDS)
 
 
 def _answer(situation: Situation, observed: Observed, to: Sizes) -> ResizeAnswer | None:

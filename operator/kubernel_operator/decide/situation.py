@@ -17,6 +17,7 @@ from kubernel_operator.observe.facts import seconds_of
 from kubernel_operator.observe.kernel_facts import Exit, KernelFacts
 from kubernel_operator.observe.observed import Observed, Refusal
 from kubernel_operator.observe.pod_facts import PodFacts
+from kubernel_operator.observe.sizes import Sizes
 
 from .endings import (
     Ending,
@@ -68,6 +69,8 @@ class Situation:
         ip: address of the pod.
         supervised: whether a supervisor answers in the pod; None: not known.
         objection: why no pod may be made, whatever the API server would say.
+        memory_max: how far its memory may grow by itself; "" for not at all.
+        growth: the memory that a kernel is to get that stands still short of its limit.
         resize_objection: why a living pod may not get the cpu and memory that its spec asks for; "" for no reason.
         answering: replaced pods whose kernels may still answer, which is all that the new one waits for.
     """
@@ -86,6 +89,8 @@ class Situation:
     answering: tuple[PodFacts, ...] = ()
     objection: Refusal | None = None
     resize_objection: str = ""
+    memory_max: str = ""
+    growth: Sizes | None = None
 
     @property
     def node_is_silent(self) -> bool:

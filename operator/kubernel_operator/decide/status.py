@@ -16,8 +16,10 @@ from kubernel_operator.settings import Settings
 
 from .configuration import observed_generation
 from .endings import Ending
+from .memory import memory_status, suspension
+from .outcome import Outcome
 from .reasons import explained, misses, pending_reason
-from .resizing import TROUBLES, Outcome, outcome, sizes_in_force
+from .resizing import TROUBLES, outcome, sizes_in_force
 from .situation import Situation, Stage
 from .texts import for_people
 
@@ -57,7 +59,10 @@ def build_status(kernel: KernelFacts, situation: Situation, observed: Observed, 
         return old.raw  # its last word was said, or is not known yet
     phase, reason, message = _words(kernel, situation, observed)
     resize = outcome(kernel, situation, observed)
-    if reason is Reason.RUNNING and resize is not None and resize.reason in TROUBLES:
+    stands = suspension(kernel, situation, observed, now)
+    if reason is Reason.RUNNING and stands is not None and stands.status == "True":
+        message = stands.message
+    elif reason is Reason.RUNNING and resize is not None and resize.reason in TROUBLES:
         message = f"{message} {resize.message}"
     message = for_people(message)
     generation = observed_generation(kernel, situation, observed)
@@ -69,10 +74,12 @@ def build_status(kernel: KernelFacts, situation: Situation, observed: Observed, 
         "message": message,
         "conditions": [
             *_conditions(kernel, situation, phase, reason, message, generation, now),
-            *_resizing(kernel, resize, generation, now),
+            *_when_asked(ConditionType.RESIZING, kernel, resize, generation, now),
+            *_when_asked(ConditionType.SUSPENDED, kernel, stands, generation, now),
         ],
         "image": _image(kernel, situation, observed, settings),
         "resources": sizes_in_force(kernel, pod).as_json() or None,
+        "memory": memory_status(observed.report, old.raw.get("memory")),
         "connection": _connection(kernel, situation, observed),
         "exit": _exit(ending, message) if ending else None,
         "podName": pod.name if pod else old.pod_name,
@@ -223,18 +230,20 @@ def _conditions(
     return conditions
 
 
-def _resizing(kernel: KernelFacts, resize: Outcome | None, generation: int, now: float) -> list[Json]:
-    """The condition Resizing, once a resize was asked for; what was said of one stays until there is more to say."""
+def _when_asked(
+    type_: ConditionType, kernel: KernelFacts, outcome: Outcome | None, generation: int, now: float
+) -> list[Json]:
+    """A condition that is there once there was something to say; that stays until there is more."""
     previous = kernel.status.raw_conditions
-    if resize is None:
-        known = find_condition(previous, ConditionType.RESIZING)
+    if outcome is None:
+        known = find_condition(previous, type_)
         return [known] if known is not None else []
-    message = for_people(resize.message)
+    message = for_people(outcome.message)
     return [
         condition(
-            ConditionType.RESIZING,
-            resize.status,
-            resize.reason,
+            type_,
+            outcome.status,
+            outcome.reason,
             message,
             generation=generation,
             previous=previous,

@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kubernel_wire.callback import Callback, KernelState, State, kernel_state
+from kubernel_wire.callback import Callback, KernelState, MemoryUse, State, kernel_state
+
+MIB = 1 << 20
+
+
+def in_mib(number: int) -> str:
+    """Bytes as Kubernetes writes them, to the nearest MiB."""
+    return f"{round(number / MIB)}Mi"
 
 
 @dataclass(frozen=True)
@@ -20,6 +27,10 @@ class Report:
         reason: why the supervisor ended the kernel: ``IdleTimeout``, ``Stopped``, ``Terminated`` (SIGTERM to the
             container: somebody or the kubelet ends the pod); None when it ended by itself.
         idle_timeout_seconds: the timeout that is in force in the pod.
+        memory: what the container uses; None: not known.
+        memory_time: Unix seconds when that was heard; 0: it was not.
+        frozen: why the kernel's processes stand still; empty: they do not.
+        frozen_since: Unix seconds when they were stopped for want of memory.
         tells_idle_timeout: whether the supervisor says so; an old one does not, and cannot be told another one.
     """
 
@@ -39,6 +50,10 @@ class Report:
     last_activity: float | None = None
     idle_timeout_seconds: float | None = None
     tells_idle_timeout: bool = False
+    memory: MemoryUse | None = None
+    memory_time: float = 0.0
+    frozen: frozenset[str] = frozenset()
+    frozen_since: float | None = None
 
     @property
     def is_probed(self) -> bool:
@@ -85,6 +100,7 @@ def _report(known: Report | None, said: KernelState, now: float, boot: str, sequ
     if known is not None and known.generation == said.generation:
         started = known.started_time or started
         time = known.time if known.state == said.state else time
+    frozen_since = None if said.frozen_seconds is None else now - said.frozen_seconds
     return Report(
         boot=boot,
         sequence=sequence,
@@ -101,4 +117,8 @@ def _report(known: Report | None, said: KernelState, now: float, boot: str, sequ
         last_activity=None if said.idle_seconds is None else now - said.idle_seconds,
         idle_timeout_seconds=said.idle_timeout_seconds,
         tells_idle_timeout="idle_timeout_seconds" in said.model_fields_set,
+        memory=said.memory,
+        memory_time=now if said.memory is not None else 0.0,
+        frozen=frozenset(said.frozen),
+        frozen_since=frozen_since,
     )

@@ -25,7 +25,7 @@ OPERATOR_NAMESPACE = "kubernel-system"
 OPERATOR_NAMESPACE_VARIABLE = "KUBERNEL_OPERATOR_NAMESPACE"
 
 # Options of ``install`` that are options of the provisioner as they stand.
-_PLAIN_OPTIONS = ("template_name", "image", "cpu", "memory", "gpu", "namespace", "service", "working_dir")
+_PLAIN_OPTIONS = ("template_name", "image", "cpu", "memory", "memory_max", "gpu", "namespace", "service", "working_dir")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -84,6 +84,7 @@ def _add_install(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     install.add_argument("--image", help="container image; default: the operator's")
     install.add_argument("--cpu", help="CPU, e.g. 500m or 2")
     install.add_argument("--memory", help="memory, e.g. 2Gi")
+    install.add_argument("--memory-max", help="how far memory may grow by itself, e.g. 8Gi")
     install.add_argument("--gpu", help="number of nvidia.com/gpu")
     install.add_argument("--env", action="append", default=[], metavar="NAME=VALUE", help="for the kernel; repeatable")
     install.add_argument("--namespace", help="namespace of the kernels")

@@ -59,6 +59,8 @@ class PodOptions:
     resources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     cpu: str | None = None
     memory: str | None = None
+    memory_max: str | None = None
+    memory_when_full: str | None = None
     gpu: str | None = None
     node_selector: Mapping[str, str] = field(default_factory=dict)
     tolerations: Sequence[Mapping[str, Any]] = ()
@@ -141,6 +143,7 @@ def build_kernel_instance(
         "env": env_list(env),
         "workingDir": options.working_dir,
         "resources": build_resources(options),
+        "memory": _memory(options),
         "nodeSelector": dict(options.node_selector),
         "tolerations": [dict(toleration) for toleration in options.tolerations],
         "runtimeClassName": options.runtime_class_name,
@@ -226,6 +229,19 @@ def build_resources(options: PodOptions) -> dict[str, dict[str, Any]]:
             "limits": {**shortcuts, **gpus, **given.get("limits", {})},
         }
     )
+
+
+def _memory(options: PodOptions) -> dict[str, Any]:
+    """``memory``.
+
+    Raises:
+        ConfigurationError: it is said what to do when memory is full, and not how far it may grow.
+    """
+    if options.memory_when_full and not options.memory_max:
+        raise ConfigurationError(
+            "The option memory_when_full needs memory_max: how far memory may grow.", "For instance memory_max 8Gi."
+        )
+    return _without_unset({"max": options.memory_max, "whenFull": options.memory_when_full})
 
 
 def pod_argv(spec: SpecFacts, options: PodOptions, *, kernel_id: str, extra_arguments: Sequence[str] = ()) -> list[str]:

@@ -1,4 +1,4 @@
-"""A kernel stands still short of its memory limit and goes on when that has grown: real processes, a cgroup of files."""
+"""A kernel stands still short of its memory limit and goes on when that has grown: real processes, made-up numbers."""
 
 from __future__ import annotations
 

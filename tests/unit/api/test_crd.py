@@ -67,6 +67,8 @@ def test_columns() -> None:
         ("Image", "string", 1),
         ("IP", "string", 1),
         ("Template", "string", 1),
+        ("Memory", "string", 1),
+        ("Limit", "string", 1),
         ("Message", "string", 1),
     ]
 
@@ -130,7 +132,7 @@ def test_lists_of_named_things_refuse_two_of_one_name() -> None:
 
 def test_every_field_of_spec_is_immutable_or_known_to_change() -> None:
     names = {field.alias for field in KernelInstanceSpec.model_fields.values()}
-    assert names == {*IMMUTABLE_FIELDS, "env", "resources", "lifecycle", "owner", "restartGeneration"}
+    assert names == {*IMMUTABLE_FIELDS, "env", "resources", "memory", "lifecycle", "owner", "restartGeneration"}
 
 
 def test_immutable_fields_are_compared_where_adding_and_removing_is_seen_too() -> None:
@@ -142,7 +144,7 @@ def test_immutable_fields_are_compared_where_adding_and_removing_is_seen_too() -
         "fieldPath": ".image",
     }
     assert [rule["fieldPath"] for rule in rules] == [
-        f".{field}" for field in (*IMMUTABLE_FIELDS, "resources", "resources", "restartGeneration")
+        f".{field}" for field in (*IMMUTABLE_FIELDS, "resources", "resources", "memory", "restartGeneration")
     ]
 
 

@@ -40,7 +40,7 @@ def test_what_a_stranger_is_told() -> None:
 
 def test_what_a_status_says() -> None:
     (answer,) = (e["answer"] for e in CONTROL["exchanges"] if e["name"] == "the status")
-    known = kernel_state(answer).model_dump(by_alias=True)
+    known = kernel_state(answer).model_dump(by_alias=True, exclude_unset=True)
     assert known == {name: value for name, value in answer.items() if name not in {"ok", "pid"}}
 
 
@@ -54,5 +54,7 @@ def test_reports(golden: dict[str, Any]) -> None:
     callback = verified(golden["body"].encode(), golden["signature"], CALLBACK["operatorSecret"].encode())
     assert callback is not None
     sent = json.loads(golden["body"])
-    assert callback.model_dump(by_alias=True) == {name: value for name, value in sent.items() if name != "version"}
+    assert callback.model_dump(mode="json", by_alias=True, exclude_unset=True) == {
+        name: value for name, value in sent.items() if name != "version"
+    }
     assert proof(CALLBACK["token"], golden["signature"]) == golden["proof"]

@@ -145,6 +145,7 @@ def test_plain() -> None:
         "restartGeneration": "0",
         "fork": "Never",
         "preload": "",
+        "memoryGuard": "",
     }
 
 

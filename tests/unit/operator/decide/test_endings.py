@@ -17,12 +17,14 @@ from kubernel_operator.decide.endings import (
 from kubernel_operator.observe.kernel_facts import Exit
 from kubernel_operator.observe.pod_facts import pod_facts
 from kubernel_operator.observe.report import Report
+from kubernel_wire.callback import MemoryUse
 
 CRASHED = "The kernel ended with exit code 42."
 OOM = (
     "The kernel used more memory than its limit and was killed; its variables are gone. Work on less data "
     "at a time, or give it more and restart it: kubernel resize NAME --memory AMOUNT, or "
-    "spec.resources.limits.memory."
+    "spec.resources.limits.memory. For all kernels of this kind: kubernel install --replace with more --memory, or "
+    "with --memory-max AMOUNT, up to which memory grows by itself."
 )
 
 
@@ -228,4 +230,6 @@ def test_who_was_killed_for_memory_reads_how_much_there_was() -> None:
     found = ending_of_pod(pod_facts(killed), 0, NOW)
     assert found is not None
     assert "than its limit of 1Gi" in found.message
+    used = report("exited", oom_killed=True, memory=MemoryUse(usage=1 << 30, limit=3 << 30))
+    assert "than its limit of 3Gi (it had used 1024Mi) and" in ending_of_report(used, memory_limit="3Gi").message
     assert "than its limit of 3Gi" in ending_of_report(report("exited", oom_killed=True), memory_limit="3Gi").message

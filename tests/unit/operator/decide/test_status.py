@@ -261,7 +261,8 @@ def test_whole_exit() -> None:
     oom = (
         "The kernel used more memory than its limit and was killed; its variables are gone. Work on less data "
         "at a time, or give it more and restart it: kubernel resize NAME --memory AMOUNT, or "
-        "spec.resources.limits.memory."
+        "spec.resources.limits.memory. For all kernels of this kind: kubernel install --replace with more --memory, or "
+        "with --memory-max AMOUNT, up to which memory grows by itself."
     )
     assert built["exit"] == {
         "exitCode": 137,

@@ -1,0 +1,121 @@
+"""Real kernels that need more memory than they have: they stand still, get it, and go on with their variables."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from jupyter_client.manager import AsyncKernelManager
+
+from fixtures.kernel_managers import begin, connected, reply_to, run
+from fixtures.kubectl import Kubectl
+
+Make = Callable[..., AsyncKernelManager]
+
+MIB = 1 << 20
+STEP_BY_STEP = f"""
+filled = []
+for _ in range(64):
+    filled.append(bytearray(b"x") * (16 * {MIB}))
+print(x, sum(map(len, filled)) // {MIB})
+"""
+AT_ONCE = f"""
+filled = bytearray(b"x") * (300 * {MIB})
+print(x, len(filled) // {MIB})
+"""
+WORKERS = f"""
+import multiprocessing
+def fill(number, done):
+    filled = [bytearray(b"x") * (8 * {MIB}) for _ in range(25)]
+    done.put(number)
+    go.wait()
+context = multiprocessing.get_context("fork")
+go, done = context.Event(), context.Queue()
+workers = [context.Process(target=fill, args=(number, done)) for number in range(4)]
+[worker.start() for worker in workers]
+found = sorted(done.get(timeout=80) for _ in workers)
+go.set()
+[worker.join() for worker in workers]
+print(x, found, [worker.exitcode for worker in workers])
+"""
+
+
+@pytest.fixture
+def here(kubectl: Kubectl, namespace: str) -> Kubectl:
+    """kubectl in the namespace of the kernels."""
+    return kubectl.within(namespace)
+
+
+@pytest.fixture
+def start(make_manager: Make, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """``await start(most)``: a kernel with 350Mi, up to ``most``, that has a variable."""
+
+    async def started(most: str) -> AsyncKernelManager:
+        monkeypatch.setenv("KUBERNEL_MEMORY", "350Mi")
+        monkeypatch.setenv("KUBERNEL_MEMORY_MAX", most)
+        manager = make_manager()
+        await manager.start_kernel()
+        async with connected(manager) as client:
+            await run(client, "x = 42")
+        return manager
+
+    return started
+
+
+def instance(here: Kubectl) -> Any:
+    (found,) = here.json("get", "kernels")["items"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("cell", "printed"),
+    [
+        pytest.param(STEP_BY_STEP, "42 1024\n", id="step by step"),
+        pytest.param(AT_ONCE, "42 300\n", id="at once"),
+        pytest.param(WORKERS, "42 [0, 1, 2, 3] [0, 0, 0, 0]\n", id="worker processes"),
+    ],
+)
+async def test_a_cell_that_needs_more_than_there_is(start: Any, here: Kubectl, cell: str, printed: str) -> None:
+    manager = await start("4Gi")
+    async with connected(manager) as client:
+        assert await run(client, cell) == printed
+        assert await manager.is_alive()
+        await manager.restart_kernel()
+        await client.wait_for_ready(timeout=60)
+    status = instance(here)["status"]
+    assert status["podIncarnation"] == 1
+    assert status["resources"]["limits"]["memory"] not in {"350Mi", "4Gi"}
+
+
+async def test_more_than_its_max_is_told_before_it_is_interrupted(start: Any, here: Kubectl) -> None:
+    manager = await start("450Mi")
+    async with connected(manager) as client:
+        asked = await begin(client, "print('on it', flush=True)" + STEP_BY_STEP)
+        here("wait", "--for=condition=Suspended", "--timeout=60s", "kernel", "--all")
+        status = instance(here)["status"]
+        assert "It may grow to 450Mi and no further" in status["message"]
+        assert await manager.is_alive()
+        assert (await reply_to(client, asked))["ename"] == "KeyboardInterrupt"
+        assert await run(client, "del filled; print(x)") == "42\n"
+    here("wait", "--for=condition=Suspended=False", "--timeout=60s", "kernel", "--all")
+
+
+async def test_more_by_hand_while_it_stands_still(start: Any, here: Kubectl) -> None:
+    manager = await start("360Mi")
+    async with connected(manager) as client:
+        asked = await begin(client, "print('on it', flush=True)" + AT_ONCE)
+        here("wait", "--for=condition=Suspended", "--timeout=60s", "kernel", "--all")
+        await manager.provisioner.resize(memory="1Gi")
+        assert (await reply_to(client, asked))["status"] == "ok"
+        assert await run(client, "print(x)") == "42\n"
+
+
+async def test_what_it_uses_is_seen(start: Any, here: Kubectl) -> None:
+    manager = await start("4Gi")
+    memory = instance(here)["status"]["memory"]
+    assert memory["limit"] == "350Mi"
+    assert memory["usage"].endswith("Mi")
+    row = here("get", "kernels", "-o", "wide").splitlines()
+    assert "MEMORY" in row[0]
+    assert memory["usage"] in row[1]
+    assert await asyncio.wait_for(manager.is_alive(), 10)
