@@ -95,6 +95,10 @@ bench: venv tools cluster images ## Measure starts, restarts and interrupts next
 bench-resize: venv tools cluster images ## Measure how soon a living kernel has more memory (3 minutes)
 	@$(VENV_BIN)/python bench/resize.py
 
+.PHONY: bench-memory
+bench-memory: venv tools cluster images ## Measure kernels that need more memory than they have (10 minutes)
+	@$(VENV_BIN)/python bench/memory.py
+
 .PHONY: bench-idle
 bench-idle: venv tools cluster images ## Measure what 1,000 idle kernels cost a notebook server (5 minutes)
 	@$(VENV_BIN)/python bench/idle_server.py

@@ -1,0 +1,162 @@
+"""``make bench-memory``: cells that need more memory than their kernel has, with memory that grows and without.
+
+Both kinds of kernels have the same limit and run the same cells in the same run, one after the other. A cell has
+finished when its result is right and the variable from before it is still there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import kernel_info
+import kernelspecs
+from arena import bench_namespace
+from jupyter_client import AsyncKernelManager
+from jupyter_client.asynchronous import AsyncKernelClient
+from statistics_table import table
+
+from fixtures.cluster import KERNEL_IMAGE
+
+SPEC = "bench-memory"
+LIMIT, MOST = "350Mi", "4Gi"
+GROWS, STAYS = "350Mi, memory.max 4Gi", "350Mi"
+CELL_SECONDS = 120.0
+IDLE_SECONDS = 60.0
+GOAL_SHARE = 0.001
+
+STEPS = """
+filled = [bytearray(b"x") * (16 << 20) for _ in range(64)]
+right = sum(map(len, filled)) == 1 << 30
+"""
+AT_ONCE = """
+filled = bytearray(b"x") * (300 << 20)
+right = len(filled) == 300 << 20
+"""
+WORKERS = """
+import multiprocessing
+def fill(number, done):
+    filled = [bytearray(b"x") * (8 << 20) for _ in range(32)]
+    done.put(number)
+    go.wait(100)
+context = multiprocessing.get_context("fork")
+go, done = context.Event(), context.Queue()
+workers = [context.Process(target=fill, args=(number, done)) for number in range(4)]
+[worker.start() for worker in workers]
+found = sorted(done.get(timeout=60) for _ in workers)
+go.set()
+[worker.join() for worker in workers]
+right = found == [0, 1, 2, 3] and not any(worker.exitcode for worker in workers)
+"""
+#: The fastest there is.
+NUMPY = """
+import numpy
+filled = numpy.ones(75_000_000)
+right = filled.sum() == 75_000_000
+"""
+CELLS = {
+    "1 GiB in 64 steps": STEPS,
+    "300 MiB at once": AT_ONCE,
+    "4 workers, 1 GiB": WORKERS,
+    "numpy.ones of 600 MB": NUMPY,
+}
+LOOK = "print(open(f'/proc/{__import__(\"os\").getppid()}/schedstat').read().split()[0])"
+
+
+async def started(most: str) -> tuple[AsyncKernelManager, AsyncKernelClient]:
+    """A kernel with a variable, and its client."""
+    os.environ["KUBERNEL_MEMORY_MAX"] = most
+    manager = AsyncKernelManager(kernel_name=SPEC)
+    await manager.start_kernel()
+    client = await kernel_info.answering_client(manager.get_connection_info())
+    await printed(client, "x = 42")
+    return manager, client
+
+
+async def printed(client: AsyncKernelClient, code: str) -> str:
+    """What a cell prints."""
+    texts: list[str] = []
+
+    def take(message: dict[str, object]) -> None:
+        content = message["content"]
+        if message["msg_type"] == "stream" and isinstance(content, dict):
+            texts.append(str(content["text"]))
+
+    await client.execute_interactive(code, timeout=CELL_SECONDS, output_hook=take, allow_stdin=False)
+    return "".join(texts)
+
+
+async def finishes(cell: str, most: str) -> float | None:
+    """Seconds that the cell took in a kernel of its own; None: it did not finish."""
+    manager, client = await started(most)
+    try:
+        began = time.perf_counter()
+        task = asyncio.ensure_future(printed(client, cell + "print(x, right)"))
+        while not task.done() and await manager.is_alive():
+            await asyncio.wait({task}, timeout=0.2)
+        if not task.done():
+            task.cancel()
+        await asyncio.wait({task})
+        done = not task.cancelled() and task.exception() is None and task.result() == "42 True\n"
+        return time.perf_counter() - began if done else None
+    finally:
+        client.stop_channels()
+        await manager.shutdown_kernel(now=True)
+
+
+async def idle_share(most: str) -> float:
+    """Share of one core that the supervisor of an idle kernel takes."""
+    manager, client = await started(most)
+    try:
+        await asyncio.sleep(10)  # what a start leaves to do
+        began, before = time.perf_counter(), int(await printed(client, LOOK))
+        await asyncio.sleep(IDLE_SECONDS)
+        after = int(await printed(client, LOOK))
+        return (after - before) / 1e9 / (time.perf_counter() - began)
+    finally:
+        client.stop_channels()
+        await manager.shutdown_kernel(now=True)
+
+
+async def measure(rounds: int) -> str:
+    """All rounds; the report."""
+    seconds: dict[str, list[float]] = {f"{name}, {kind}": [] for name in CELLS for kind in (GROWS, STAYS)}
+    finished = {GROWS: 0, STAYS: 0}
+    for turn in range(1, rounds + 1):
+        for name, cell in CELLS.items():
+            for kind, most in ((GROWS, MOST), (STAYS, "")):
+                took = await finishes(cell, most)
+                if took is not None:
+                    seconds[f"{name}, {kind}"].append(took)
+                finished[kind] += took is not None
+        print(f"round {turn} of {rounds}: {finished}", file=sys.stderr, flush=True)
+    idle = {kind: await idle_share(most) for kind, most in ((GROWS, MOST), (STAYS, ""))}
+    total = rounds * len(CELLS)
+    lines = [
+        *(f"{kind}: {number} of {total} finished with their variables" for kind, number in finished.items()),
+        table("finished cells, seconds", seconds, {}),
+        *(f"supervisor of an idle kernel, {kind}: {share:.3%} of a core" for kind, share in idle.items()),
+        f"goal: the guard costs less than {GOAL_SHARE:.1%}; it costs {idle[GROWS] - idle[STAYS]:.3%}",
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Parses the command line and prints the report."""
+    parser = argparse.ArgumentParser(prog="bench/memory.py", description="Kernels that need more memory.")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of four cells (default 5)")
+    parser.add_argument("--image", default=KERNEL_IMAGE, help="image with ipykernel and numpy")
+    options = parser.parse_args()
+    with bench_namespace() as (namespace, _), tempfile.TemporaryDirectory() as prefix:
+        os.environ["KUBERNEL_MEMORY"] = LIMIT
+        kernelspecs.install_ours(Path(prefix), SPEC, namespace, options.image, service="None")
+        print(asyncio.run(measure(options.rounds)))
+
+
+if __name__ == "__main__":
+    main()
