@@ -115,7 +115,7 @@ async def test_what_it_uses_is_seen(start: Any, here: Kubectl) -> None:
     memory = instance(here)["status"]["memory"]
     assert memory["limit"] == "350Mi"
     assert memory["usage"].endswith("Mi")
-    row = here("get", "kernels", "-o", "wide").splitlines()
+    row = here("get", "kernels", "-o", "wide").stdout.splitlines()
     assert "MEMORY" in row[0]
     assert memory["usage"] in row[1]
     assert await asyncio.wait_for(manager.is_alive(), 10)
