@@ -13,6 +13,7 @@ import random
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from kubernel_cluster.cluster import Cluster
 START_SECONDS = 180.0
 # Old pods are gone by then, mostly: they would take CPU from the next round.
 REST_SECONDS = 5.0
+ATTEMPTS = 3
 
 
 async def seconds_until_answered(kernel: Contender, began: float) -> float:
@@ -35,14 +37,43 @@ async def seconds_until_answered(kernel: Contender, began: float) -> float:
     return time.perf_counter() - began
 
 
-async def start_together(make: Callable[[], Contender], count: int) -> list[float]:
-    """Seconds of each of so many starts."""
+async def start_together(make: Callable[[], Contender], count: int) -> list[float | BaseException]:
+    """Seconds of each of so many starts, or what it failed with."""
     kernels = [make() for _ in range(count)]
     began = time.perf_counter()
     try:
-        return await asyncio.gather(*(seconds_until_answered(kernel, began) for kernel in kernels))
+        return await asyncio.gather(
+            *(seconds_until_answered(kernel, began) for kernel in kernels), return_exceptions=True
+        )
     finally:
         await asyncio.gather(*(kernel.stop() for kernel in kernels), return_exceptions=True)
+
+
+class Failures:
+    """Starts that failed, ours or others': a round with one is repeated, and the report tells how many there were."""
+
+    def __init__(self) -> None:
+        """None yet."""
+        self._by_contender: Counter[str] = Counter()
+
+    async def round_of(self, name: str, make: Callable[[], Contender], count: int) -> list[float]:
+        """Seconds of so many starts at once; without those that failed when the last attempt has some, too."""
+        for attempt in range(1, ATTEMPTS + 1):
+            results = await start_together(make, count)
+            failed = [result for result in results if isinstance(result, BaseException)]
+            self._by_contender[name] += len(failed)
+            for error in failed:
+                print(f"{name}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+            if not failed or attempt == ATTEMPTS:
+                break
+            await asyncio.sleep(REST_SECONDS)
+        return [result for result in results if not isinstance(result, BaseException)]
+
+    def __str__(self) -> str:
+        """A line for each contender that had any, or one that says that there were none."""
+        failed = (+self._by_contender).items()
+        lines = [f"{name}: {count} starts failed; their rounds were repeated" for name, count in failed]
+        return "\n".join(lines) or "no start failed"
 
 
 async def measure(rounds: int, count: int, namespace: str, image: str) -> str:
@@ -51,18 +82,19 @@ async def measure(rounds: int, count: int, namespace: str, image: str) -> str:
     makers = contenders(cluster, namespace, image)
     one: dict[str, list[float]] = {name: [] for name in makers}
     last: dict[str, list[float]] = {name: [] for name in makers}
+    failures = Failures()
     try:
         for turn in range(rounds):
             for name in random.sample(list(makers), len(makers)):
                 await asyncio.sleep(REST_SECONDS)
-                seconds = await start_together(makers[name], count)
+                seconds = await failures.round_of(name, makers[name], count)
                 one[name] += seconds
-                last[name].append(max(seconds))
+                last[name] += [max(seconds)] if seconds else []
             print(f"round {turn + 1} of {rounds}", file=sys.stderr, flush=True)
     finally:
         await cluster.close()
     titles = (f"one of {count} starts at once, seconds", one), (f"the last of {count}, seconds", last)
-    return "\n\n".join(table(title, rows, BASELINE) for title, rows in titles)
+    return "\n\n".join([*(table(title, rows, BASELINE) for title, rows in titles), str(failures)])
 
 
 def main() -> None:

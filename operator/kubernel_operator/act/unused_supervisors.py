@@ -22,6 +22,8 @@ from kubernel_operator.observe.pod_facts import pod_facts
 logger = logging.getLogger(__name__)
 
 INTERVAL_SECONDS = 3600.0
+# Ten thousand pods take 0.4 s to read, in which no kernel should have to wait.
+PODS_AT_ONCE = 100
 SELECTOR = {
     "labelSelector": f"{LABEL_MANAGED_BY}={LABEL_MANAGED_BY_VALUE},{LABEL_COMPONENT}={LABEL_COMPONENT_SUPERVISOR}"
 }
@@ -74,9 +76,10 @@ class UnusedSupervisors:
         for namespace in self._namespaces:
             path = paths.core("configmaps", namespace)
             async for page in self._cluster.pages(path, SELECTOR, metadata_only=True):
+                used = await self._used()
                 for found in page.items:
                     key, uid = key_of(found), found["metadata"]["uid"]
-                    if self._is_ignored(key[0]) or self._is_used(key):
+                    if self._is_ignored(key[0]) or key in used:
                         continue
                     if before.get(key) == uid:
                         await self._delete(key, uid)
@@ -84,14 +87,17 @@ class UnusedSupervisors:
                         self._unused[key] = uid
                         self._cache.supervisors.pop(key[0], None)
 
-    def _is_used(self, key: Key) -> bool:
-        namespace, name = key
-        pods = (self._cache.pods.get(pod) for pod in self._cache.pods.keys() if pod[0] == namespace)  # noqa: SIM118
-        return any(
-            (pod["metadata"].get("annotations") or {}).get(ANNOTATION_SUPERVISOR) == name and pod_facts(pod).may_run
-            for pod in pods
-            if pod is not None
-        )
+    async def _used(self) -> set[Key]:
+        """The ConfigMaps that pods which may still run their containers mount."""
+        used = set()
+        for count, key in enumerate(list(self._cache.pods.keys())):
+            if count % PODS_AT_ONCE == 0:
+                await asyncio.sleep(0)
+            pod = self._cache.pods.get(key)
+            name = (pod["metadata"].get("annotations") or {}).get(ANNOTATION_SUPERVISOR) if pod else None
+            if pod and name and pod_facts(pod).may_run:
+                used.add((key[0], name))
+        return used
 
     async def _delete(self, key: Key, uid: str) -> None:
         namespace, name = key
