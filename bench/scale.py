@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from audit import WRITES
 from etcd_bytes import etcd_bytes, shared_bytes
 from fake_node import RETRY_SECONDS, FakeNode, changes
+from scale_report import BURST, RATE_PER_SECOND, report
 from statistics_table import percentile
 
 from fixtures import operator_process
@@ -40,23 +41,11 @@ from kubernel_cluster.cluster import Cluster
 from kubernel_cluster.errors import ApiError, ApiUnavailableError, ClusterError
 
 ROOT = Path(__file__).parents[1]
-BURST = 100
-RATE_PER_SECOND = 20
 CONNECTIONS = 32
 # An operator that uses less of a core than this, second after second, has nothing left to do.
 STEADY_SHARE = 0.1
 STEADY_SECONDS = 3
 MIB = 1024
-GOALS = {
-    "memory": 256.0,
-    "peak": 256.0,
-    "idle": 2.0,
-    "writes": 0.0,
-    "restart": 15.0,
-    "accepted": 1.0,
-    "pod p99": 0.25,
-    "etcd": 20.0,
-}
 
 
 @dataclass
@@ -150,13 +139,16 @@ class Bench:
                     raise
                 return
 
-    async def fill(self, count: int) -> float:
-        """Starts so many kernels, some at a time; kernels per second."""
+    async def fill(self, count: int) -> dict[str, float]:
+        """Starts so many kernels, some at a time; kernels per second, and the operator's milliseconds of CPU for each."""
         connections = asyncio.Semaphore(CONNECTIONS)
-        began = time.monotonic()
+        began, cpu = time.monotonic(), self.cpu_seconds()
         names = await asyncio.gather(*(self.create(connections) for _ in range(count)))
         await self.seen.until_ready(list(names), 60 + count)
-        return count / (time.monotonic() - began)
+        return {
+            "rate": count / (time.monotonic() - began),
+            "start cpu": 1000 * (self.cpu_seconds() - cpu) / count,
+        }
 
     async def burst(self) -> dict[str, float]:
         """Creates many at once; seconds."""
@@ -303,7 +295,8 @@ async def _phases(bench: Bench, count: int, seconds: float) -> str:
     etcd = await bench.etcd()
     say("  ", etcd)
     say(f"{count} kernels")
-    rate = await bench.fill(max(0, count - BURST - 1))
+    fill = await bench.fill(max(1, count - BURST - 1))
+    say("  ", fill)
     say(f"idle for {seconds:g} s")
     idle = await bench.idle(seconds)
     say("  ", idle)
@@ -316,72 +309,7 @@ async def _phases(bench: Bench, count: int, seconds: float) -> str:
     burst = await bench.burst()
     say("  ", burst)
     loop = await bench.open_loop(seconds)
-    return report(count, {"rate": rate, "empty": empty_memory, **idle, **restart}, etcd, first, burst, loop)
-
-
-def report(
-    count: int,
-    figures: dict[str, float],
-    etcd: dict[str, float],
-    first: dict[str, float],
-    burst: dict[str, float],
-    loop: dict[str, float],
-) -> str:
-    """A line for each figure, with its goal and what it is compared with.
-
-    Args:
-        count: idle kernels.
-        figures: of the operator with them.
-        etcd: kB of one kernel's objects by kind, and of what a namespace shares.
-        first: a burst without them.
-        burst: one beside them.
-        loop: the open loop beside them.
-    """
-
-    def line(title: str, value: float, unit: str, goal: float | None = None, beside: str = "") -> str:
-        verdict = "" if goal is None else f"goal {goal:g} {unit}: {'yes' if value <= goal else 'NO'}"
-        return f"{title:54} {value:9.2f} {unit:12} {verdict:26} {beside}".rstrip()
-
-    def ratio(value: float, what: str) -> str:
-        return f"{value / first[what]:.2f} x that with no other kernels"
-
-    empty = figures["empty"]
-    own = sum(size for kind, size in etcd.items() if kind != "shared")
-    kinds = ", ".join(f"{kind} {size:.1f}" for kind, size in etcd.items() if kind != "shared")
-    kib = 1024 * (figures["memory"] - empty) / count
-    return "\n".join(
-        [
-            f"{count} idle kernels and one operator; they were started at {figures['rate']:.1f} a second",
-            line(
-                "memory, idle",
-                figures["memory"],
-                "MiB",
-                GOALS["memory"],
-                f"{empty:.0f} MiB with none; {kib:.1f} KiB each",
-            ),
-            line("  highest until the restart was over", figures["restart peak"], "MiB", GOALS["peak"]),
-            line("  highest in further comparisons with the API server", figures["peak"], "MiB", GOALS["peak"]),
-            line("etcd, all objects of a kernel with a Service", own, "kB", GOALS["etcd"], kinds),
-            line("  once for a namespace: the supervisor", etcd["shared"], "kB"),
-            line("CPU, idle", figures["idle"], "% of a core", GOALS["idle"]),
-            line("writes, idle", figures["writes"], "a minute", GOALS["writes"]),
-            line("killed and started: ready", figures["ready"], "s"),
-            line("  steady", figures["restart"], "s", GOALS["restart"], f"{figures['restart cpu']:.1f} s of CPU"),
-            line("  writes", figures["restart writes"], "", GOALS["writes"]),
-            line(
-                f"burst of {BURST}: all accepted",
-                burst["accepted"],
-                "s",
-                GOALS["accepted"],
-                ratio(burst["accepted"], "accepted"),
-            ),
-            *(line(f"  {what}", burst[what], "s", None, ratio(burst[what], what)) for what in list(burst)[1:]),
-            line(f"{RATE_PER_SECOND} a second: pod p50", loop["pod p50"], "s"),
-            line("  pod p99", loop["pod p99"], "s", GOALS["pod p99"]),
-            line("  ready p50", loop["ready p50"], "s"),
-            line("  ready p99", loop["ready p99"], "s"),
-        ]
-    )
+    return report(count, {**fill, "empty": empty_memory, **idle, **restart}, etcd, first, burst, loop)
 
 
 async def clean_up(cluster: Cluster, namespace: str) -> None:
