@@ -140,7 +140,7 @@ class Bench:
                 return
 
     async def fill(self, count: int) -> dict[str, float]:
-        """Starts so many kernels, some at a time; kernels per second, and the operator's milliseconds of CPU for each."""
+        """Starts so many kernels, some at a time; kernels a second, and milliseconds of CPU for each."""
         connections = asyncio.Semaphore(CONNECTIONS)
         began, cpu = time.monotonic(), self.cpu_seconds()
         names = await asyncio.gather(*(self.create(connections) for _ in range(count)))
