@@ -70,6 +70,10 @@ test-oldest: venv tools cluster images ## Run the provisioner's tests with the o
 test-supervisor-pythons: venv ## Run the supervisor in each Python from 3.6 on that is here (pyenv); says which are not
 	@$(PYTEST) -q tests/integration/supervisor/test_pythons.py $(PYTEST_ARGS)
 
+.PHONY: test-takeovers
+test-takeovers: venv tools cluster images ## Start 1,000 kernels during ten takeovers; STARTS=80 is in `make test` (10 minutes)
+	@STARTS=$${STARTS:-1000} $(PYTEST) -q tests/integration/operator/test_leadership.py -k ten_takeovers $(PYTEST_ARGS)
+
 # What differs between kinds of clusters: ways to kernels, images, users, exits, the operator's own network.
 KIND_TESTS ?= tests/e2e/journeys tests/e2e/images tests/e2e/chart tests/e2e/security/test_ports.py \
   tests/e2e/security/test_encryption.py tests/e2e/provisioner/test_access.py tests/e2e/provisioner/test_take_over.py \

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from pathlib import Path
 
 from fixtures.api_client import Json
 from fixtures.namespaces import if_there
 from kubernel_api.conditions import ConditionType, is_true
 from kubernel_api.constants import LABEL_COMPONENT, LABEL_COMPONENT_SUPERVISOR
+from kubernel_cluster.cluster import Cluster
+from kubernel_operator.act.unused_supervisors import UnusedSupervisors
 from kubernel_operator.build.supervisor import build_supervisor_map
+from kubernel_operator.observe.cache import Cache
 from kubernel_supervisor.bundle import supervisor_source
 
 from .conftest import Place
@@ -75,3 +80,34 @@ def test_one_that_was_deleted_is_made_again(make_place: MakePlace) -> None:
     place.api.request("DELETE", path(place))
     place.kernels.start()
     assert if_there(place.api, "GET", path(place))
+
+
+def test_one_that_no_pod_needs_is_deleted(make_place: MakePlace) -> None:
+    """By the code of the operator, whose next look would be in an hour."""
+    place = make_place()
+    kernel = place.kernels.start()
+    place.operator.kill()
+    (pod,) = kernel.children("pods")
+
+    def tidied(*pods: Json) -> Json | None:
+        asyncio.run(tidy_twice(place.proxy.kubeconfig, place.namespace, pods))
+        return if_there(place.api, "GET", path(place))
+
+    assert tidied(pod)
+    assert not tidied()
+    place.ensure_operator()
+    place.kernels.start()
+    assert if_there(place.api, "GET", path(place))
+
+
+async def tidy_twice(kubeconfig: Path, namespace: str, pods: tuple[Json, ...]) -> None:
+    """As an operator that knows those pods."""
+    cluster, cache, lock = await Cluster.connect(str(kubeconfig)), Cache(), asyncio.Lock()
+    for pod in pods:
+        cache.pods.put(pod)
+    tidier = UnusedSupervisors(cluster, (namespace,), cache, lambda _: lock, lambda _: False)
+    try:
+        await tidier.tidy()
+        await tidier.tidy()
+    finally:
+        await cluster.close()
