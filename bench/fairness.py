@@ -218,8 +218,7 @@ def main() -> None:
     options = parser.parse_args()
     kubectl = Kubectl(program("kubectl"), Path(cluster_command("kubeconfig")))
     os.environ["KUBECONFIG"] = str(kubectl.kubeconfig)
-    crds = Path(__file__).parents[1] / "crds" / "kernelinstances.kubernel.dev.yaml"
-    kubectl("apply", "-f", str(crds))
+    kubectl("apply", "-f", str(Path(__file__).parents[1] / "crds"))
     api = ApiClient(Credentials.of(kubectl.kubeconfig))
     loud, quiet = (create_namespace(api, PREFIX_OF_PROCESSES) for _ in range(2))
     log = Path(options.log or Path(tempfile.gettempdir()) / f"bench-fair-{secrets.token_hex(3)}.log")

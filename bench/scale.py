@@ -342,8 +342,7 @@ def main() -> None:
     options = parser.parse_args()
     kubectl = Kubectl(program("kubectl"), Path(cluster_command("kubeconfig")))
     os.environ["KUBECONFIG"] = str(kubectl.kubeconfig)
-    if kubectl("get", "crd", "kernelinstances.kubernel.dev", check=False).returncode:
-        kubectl("apply", "--server-side", "-f", str(ROOT / "crds" / "kernelinstances.kubernel.dev.yaml"))
+    kubectl("apply", "-f", str(ROOT / "crds"))
     operator_process.READY_SECONDS = 600.0
     # A namespace that the cluster's own operator leaves alone: tests/fixtures/namespaces.py.
     namespace = f"op-{secrets.token_hex(3)}"
