@@ -85,7 +85,9 @@ class Reconciler:
         self.cache = cache
         self._server_leases = server_leases
         self._templates = templates
-        self.queue: WorkQueue[Key] = WorkQueue(self.reconcile, log_failure, share=WORKERS_OF_NAMESPACE)
+        self.queue: WorkQueue[Key] = WorkQueue(
+            self.reconcile, log_failure, share=WORKERS_OF_NAMESPACE, is_new=lambda key: key not in self._memory
+        )
         self.questions = Questions(self._ask, self.queue.add)
         self.counts = metrics.KernelCounts()
         self._applier = applier

@@ -2,7 +2,8 @@
 
 The shape is client-go's ``workqueue``: what was added while a key was being worked on is done once more afterwards,
 however often it was added. Unlike there, the next key is taken from the next namespace: who adds a thousand keys waits
-for them, and everybody else for one.
+for them, and everybody else for one. And in a namespace, keys that are new and others take turns: a thousand new
+kernels do not keep one that runs from being told to have ended.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Generic, TypeVar
 
 #: Its first part is the namespace.
@@ -20,6 +21,33 @@ Key = TypeVar("Key", bound=Sequence[str])
 BACKOFF_FIRST_SECONDS = 0.05
 # What fails is said, and heals, within seconds: people wait for it.
 BACKOFF_MAX_SECONDS = 5.0
+
+
+class _Line(Generic[Key]):
+    """The keys of one namespace that wait, with the time at which each was added (monotonic seconds)."""
+
+    def __init__(self) -> None:
+        self._lines: tuple[dict[Key, float], dict[Key, float]] = ({}, {})  # others, new ones
+        self._next = 0
+
+    def __len__(self) -> int:
+        return sum(map(len, self._lines))
+
+    def times(self) -> Iterator[float]:
+        for line in self._lines:
+            yield from line.values()
+
+    def add(self, key: Key, *, new: bool) -> None:
+        mine, other = self._lines[new], self._lines[not new]
+        mine.setdefault(key, other.pop(key, time.monotonic()))
+
+    def pop(self) -> Key:
+        """The one whose turn it is."""
+        line = self._lines[self._next] or self._lines[1 - self._next]
+        self._next = 1 - self._next
+        key = next(iter(line))
+        del line[key]
+        return key
 
 
 class WorkQueue(Generic[Key]):
@@ -31,6 +59,7 @@ class WorkQueue(Generic[Key]):
         on_error: Callable[[Key, Exception], None],
         *,
         share: int | None = None,
+        is_new: Callable[[Key], bool] = lambda _: False,
     ) -> None:
         """A queue.
 
@@ -38,15 +67,16 @@ class WorkQueue(Generic[Key]):
             work: what to do for a key.
             on_error: told of each failure; the key is worked on again later.
             share: how many keys of one namespace are worked on at the same time; None: no limit.
+            is_new: whether a key that is added waits in line with the new ones.
         """
         self._work = work
         self._on_error = on_error
         self._share = share
+        self._is_new = is_new
         self._workers = 0
         self._tasks: asyncio.TaskGroup | None = None
         # By namespace, in the order of their turns; a namespace is here only while it has keys.
-        # With the time at which each was added (monotonic seconds).
-        self._waiting: dict[str, dict[Key, float]] = {}
+        self._waiting: dict[str, _Line[Key]] = {}
         self._busy: Counter[str] = Counter()
         self._running: set[Key] = set()
         self._again: set[Key] = set()
@@ -59,7 +89,7 @@ class WorkQueue(Generic[Key]):
         if key in self._running:
             self._again.add(key)
         else:
-            self._waiting.setdefault(key[0], {}).setdefault(key, time.monotonic())
+            self._waiting.setdefault(key[0], _Line()).add(key, new=self._is_new(key))
             self._start()
 
     def add_after(self, key: Key, seconds: float) -> None:
@@ -86,7 +116,7 @@ class WorkQueue(Generic[Key]):
     def oldest_seconds(self) -> float:
         """How long the key that waits longest has waited; 0.0 when none does."""
         now = time.monotonic()
-        return now - min((added for keys in self._waiting.values() for added in keys.values()), default=now)
+        return now - min((added for line in self._waiting.values() for added in line.times()), default=now)
 
     async def run(self, workers: int) -> None:
         """Works until cancelled, on at most so many keys at the same time."""
@@ -108,12 +138,12 @@ class WorkQueue(Generic[Key]):
 
     def _next(self) -> Key | None:
         """A key of the namespace whose turn it is; that namespace goes to the end of the row."""
-        for namespace, keys in self._waiting.items():
+        for namespace, line in self._waiting.items():
             if self._share is None or self._busy[namespace] < self._share:
-                key = next(iter(keys))
-                del keys[key], self._waiting[namespace]
-                if keys:
-                    self._waiting[namespace] = keys
+                del self._waiting[namespace]
+                key = line.pop()
+                if line:
+                    self._waiting[namespace] = line
                 return key
         return None
 

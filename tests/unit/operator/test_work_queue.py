@@ -22,12 +22,12 @@ class Work:
         during: called while a key is worked on.
     """
 
-    def __init__(self, share: int | None = None) -> None:
+    def __init__(self, share: int | None = None, is_new: Callable[[str], bool] = lambda _: False) -> None:
         self.done: list[tuple[str, float]] = []
         self.errors: list[tuple[str, str]] = []
         self.fail: dict[str, int] = {}
         self.during: Callable[[str], Awaitable[None]] | None = None
-        self.queue: WorkQueue[str] = WorkQueue(self._work, self._failed, share=share)
+        self.queue: WorkQueue[str] = WorkQueue(self._work, self._failed, share=share, is_new=is_new)
 
     async def _work(self, key: str) -> None:
         self.done.append((key, asyncio.get_running_loop().time()))
@@ -81,6 +81,30 @@ def test_namespaces_take_turns(work: Work) -> None:
     run(lambda: [work.queue.add(key) for key in keys], work, workers=1)
     assert work.keys()[:7] == ["a0", "b0", "c0", "a1", "b1", "a2", "a3"]
     assert sorted(work.keys()) == sorted(keys)
+
+
+def test_new_keys_and_others_take_turns() -> None:
+    """A thousand new kernels do not keep one that runs waiting."""
+    work = Work(is_new=lambda key: key.startswith("an"))
+    keys = [*(f"an{number}" for number in range(1000)), "a0", "a1", "bn", "a2"]
+    run(lambda: [work.queue.add(key) for key in keys], work, workers=1)
+    assert work.keys()[:8] == ["a0", "bn", "an0", "a1", "an1", "a2", "an2", "an3"]
+    assert sorted(work.keys()) == sorted(keys)
+
+
+def test_a_key_that_is_new_no_more_waits_with_the_others() -> None:
+    known: set[str] = set()
+    work = Work(is_new=lambda key: key not in known)
+
+    def prepare() -> None:
+        for key in ("a0", "a1", "a2", "a3"):
+            work.queue.add(key)
+        known.add("a3")
+        work.queue.add("a3")
+        assert work.queue.depth() == 4
+
+    run(prepare, work, workers=1)
+    assert work.keys() == ["a3", "a0", "a1", "a2"]
 
 
 def test_a_namespace_that_comes_later_waits_for_one_key_at_most(work: Work) -> None:
