@@ -52,6 +52,7 @@ class KernelState(BaseModel):
         memory: what is used; None: not known.
         frozen: why the kernel's processes stand still: ``memory``; a newer supervisor may know more.
         frozen_seconds: since when they do for want of memory.
+        encryption: what the kernel's ports speak; None until it has been ready.
     """
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore")
@@ -71,6 +72,7 @@ class KernelState(BaseModel):
     memory: MemoryUse | None = None
     frozen: tuple[Annotated[str, Field(pattern=r"^[a-z]{1,64}$")], ...] = Field(default=(), max_length=8)
     frozen_seconds: Age | None = None
+    encryption: Literal["Curve", "Disabled"] | None = None
 
 
 class Callback(KernelState):

@@ -25,7 +25,8 @@ def connection_info(connection: dict[str, Any], secret_data: dict[str, str]) -> 
         "signature_scheme": connection["signatureScheme"],
         "key": base64.b64decode(secret_data[SECRET_KEY]),
     }
-    if SECRET_CURVE_PUBLICKEY in secret_data:
+    # Keys that the kernel does not use are there, too, where encryption is Auto.
+    if SECRET_CURVE_PUBLICKEY in secret_data and connection.get("encryption") != "Disabled":
         info["curve_publickey"] = base64.b64decode(secret_data[SECRET_CURVE_PUBLICKEY]).decode()
         info["curve_secretkey"] = base64.b64decode(secret_data[SECRET_CURVE_SECRETKEY]).decode()
     return info

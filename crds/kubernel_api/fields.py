@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 from pydantic.alias_generators import to_camel
@@ -60,6 +60,7 @@ def unique_by(key: str) -> Extra:
     return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [key]}
 
 
+Encryption = Literal["Disabled", "Auto", "Curve"]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import ConfigDict, Field
 
-from .fields import AbsolutePath, Model, ObjectName, ProcessText, immutable, rule, rules, said, unique_by
+from .fields import AbsolutePath, Encryption, Model, ObjectName, ProcessText, immutable, rule, rules, said, unique_by
 from .pod_parts import EnvVar, Fork, ImagePullSecret, Memory, Preload, Resources, Toleration, Volume
 from .resizing import SPEC_RULES
 
@@ -94,8 +94,12 @@ class Connection(Model):
         ),
     ]
     encryption: Annotated[
-        Literal["Disabled", "Curve"],
-        Field(default="Disabled", description="Curve encrypts all channels with CurveZMQ (ipykernel 7.3 or newer)."),
+        Encryption,
+        Field(
+            default="Disabled",
+            description="Curve encrypts all channels with CurveZMQ (ipykernel 7.3 or newer); a kernel that cannot is "
+            "never Ready. Auto does so for kernels that can: status.connection.encryption says which came of it.",
+        ),
     ]
     key_from: Annotated[
         Literal["Operator", "Client"],

@@ -32,6 +32,9 @@ class ConnectionStatus(Model):
         Port | None,
         Field(default=None, description="Port of the supervisor; absent when the image has no Python."),
     ]
+    encryption: Annotated[
+        str | None, Field(default=None, description="What all five ports speak: Curve, or Disabled for no encryption.")
+    ]
     pod_ip: Annotated[str | None, Field(default=None, alias="podIP", description="The pod's own address.")]
 
 

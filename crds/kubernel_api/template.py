@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from .constants import API_VERSION, TEMPLATE_KIND
-from .fields import AbsolutePath, Model, ObjectName, Quantity, rule, rules, unique_by
+from .fields import AbsolutePath, Encryption, Model, ObjectName, Quantity, rule, rules, unique_by
 from .pod_parts import EnvVar, Fork, ImagePullSecret, Memory, Preload, Resources, Toleration, Volume
 from .status import Condition
 
@@ -46,8 +46,13 @@ class Bounds(Model):
     priority_classes: Annotated[list[Pattern] | None, _patterns("PriorityClasses")]
     runtime_classes: Annotated[list[Pattern] | None, _patterns("RuntimeClasses")]
     encryption: Annotated[
-        list[Literal["Disabled", "Curve"]] | None,
-        Field(default=None, max_length=4, description="Values of connection.encryption that are allowed. Absent: any."),
+        list[Encryption] | None,
+        Field(
+            default=None,
+            max_length=4,
+            description="Values of connection.encryption that are allowed. Where it has no Auto, a KernelInstance that "
+            "asks for that gets Curve, or else Disabled. Absent: any.",
+        ),
     ]
     max_resources: Annotated[
         dict[str, Quantity] | None,

@@ -42,7 +42,8 @@ exec(source)'
   connection() {
     printf '{"transport": "tcp", "ip": "%s", ' $any
     printf '"shell_port": %d, "iopub_port": %d, "stdin_port": %d, "control_port": %d, "hb_port": %d, ' "$@"
-    [ -z "$KUBERNEL_CURVE_PUBLICKEY" ] || printf '"curve_publickey": "%s", "curve_secretkey": "%s", ' \
+    # Nobody here finds out whether a kernel can encrypt: Auto is for those that have Python.
+    [ "$(setting encryption)" != Curve ] || printf '"curve_publickey": "%s", "curve_secretkey": "%s", ' \
       "$KUBERNEL_CURVE_PUBLICKEY" "$KUBERNEL_CURVE_SECRETKEY"
     printf '"signature_scheme": "hmac-sha256", "key": "%s"}\n' "$KUBERNEL_KEY"
   }

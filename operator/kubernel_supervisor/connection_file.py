@@ -16,7 +16,7 @@ def connection_text(settings: Settings, secrets: "dict[str, str]") -> str:
         "kernel_name": settings.kernel_name,
     }
     for name in ("curve_publickey", "curve_secretkey"):
-        if secrets.get(name):
+        if settings.encryption != "Disabled" and secrets.get(name):
             texts[name] = secrets[name]
     items = [f'"{name}": "{text}"' for name, text in texts.items()]
     items += [f'"{name}_port": {port}' for name, port in settings.ports.items()]

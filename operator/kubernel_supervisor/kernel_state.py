@@ -19,6 +19,7 @@ class KernelState:
         reason: why the supervisor ended the kernel: ``IdleTimeout``, ``Stopped``, ``Terminated`` (SIGTERM to the
             container); None when it ended by itself.
         log: the kernel's last output, or the supervisor's words, when it did not become ready.
+        encryption: ``Curve`` or ``Disabled``, as the ports speak; None until a kernel has been ready.
         active_at: moment of the last activity; None when nobody looks.
         memory: what is used, and the limit; None: not known. Bytes.
         frozen: why the kernel's processes stand still: ``memory``, ``suspended``; empty: they run.
@@ -31,6 +32,7 @@ class KernelState:
         self.active_at = None  # type: float | None
         self.frozen = []  # type: list[str]
         self.frozen_at = None  # type: float | None
+        self.encryption = None  # type: str | None
         self.starting()
 
     def starting(self) -> None:
@@ -65,6 +67,8 @@ class KernelState:
             "idleTimeoutSeconds": self.idle_timeout_seconds or None,
         }
         moments = {"age": self.since, "processAge": self.process_since, "idleSeconds": self.active_at}
+        if self.encryption is not None:
+            fields["encryption"] = self.encryption
         if self.memory is not None:
             fields["memory"] = self.memory
         if self.frozen:

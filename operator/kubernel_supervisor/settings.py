@@ -12,6 +12,7 @@ class Settings:
     Attributes:
         address: the pod's own, IPv4 or IPv6: clients come to this one.
         fork: whether a restart may fork the kernel.
+        encryption: ``Curve``, ``Disabled``, or ``Auto`` until the kernel has shown whether it can encrypt.
         preload: modules that a forked kernel has imported already.
         memory_guard: what becomes of a kernel that gets no more memory, ``Interrupt`` or ``Continue``; "": no guard.
         env: the user's variables whose names a shell would drop, such as ``spark.driver.memory``.
@@ -35,6 +36,7 @@ class Settings:
         self.restart_generation = int(values["restartGeneration"])
         self.fork, self.preload = values["fork"] == "Auto", values["preload"].split()
         self.memory_guard = values["memoryGuard"]
+        self.encryption = values["encryption"]
         self.env = dict(taken[name].split("=", 1) for name in taken if name.startswith("env_"))
 
     @property

@@ -23,7 +23,7 @@ from .launch import Child, Launcher, raise_oom_score
 from .loop import Loop
 from .output import Relay
 from .procfs import descendants
-from .sockets import accepts, is_free
+from .sockets import accepts, is_free, mechanism
 from .usage import usage
 
 TYPE_CHECKING = False
@@ -36,6 +36,9 @@ FLUSH_SECONDS = 1.0  # for the last report when the container is to end at once
 # once a second, leads them elsewhere. Those that are led to an address that is gone hang for up to two minutes.
 LINGER_SECONDS = 2.0
 PORTS_FREE_SECONDS = 2.0  # for the old kernel's ports to become free, and its descendants to be gone
+# What is said to a kernel that is not ready for it.
+MUST_LISTEN = "a kernel must listen on the `ip` of its connection file."
+CAN_ENCRYPT = "ipykernel does so since 7.3; for others set spec.connection.encryption to Auto or Disabled."
 ACTIVITY_SECONDS = 60.0  # between two reports that tell of nothing but activity
 
 
@@ -193,18 +196,30 @@ class Supervisor:
         address = self.settings.address
         while self.silent_ports and accepts(address, self.silent_ports[-1]):
             self.silent_ports.pop()
-        if not self.silent_ports:
+        if not self.silent_ports and self._encrypts_as_wanted():
             self._ready()
             return
-        port = self.silent_ports[-1]
-        if not self.kernel.log and accepts("127.0.0.1", port) and not accepts(address, port):
-            self._only_on_loopback(address)
+        port = self.silent_ports[-1] if self.silent_ports else 0
+        if port and not self.kernel.log and accepts("127.0.0.1", port) and not accepts(address, port):
+            self._objects(f"listens on 127.0.0.1 only, not on the pod's address {address}; {MUST_LISTEN}")
         age = time.monotonic() - self.kernel.since
         self.loop.later("ready", min(max(0.005, age / 50), 0.25), self._await_ready)
 
-    def _only_on_loopback(self, address: str) -> None:
-        message = f"The kernel listens on 127.0.0.1 only, not on the pod's address {address}"
-        message += "; a kernel must listen on the `ip` of its connection file."
+    def _encrypts_as_wanted(self) -> bool:
+        """Looks what the ports speak. What the first kernel showed holds for those after it: clients have its keys."""
+        if self.settings.encryption != "Disabled":
+            can = {mechanism(self.settings.address, port) for port in self.ports} == {"CURVE"}
+            if self.settings.encryption == "Curve" and not can:
+                if not self.kernel.log:
+                    self._objects(f"does not encrypt its channels; {CAN_ENCRYPT}")
+                return False
+            self.settings.encryption = "Curve" if can else "Disabled"
+        self.kernel.encryption = self.settings.encryption
+        return True
+
+    def _objects(self, what: str) -> None:
+        """Says why the kernel is not ready although it runs."""
+        message = f"The kernel {what}"
         log(message)
         self.kernel.tell_log(message)
         self._report()

@@ -217,6 +217,12 @@ class ProvisionerOptions(KernelProvisionerBase):
         help="Who makes the key of the connection. Client: this process, which then needs no right to read Secrets; "
         "Operator: the operator, and this process reads it.",
     ).tag(config=True)
+    encryption = Choice(
+        ["Auto", "Curve", "Disabled"],
+        "Auto",
+        help="Curve: all channels are encrypted (ipykernel 7.3 or newer, jupyter_client 8.9 or newer); Auto: where "
+        "both can; Disabled: never. The manager's transport_encryption = 'required' means Curve.",
+    ).tag(config=True)
     access = Choice(
         ["auto", "direct", "port-forward"],
         "auto",

@@ -21,7 +21,7 @@ from kubernel_cluster.login import ClusterKey, in_cluster
 from .cluster.background import background
 from .cluster.lease import IN_A_POD_SECONDS, OUTSIDE_SECONDS
 from .errors import KernelDeletedError
-from .launch.kernel_resource import PodOptions, SpecFacts, pod_argv, pod_env, wants_curve
+from .launch.kernel_resource import PodOptions, SpecFacts, pod_argv, pod_env, wanted_encryption
 from .launch.launching import Held, LaunchRequest
 from .launch.remote_kernel import RemoteKernel
 from .launch.resizing import asked_amounts
@@ -131,7 +131,14 @@ class KubernetesProvisioner(ProvisionerOptions):
                 self._tell_manager(is_dead=kernel.held is None)
             raise
         self.connection_info = cast("KernelConnectionInfo", info)
+        self._forget_curve_keys()
         return self.connection_info
+
+    def _forget_curve_keys(self) -> None:
+        """Lets the manager forget those of an earlier kernel: it adds keys that it is given, and takes none away."""
+        manager: Any = self.parent
+        if "curve_publickey" not in self.connection_info and getattr(manager, "curve_publickey", None) is not None:
+            manager.curve_publickey = manager.curve_secretkey = None
 
     def _tell_manager(self, *, is_dead: bool) -> None:
         """After a restart that failed: the kernel is gone, as at the restarter's limit, or is to be watched again.
@@ -150,15 +157,13 @@ class KubernetesProvisioner(ProvisionerOptions):
         return getattr(self.parent, "_restarter", None)
 
     def _launch_request(self, cmd: list[str], kwargs: dict[str, Any]) -> LaunchRequest:
-        metadata = self.kernel_spec.metadata if self.kernel_spec else {}
-        policy = getattr(self.parent, "transport_encryption", "disabled")
         return LaunchRequest(
             kernel_id=str(self.kernel_id),
             spec=self._spec_facts(),
             options=self._with_folder(self._pod_options(), kwargs.get("cwd")),
             cmd=list(cmd),
             env=dict(kwargs.get("env") or {}),
-            curve=wants_curve(policy, metadata),
+            encryption=wanted_encryption(self.encryption, self._encryption_policy),
             access=self.access,
             patience=Patience(operator=self.operator_timeout, start=self.start_deadline_seconds),
             orphan_after=self._orphan_after,
@@ -167,6 +172,13 @@ class KubernetesProvisioner(ProvisionerOptions):
             owner=self.whose or "",
             session=self._session,
         )
+
+    @property
+    def _encryption_policy(self) -> str | None:
+        """The manager's; None where clients made here cannot encrypt."""
+        import zmq
+
+        return getattr(self.parent, "transport_encryption", None) if zmq.has("curve") else None
 
     @property
     def _orphan_after(self) -> int:

@@ -75,6 +75,10 @@ def build_pod(
     if idle_timeout:
         spec["lifecycle"] = {**(spec.get("lifecycle") or {}), "idleTimeoutSeconds": idle_timeout}
     spec["memory"] = growing_memory(cr["spec"], settings, template)
+    # What an earlier pod's kernel has shown: clients have its keys, or none.
+    shown = ((cr.get("status") or {}).get("connection") or {}).get("encryption")
+    if shown and spec["connection"]["encryption"] == "Auto":
+        spec["connection"]["encryption"] = shown
     effective = {**cr, "spec": spec}
     pod_spec: dict[str, Any] = {
         "restartPolicy": "Never",
@@ -165,6 +169,7 @@ def _own_env(
         "restartGraceSeconds": RESTART_GRACE_SECONDS,
         "idleTimeoutSeconds": (spec.get("lifecycle") or {}).get("idleTimeoutSeconds") or "",
         "restartGeneration": int(spec.get("restartGeneration") or 0),
+        "encryption": spec["connection"]["encryption"],
         "fork": kernel["fork"],
         "preload": " ".join(kernel["preload"]),
         "memoryGuard": (spec["memory"] or {}).get("whenFull", ""),
@@ -174,7 +179,7 @@ def _own_env(
         "KUBERNEL_TOKEN": (pod_secret, SECRET_TOKEN),
         "KUBERNEL_BOOTSTRAP": (pod_secret, SECRET_BOOTSTRAP),
     }
-    if (spec.get("connection") or {}).get("encryption") == "Curve":
+    if spec["connection"]["encryption"] != "Disabled":
         from_secret |= {
             "KUBERNEL_CURVE_PUBLICKEY": (secret, SECRET_CURVE_PUBLICKEY),
             "KUBERNEL_CURVE_SECRETKEY": (secret, SECRET_CURVE_SECRETKEY),

@@ -40,6 +40,7 @@ def shaped(spec: Json, settings: Settings, template: TemplateFacts | None) -> Js
             **(defaults.get("kernel") or {}),
             **(spec.get("kernel") or {}),
         },
+        "connection": {**(spec.get("connection") or {}), "encryption": encryption_of(spec, bounds)},
         "imagePullSecrets": _by_name("name", spec, defaults, "imagePullSecrets"),
         "env": [v for v in _by_name("name", spec, defaults, "env") if v["name"] not in _variables(template)],
         "volumes": [v for v in _by_name("name", spec, defaults, "volumes") if v["name"] not in _volumes(template)],
@@ -49,6 +50,14 @@ def shaped(spec: Json, settings: Settings, template: TemplateFacts | None) -> Js
         ),
         "tolerations": merged_tolerations(tolerations, settings.tolerations),
     }
+
+
+def encryption_of(spec: Json, bounds: Bounds) -> str:
+    """Curve, Disabled, or Auto: the kernel is to show whether it can. What bounds do not leave open is no question."""
+    asked = str((spec.get("connection") or {}).get("encryption") or "Disabled")
+    if asked != "Auto" or bounds.encryption is None or "Auto" in bounds.encryption:
+        return asked
+    return "Curve" if "Curve" in bounds.encryption else "Disabled"
 
 
 def implied_idle_timeout(spec: Json, settings: Settings, template: TemplateFacts | None) -> int | None:

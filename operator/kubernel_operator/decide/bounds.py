@@ -8,7 +8,7 @@ from typing import Any
 from kubernel_api.conditions import Reason
 from kubernel_api.quantity import amount
 from kubernel_api.resizing import RESIZABLE
-from kubernel_operator.build.shape import bounds_for, own_runtime_class
+from kubernel_operator.build.shape import bounds_for, encryption_of, own_runtime_class
 from kubernel_operator.observe.observed import Observed, Refusal
 from kubernel_operator.observe.template_facts import Bounds, Patterns, TemplateFacts
 from kubernel_operator.settings import Settings
@@ -142,8 +142,7 @@ def _names(spec: Json, bounds: Bounds) -> Iterator[tuple[str, str, Patterns, str
         yield "spec.priorityClassName", spec["priorityClassName"], bounds.priority_classes, "priorityClasses"
     if spec.get("runtimeClassName"):
         yield "spec.runtimeClassName", spec["runtimeClassName"], bounds.runtime_classes, "runtimeClasses"
-    encryption = (spec.get("connection") or {}).get("encryption") or "Disabled"
-    yield "spec.connection.encryption", encryption, bounds.encryption, "encryption"
+    yield "spec.connection.encryption", encryption_of(spec, bounds), bounds.encryption, "encryption"
 
 
 def _runtime_class(spec: Json, settings: Settings, template: TemplateFacts | None, bounds: Bounds) -> Iterator[str]:

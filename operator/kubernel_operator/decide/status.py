@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from kubernel_api.conditions import STALLING, ConditionStatus, ConditionType, Phase, Reason, condition, find_condition
 from kubernel_api.constants import CONTROL_PORT, PORTS, SIGNATURE_SCHEME, TRANSPORT
 from kubernel_api.names import secret_name
-from kubernel_operator.build.shape import image_of
+from kubernel_operator.build.shape import bounds_for, encryption_of, image_of
 from kubernel_operator.clock import rfc3339, rfc3339_micro
 from kubernel_operator.observe.facts import seconds_of
-from kubernel_operator.observe.kernel_facts import KernelFacts, StatusFacts
+from kubernel_operator.observe.kernel_facts import Address, KernelFacts, StatusFacts
 from kubernel_operator.observe.observed import Observed
 from kubernel_operator.settings import Settings
 
@@ -80,7 +81,7 @@ def build_status(kernel: KernelFacts, situation: Situation, observed: Observed, 
         "image": _image(kernel, situation, observed, settings),
         "resources": sizes_in_force(kernel, pod).as_json() or None,
         "memory": memory_status(observed.report, old.raw.get("memory")),
-        "connection": _connection(kernel, situation, observed),
+        "connection": _connection(kernel, situation, observed, settings),
         "exit": _exit(ending, message) if ending else None,
         "podName": pod.name if pod else old.pod_name,
         "podIncarnation": (pod.incarnation if pod else old.incarnation) or None,
@@ -252,30 +253,39 @@ def _when_asked(
     ]
 
 
-def _connection(kernel: KernelFacts, situation: Situation, observed: Observed) -> Json | None:
+def _connection(kernel: KernelFacts, situation: Situation, observed: Observed, settings: Settings) -> Json | None:
     """Where to connect: set when the kernel first answers, then kept for as long as the object lives."""
     known = kernel.status.address
     if situation.stage is Stage.RUNNING:
         service_ip = observed.service_ip or (known.ip if known else None)
-        return _connection_json(
-            kernel, service_ip if kernel.by_service else situation.ip, situation.ip, bool(situation.supervised)
-        )
+        ip = service_ip if kernel.by_service else situation.ip
+        encryption = _encryption(kernel, observed, settings)
+        return _connection_json(kernel, Address(ip, situation.ip, bool(situation.supervised), encryption))
     if known is None:
         return None
     # The address of another pod is soon anybody's.
     is_new_pod = situation.pod is not None and not kernel.is_about(situation.pod.name)
-    return _connection_json(kernel, known.ip, None if is_new_pod else known.pod_ip, known.supervised)
+    return _connection_json(kernel, replace(known, pod_ip=None) if is_new_pod else known)
 
 
-def _connection_json(kernel: KernelFacts, ip: str | None, pod_ip: str | None, supervised: bool) -> Json:
+def _encryption(kernel: KernelFacts, observed: Observed, settings: Settings) -> str:
+    """What the kernel's ports speak; where no supervisor says so, what they were told to."""
+    told = observed.report.encryption if observed.report is not None else None
+    known = kernel.status.address.encryption if kernel.status.address is not None else None
+    asked = encryption_of(kernel.raw["spec"], bounds_for(settings, observed.template))
+    return told or known or ("Curve" if asked == "Curve" else "Disabled")
+
+
+def _connection_json(kernel: KernelFacts, address: Address) -> Json:
     connection: Json = {
-        "ip": ip,
+        "ip": address.ip,
         "ports": dict(PORTS),
         "transport": TRANSPORT,
         "signatureScheme": SIGNATURE_SCHEME,
         "secretName": secret_name(kernel.name, kernel.uid),
-        "podIP": pod_ip,
-        "controlPort": CONTROL_PORT if supervised else None,
+        "podIP": address.pod_ip,
+        "controlPort": CONTROL_PORT if address.supervised else None,
+        "encryption": address.encryption,
     }
     return {k: v for k, v in connection.items() if v is not None}
 

@@ -44,11 +44,13 @@ class Address:
 
     Attributes:
         supervised: whether a supervisor answers in the pod.
+        encryption: Curve or Disabled, as the kernel's ports speak; None: nobody has said.
     """
 
     ip: str | None
     pod_ip: str | None
     supervised: bool
+    encryption: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ class KernelFacts:
         generation: metadata.generation, which grows with each change of the spec.
         wanted: spec.restartGeneration.
         by_service: whether clients come through a Service.
-        encrypted: whether the connection needs a CurveZMQ pair.
+        encrypted: whether the connection needs a CurveZMQ pair, if only for the case that the kernel can use it.
         template: name of its KernelTemplate; "" for none.
         keys_by_client: whether the connection Secret is made by whoever created the KernelInstance.
         sizes: cpu and memory that the spec names itself.
@@ -159,7 +161,7 @@ def kernel_facts(obj: Json) -> KernelFacts:
         deleting=bool(meta.get("deletionTimestamp")),
         wanted=number(spec.get("restartGeneration")),
         by_service=connection.get("service") != "None",
-        encrypted=connection.get("encryption") == "Curve",
+        encrypted=connection.get("encryption") in {"Auto", "Curve"},
         template=str(spec.get("templateName") or ""),
         keys_by_client=connection.get("keyFrom") == "Client",
         sizes=sizes(part(spec, "resources")),
@@ -208,7 +210,9 @@ def _optional(seconds: Any) -> float | None:
 def _address(connection: Json | None) -> Address | None:
     if not connection:
         return None
-    return Address(connection.get("ip"), connection.get("podIP"), "controlPort" in connection)
+    return Address(
+        connection.get("ip"), connection.get("podIP"), "controlPort" in connection, connection.get("encryption")
+    )
 
 
 def _exit(known: Json | None) -> Exit | None:

@@ -31,6 +31,7 @@ class Report:
         memory_time: Unix seconds when that was heard; 0: it was not.
         frozen: why the kernel's processes stand still; empty: they do not.
         frozen_since: Unix seconds when they were stopped for want of memory.
+        encryption: Curve or Disabled, as the kernel's ports speak; None: nobody has said.
         tells_idle_timeout: whether the supervisor says so; an old one does not, and cannot be told another one.
     """
 
@@ -54,6 +55,7 @@ class Report:
     memory_time: float = 0.0
     frozen: frozenset[str] = frozenset()
     frozen_since: float | None = None
+    encryption: str | None = None
 
     @property
     def is_probed(self) -> bool:
@@ -116,6 +118,7 @@ def _report(known: Report | None, said: KernelState, now: float, boot: str, sequ
         log=said.log,
         last_activity=None if said.idle_seconds is None else now - said.idle_seconds,
         idle_timeout_seconds=said.idle_timeout_seconds,
+        encryption=said.encryption,
         tells_idle_timeout="idle_timeout_seconds" in said.model_fields_set,
         memory=said.memory,
         memory_time=now if said.memory is not None else 0.0,

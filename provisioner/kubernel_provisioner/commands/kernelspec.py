@@ -155,7 +155,8 @@ def _refuse_what_the_api_refuses(options: KernelspecOptions) -> None:
 
     known = {field.name for field in dataclasses.fields(PodOptions)}
     pod = PodOptions(**{name: value for name, value in _config(options).items() if name in known})
-    body = build_kernel_instance("k", Identity("", "", "l"), SpecFacts(), pod, cmd=pod.argv, env=pod.env, curve=False)
+    identity = Identity("", "", "l")
+    body = build_kernel_instance("k", identity, SpecFacts(), pod, cmd=pod.argv, env=pod.env, encryption="Auto")
     try:
         KernelInstanceSpec.model_validate(body["spec"])
     except ValidationError as error:

@@ -120,7 +120,7 @@ def build_kernel_instance(
     *,
     cmd: Sequence[str],
     env: Mapping[str, str],
-    curve: bool,
+    encryption: str,
 ) -> dict[str, Any]:
     """The KernelInstance as it is posted; what is unset is left out, so that the operator's defaults hold.
 
@@ -131,7 +131,7 @@ def build_kernel_instance(
         options: the provisioner's options.
         cmd: argv in the pod, from ``pod_argv``; empty for a kernelspec inside the image.
         env: environment of the kernel, from ``pod_env``.
-        curve: whether channels are encrypted with CurveZMQ.
+        encryption: Auto, Curve or Disabled, from ``wanted_encryption``.
     """
     body = {
         "templateName": options.template_name,
@@ -151,7 +151,7 @@ def build_kernel_instance(
         "volumes": [dict(volume) for volume in options.volumes],
         "connection": {
             "service": options.service,
-            "encryption": "Curve" if curve else "Disabled",
+            "encryption": encryption,
             "keyFrom": options.key_from,
         },
         "lifecycle": _without_unset(
@@ -326,17 +326,25 @@ def _may_pass(name: str) -> bool:
     return name not in _NEVER_PASSED_ON and not name.startswith(_NEVER_PASSED_ON_PREFIX)
 
 
-def wants_curve(policy: str, metadata: Mapping[str, Any]) -> bool:
-    """Whether channels are encrypted: the kernel manager's policy against what the kernelspec can.
+def wanted_encryption(option: str, policy: str | None) -> str:
+    """``spec.connection.encryption``: what the option and the kernel manager ask for, as far as this process can.
 
     Args:
-        policy: ``KernelManager.transport_encryption``: disabled, auto or required.
-        metadata: of the kernelspec; ``supported_encryption`` is a word or a list of words.
+        option: the provisioner's: Auto, Curve or Disabled.
+        policy: ``KernelManager.transport_encryption``: disabled (its default, which therefore means nothing), auto or
+            required; None where jupyter_client or libzmq here cannot encrypt.
+
+    Raises:
+        ConfigurationError: encryption is asked for, and cannot be had.
     """
-    supported = metadata.get("supported_encryption") or []
-    words = [supported] if isinstance(supported, str) else supported
-    can = "curve" in {str(word).strip().lower() for word in words}
-    return policy == "required" or (policy == "auto" and can)
+    if policy is None:
+        if option == "Curve":
+            raise ConfigurationError(
+                "encryption is Curve, which this process cannot do.",
+                "It needs jupyter_client 8.9 or newer, and a pyzmq with CurveZMQ.",
+            )
+        return "Disabled"
+    return "Curve" if policy == "required" else option
 
 
 def _without_unset(mapping: Mapping[str, Any]) -> dict[str, Any]:

@@ -45,7 +45,7 @@ class LaunchRequest:
     options: PodOptions
     cmd: list[str]
     env: dict[str, str]
-    curve: bool
+    encryption: str
     access: str
     patience: Patience
     orphan_after: int
@@ -57,7 +57,7 @@ class LaunchRequest:
         """The KernelInstance of that name, driven by that server and bound to that Lease."""
         identity = Identity(self.kernel_id, server, lease, self.owner, self.session)
         return build_kernel_instance(
-            name, identity, self.spec, self.options, cmd=self.cmd, env=self.env, curve=self.curve
+            name, identity, self.spec, self.options, cmd=self.cmd, env=self.env, encryption=self.encryption
         )
 
 

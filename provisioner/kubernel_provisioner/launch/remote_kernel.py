@@ -200,7 +200,7 @@ class RemoteKernel:
     async def _create(self, cluster: Cluster, request: LaunchRequest, ticket: int) -> Held:
         self._drop_route()
         self._creator = ticket
-        keys = new_keys(request.curve) if request.options.key_from == "Client" else None
+        keys = new_keys(request.encryption != "Disabled") if request.options.key_from == "Client" else None
         build = partial(request.instance, server=cluster.server, lease=cluster.lease.name)
         instance = await self._poster.create(cluster, request.kernel_id, build, keys)
         metadata = instance["metadata"]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from jupyter_client.manager import AsyncKernelManager
 
-from fixtures.kernel_managers import connected, run, until_ended
+from fixtures.kernel_managers import UNTIL_IT_CAN_FORK, connected, run, until_ended
 
 
 @pytest.fixture(autouse=True)
@@ -15,21 +15,6 @@ def _forks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBERNEL_FORK", "Auto")
 
 
-#: Waits for the process that forks: out of memory would end it first, which it is told once it is ready.
-UNTIL_IT_CAN_FORK = """
-import glob, time
-def zygotes():
-    found = []
-    for folder in glob.glob('/proc/[0-9]*'):
-        try:
-            if b'exec(__import__' in open(folder + '/cmdline', 'rb').read():
-                found.append(open(folder + '/oom_score_adj').read().strip())
-        except OSError:
-            pass
-    return found
-while zygotes() != ['1000']:
-    time.sleep(0.5)
-"""
 FACTS = """
 import gc, os
 print(gc.get_freeze_count() > 0, os.getpid() == os.getpgrp() == os.getsid(0), os.getuid() > 0)

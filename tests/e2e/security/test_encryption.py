@@ -9,7 +9,7 @@ import pytest
 import zmq
 from jupyter_client.manager import AsyncKernelManager
 
-from fixtures.kernel_managers import START_SECONDS, connected, run, until_ended
+from fixtures.kernel_managers import START_SECONDS, UNTIL_IT_CAN_FORK, connected, run, until_ended
 from fixtures.kubectl import Kubectl
 
 from .conftest import client_of, info_of, secret_of, start
@@ -19,6 +19,19 @@ Managers = Callable[..., AsyncKernelManager]
 # The first bytes of a ZMTP 3.0 greeting: signature and version. Source: https://rfc.zeromq.org/spec/23/
 SIGNATURE_AND_VERSION = b"\xff" + bytes(8) + b"\x7f" + b"\x03\x00"
 MECHANISM = slice(12, 32)
+
+
+WAS_FORKED = "import gc; print(gc.get_freeze_count() > 0)"
+
+#: An ipykernel that takes no notice of curve keys, as before 7.3.
+PLAIN = """
+import json, sys
+from ipykernel.kernelapp import IPKernelApp
+info = json.load(open(sys.argv[1]))
+path = sys.argv[1] + ".plain"
+json.dump({name: value for name, value in info.items() if "curve" not in name}, open(path, "w"))
+IPKernelApp.launch_instance(["-f", path])
+"""
 
 
 def mechanism(host: str, port: int) -> str:
@@ -31,14 +44,15 @@ def mechanism(host: str, port: int) -> str:
     return answer[MECHANISM].rstrip(b"\0").decode()
 
 
-@pytest.mark.parametrize(("encryption", "expected"), [("Disabled", "NULL"), ("Curve", "CURVE")])
+@pytest.mark.parametrize(("encryption", "expected"), [("Disabled", "NULL"), ("Auto", "CURVE"), ("Curve", "CURVE")])
 def test_what_each_port_speaks(here: Kubectl, encryption: str, expected: str) -> None:
     instance = start(here, connection={"encryption": encryption})
     connection = instance["status"]["connection"]
     found = {name: mechanism(connection["podIP"], port) for name, port in connection["ports"].items()}
     assert found == dict.fromkeys(connection["ports"], expected)
     keys = {"curve_publickey", "curve_secretkey"} & set(secret_of(here, instance))
-    assert len(keys) == (2 if encryption == "Curve" else 0)
+    assert len(keys) == (0 if encryption == "Disabled" else 2)
+    assert connection["encryption"] == ("Curve" if expected == "CURVE" else "Disabled")
 
 
 def without_keys(info: dict[str, Any]) -> dict[str, Any]:
@@ -69,7 +83,7 @@ def kernelspec(operator: object, namespace: str, install_kernelspec: Callable[..
     return install_kernelspec(namespace)
 
 
-@pytest.mark.parametrize("policy", ["auto", "required"])
+@pytest.mark.parametrize("policy", ["disabled", "auto", "required"])
 async def test_a_managers_policy_outlives_restart_and_pod(
     kernelspec: str, manager_of: Managers, here: Kubectl, policy: str
 ) -> None:
@@ -91,8 +105,73 @@ async def test_a_managers_policy_outlives_restart_and_pod(
     assert mechanism(before["ip"], before["shell_port"]) == "CURVE"
 
 
-async def test_disabled_by_the_manager(kernelspec: str, manager_of: Managers) -> None:
-    manager = manager_of(kernelspec, transport_encryption="disabled")
+def overheard(info: dict[str, Any]) -> zmq.Socket[bytes]:
+    """What a stranger subscribes to who knows the address alone."""
+    socket = zmq.Context.instance().socket(zmq.SUB)
+    socket.linger, socket.rcvtimeo = 0, 1000
+    socket.subscribe(b"")
+    socket.connect(f"tcp://{info['ip']}:{info['iopub_port']}")
+    return socket
+
+
+@pytest.mark.parametrize("encryption", ["Auto", "Disabled"])
+async def test_a_strangers_subscription(
+    kernelspec: str, manager_of: Managers, monkeypatch: pytest.MonkeyPatch, encryption: str
+) -> None:
+    """By default it sees nothing: not of the first process, nor of one that was forked, nor of a new one."""
+    monkeypatch.setenv("KUBERNEL_FORK", "Auto")
+    monkeypatch.setenv("KUBERNEL_ENCRYPTION", encryption)
+    manager = manager_of(kernelspec)
+    await manager.start_kernel()
+    info, heard, were_forked = manager.get_connection_info(), [], []
+    async with connected(manager) as client:
+        for is_last in (False, False, True):
+            with overheard(info) as stranger:
+                await run(client, "import time; time.sleep(2)")  # for its subscription, and a second for what it hears
+                assert await run(client, "print('balance', 4711)") == "balance 4711\n"
+                with contextlib.suppress(zmq.Again):
+                    while True:
+                        heard += stranger.recv_multipart()
+            were_forked.append(await run(client, WAS_FORKED))
+            if not is_last:
+                if len(were_forked) == 1:
+                    await run(client, UNTIL_IT_CAN_FORK)
+                else:  # what acts when a process starts, so that the next one is new
+                    manager.update_env(env={"PYTHONHASHSEED": "1"})
+                await manager.restart_kernel(now=True)
+                await client.wait_for_ready(timeout=START_SECONDS)
+    assert were_forked == ["False\n", "True\n", "False\n"]
+    assert any(b"4711" in part for part in heard) is (encryption == "Disabled")
+    assert bool(heard) is (encryption == "Disabled")
+
+
+@pytest.mark.parametrize("wanted", ["Auto", "Curve"])
+async def test_a_kernel_that_cannot(
+    operator: object,
+    namespace: str,
+    install_kernelspec: Callable[..., str],
+    manager_of: Managers,
+    monkeypatch: pytest.MonkeyPatch,
+    wanted: str,
+) -> None:
+    """With Auto it is used as it is; with Curve it is never ready, and the error says why."""
+    monkeypatch.setenv("KUBERNEL_ENCRYPTION", wanted)
+    monkeypatch.setenv("KUBERNEL_START_DEADLINE_SECONDS", "15" if wanted == "Curve" else "90")
+    manager = manager_of(install_kernelspec(namespace, "--argv", "python3", "-c", PLAIN, "{connection_file}"))
+    if wanted == "Curve":
+        with pytest.raises(RuntimeError, match=r"does not encrypt its channels; ipykernel does so since 7\.3"):
+            await manager.start_kernel()
+        return
+    await manager.start_kernel()
+    assert "curve_publickey" not in manager.get_connection_info()
+    assert mechanism(manager.ip, manager.shell_port) == "NULL"
+    async with connected(manager) as client:
+        assert await run(client, "print(1)") == "1\n"
+
+
+async def test_disabled(kernelspec: str, manager_of: Managers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBERNEL_ENCRYPTION", "Disabled")
+    manager = manager_of(kernelspec)
     await manager.start_kernel()
     assert mechanism(manager.ip, manager.shell_port) == "NULL"
 

@@ -141,9 +141,19 @@ def test_plain_connection_file_where_the_root_cannot_be_written(
 
 def test_plain_knows_curve_keys(supervise: Supervise, shell: tuple[str, ...], no_python: dict[str, str]) -> None:
     keys = {"CURVE_PUBLICKEY": "p%s.-:+=^!/*?&<>()[]{}@%$#", "CURVE_SECRETKEY": "s" * 40}
-    container = supervise(["true"], shell=shell, env={**no_python, **{f"KUBERNEL_{n}": v for n, v in keys.items()}})
+    env = {**no_python, **{f"KUBERNEL_{name}": value for name, value in keys.items()}}
+    container = supervise(["true"], shell=shell, env=env, encryption="Curve")
     assert container.wait() == 0
     assert {name.upper(): container.connection_file[name.lower()] for name in keys} == keys
+
+
+def test_plain_does_not_try_out_encryption(
+    supervise: Supervise, shell: tuple[str, ...], no_python: dict[str, str]
+) -> None:
+    env = {**no_python, "KUBERNEL_CURVE_PUBLICKEY": "p" * 40, "KUBERNEL_CURVE_SECRETKEY": "s" * 40}
+    container = supervise(["true"], shell=shell, env=env, encryption="Auto")
+    assert container.wait() == 0
+    assert "curve_publickey" not in container.connection_file
 
 
 def test_plain_kernel_sees_no_secret(supervise: Supervise, shell: tuple[str, ...], no_python: dict[str, str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 import zmq
@@ -76,10 +77,61 @@ def test_failed_import_is_in_the_log(supervise: Supervise, operator: Operator) -
 def test_curve_keys_reach_it(supervise: Supervise, operator: Operator) -> None:
     public, secret = (key.decode() for key in zmq.curve_keypair())
     env = {"KUBERNEL_CURVE_PUBLICKEY": public, "KUBERNEL_CURVE_SECRETKEY": secret}
-    container = supervise(IPYKERNEL, operator=operator, env=env)
-    operator.wait("running")
+    container = supervise(IPYKERNEL, operator=operator, env=env, encryption="Auto")
+    assert operator.wait("running")["encryption"] == "Curve"
     with client_of(container, curve_publickey=public, curve_secretkey=secret) as client:
         assert run(client, "print('encrypted')") == "encrypted\n"
+
+
+#: An ipykernel that takes no notice of the keys, as before 7.3; once there is a file ``other`` it is the other version.
+IPYKERNEL_OF_TWO_VERSIONS = """
+import json, os, sys
+from ipykernel.kernelapp import IPKernelApp
+path = sys.argv[1]
+if os.path.exists("other") is {can}:
+    info = json.load(open(path))
+    path += ".old"
+    json.dump({{name: value for name, value in info.items() if "curve" not in name}}, open(path, "w"))
+IPKernelApp.launch_instance(["-f", path])
+"""
+
+
+def changing_kernel(folder: Path, can: bool) -> list[str]:
+    """A kernel that can encrypt, or not, until there is a file ``other``."""
+    script = folder / "changing.py"
+    script.write_text(IPYKERNEL_OF_TWO_VERSIONS.format(can=can))
+    return ["python3", str(script), "{connection_file}"]
+
+
+def test_a_kernel_that_cannot_encrypt_goes_without_for_good(
+    supervise: Supervise, operator: Operator, open_path: Path
+) -> None:
+    """Clients have no keys then, so a later version that could must not do so."""
+    public, secret = (key.decode() for key in zmq.curve_keypair())
+    env = {"KUBERNEL_CURVE_PUBLICKEY": public, "KUBERNEL_CURVE_SECRETKEY": secret}
+    container = supervise(changing_kernel(open_path, can=False), operator=operator, env=env, encryption="Auto")
+    assert operator.wait("running")["encryption"] == "Disabled"
+    (container.folder / "other").touch()
+    container.request("restart", generation=1)
+    assert operator.wait("running", generation=1)["encryption"] == "Disabled"
+    with client_of(container) as client:
+        assert run(client, "print('plain')") == "plain\n"
+
+
+@pytest.mark.parametrize("asked", ["Curve", "Auto"])
+def test_a_kernel_that_does_not_encrypt_as_clients_expect_is_not_ready(
+    supervise: Supervise, operator: Operator, open_path: Path, asked: str
+) -> None:
+    public, secret = (key.decode() for key in zmq.curve_keypair())
+    env = {"KUBERNEL_CURVE_PUBLICKEY": public, "KUBERNEL_CURVE_SECRETKEY": secret}
+    container = supervise(changing_kernel(open_path, can=True), operator=operator, env=env, encryption=asked)
+    assert operator.wait("running")["encryption"] == "Curve"
+    (container.folder / "other").touch()
+    container.request("restart", generation=1)
+    said = "The kernel does not encrypt its channels; ipykernel does so since 7.3"
+    container.wait_for_output(said)
+    status = container.request("status")
+    assert (status["state"], status["log"].startswith(said)) == ("starting", True)
 
 
 def test_idle_ipykernel_counts_as_idle(

@@ -56,6 +56,12 @@ def test_connection_info(secret: dict[str, str], expected: dict[str, Any]) -> No
     }
 
 
+@pytest.mark.parametrize(("spoken", "is_used"), [("Curve", True), ("Disabled", False)])
+def test_keys_that_the_kernel_does_not_use_are_left_out(spoken: str, is_used: bool) -> None:
+    secret = encoded(key="0a1b", curve_publickey="public", curve_secretkey="secret")
+    assert ("curve_publickey" in connection_info({**CONNECTION, "encryption": spoken}, secret)) is is_used
+
+
 def test_a_kernel_manager_of_jupyter_client_takes_it() -> None:
     manager = ConnectionFileMixin()
     info: Any = connection_info(CONNECTION, encoded(key="0a1b"))

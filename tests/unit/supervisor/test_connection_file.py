@@ -43,7 +43,8 @@ class ConnectionFileTest(unittest.TestCase):
         self.assertEqual(json.loads(connection_text(self.settings, {"key": "0a"}))["ip"], "::")
 
     def test_without_encryption_there_is_no_curve_key(self):
-        self.assertNotIn("curve", connection_text(self.settings, {"key": "0a", "curve_publickey": ""}))
+        self.settings.encryption = "Disabled"
+        self.assertNotIn("curve", connection_text(self.settings, {"key": "0a", **CURVE}))
 
     def test_only_its_owner_may_read_it(self):
         path = write_connection_file(self.settings, {"key": "0a"})

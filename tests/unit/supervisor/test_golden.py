@@ -13,7 +13,7 @@ from kubernel_supervisor.kernel_state import KernelState, Snapshot
 GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "golden")
 AGES = ("age", "processAge", "idleSeconds", "frozenSeconds")
 #: Told only where there is something to tell.
-OPTIONAL = {"memory", "frozen", "frozenSeconds"}
+OPTIONAL = {"encryption", "memory", "frozen", "frozenSeconds"}
 NOW = 1000.0
 
 

@@ -1,9 +1,10 @@
 import os
 import socket
 import tempfile
+import threading
 import unittest
 
-from kubernel_supervisor.sockets import accepts, is_free, port_of, tcp_sockets
+from kubernel_supervisor.sockets import accepts, is_free, mechanism, port_of, tcp_sockets
 
 TCP = """\
   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
@@ -50,3 +51,25 @@ class PortTest(unittest.TestCase):
             self.assertFalse(accepts("127.0.0.2", port))
             self.assertFalse(is_free("127.0.0.1", port))
         self.assertTrue(is_free("127.0.0.1", port))
+
+    def test_what_secures_a_port(self):
+        for said, expected in (
+            (b"\xff" + bytes(8) + b"\x7f\x03\x01CURVE" + bytes(47), "CURVE"),
+            (b"\xff" + bytes(8) + b"\x7f\x03\x01NULL" + bytes(48), "NULL"),
+            (b"SSH-2.0-x\r\n", ""),
+            (b"", ""),
+        ):
+            with self.subTest(said), socket.socket() as listener:
+                listener.bind(("127.0.0.1", 0))
+                listener.listen(1)
+                talker = threading.Thread(target=self.say, args=(listener, said))
+                talker.start()
+                self.assertEqual(mechanism("127.0.0.1", listener.getsockname()[1]), expected)
+                talker.join()
+        self.assertEqual(mechanism("127.0.0.1", 1), "")
+
+    def say(self, listener, said):
+        connection, _ = listener.accept()
+        with connection:
+            connection.sendall(said)
+            connection.recv(64)

@@ -1,6 +1,7 @@
 """The pod of a KernelInstance."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from fixtures.objects import POD_SECRET, SETTINGS, SUPERVISOR_MAP, UID, cr
 from kubernel_operator.build.pod import build_pod
 from kubernel_operator.build.shape import image_of
-from kubernel_operator.observe.template_facts import TemplateFacts
+from kubernel_operator.observe.template_facts import Bounds, TemplateFacts
 from kubernel_operator.settings import Settings
 from kubernel_supervisor.bootstrap import bootstrap_args
 
@@ -143,6 +144,7 @@ def test_plain() -> None:
         "restartGraceSeconds": "30",
         "idleTimeoutSeconds": "",
         "restartGeneration": "0",
+        "encryption": "Disabled",
         "fork": "Never",
         "preload": "",
         "memoryGuard": "",
@@ -201,6 +203,33 @@ def test_rich() -> None:
     }
     told = config(built)
     assert (told["callbackURL"], told["idleTimeoutSeconds"], told["restartGeneration"]) == ("", "600", "2")
+
+
+@pytest.mark.parametrize(
+    ("asked", "shown", "allowed", "expected"),
+    [
+        ("Disabled", None, None, "Disabled"),
+        ("Auto", None, None, "Auto"),
+        ("Curve", None, None, "Curve"),
+        # Clients of a replaced pod have keys, or none.
+        ("Auto", "Curve", None, "Curve"),
+        ("Auto", "Disabled", None, "Disabled"),
+        ("Curve", "Disabled", None, "Curve"),
+        # Bounds that leave no choice.
+        ("Auto", None, ["Curve"], "Curve"),
+        ("Auto", "Disabled", ["Curve"], "Curve"),
+        ("Auto", None, ["Disabled"], "Disabled"),
+        ("Auto", None, ["Auto", "Curve"], "Auto"),
+    ],
+)
+def test_encryption(asked: str, shown: str | None, allowed: list[str] | None, expected: str) -> None:
+    status = {"connection": {"encryption": shown}} if shown else {}
+    settings = replace(SETTINGS, kernel_bounds=Bounds(encryption=tuple(allowed) if allowed else None))
+    how: Any = {"incarnation": 1, "callback_url": URL, "pod_secret": POD_SECRET, "supervisor_map": SUPERVISOR_MAP}
+    built = build_pod(cr(status=status, connection={"encryption": asked}), settings, **how)
+    assert config(built)["encryption"] == expected
+    names = {variable["name"] for variable in built["spec"]["containers"][0]["env"]}
+    assert ("KUBERNEL_CURVE_SECRETKEY" in names) is (expected != "Disabled")
 
 
 def test_what_is_forked() -> None:

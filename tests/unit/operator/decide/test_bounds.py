@@ -93,6 +93,11 @@ def refused(spec: dict[str, Any], bounds: dict[str, Any] = BOUNDS, **fields: Any
             "spec.connection.encryption: Disabled is not allowed; encryption of KernelTemplate gpu has Curve.",
         ),
         (
+            {"connection": {}},
+            {"connection": {"encryption": "Auto"}},
+            "spec.connection.encryption: Disabled is not allowed; encryption of KernelTemplate gpu has Curve.",
+        ),
+        (
             {"resources": {"requests": {"cpu": "4500m"}}},
             {"resources": {"requests": {"cpu": "4000m"}, "limits": {"memory": "8192Mi"}}},
             "spec.resources.requests.cpu: 4500m is more than 4, maxResources of KernelTemplate gpu.",

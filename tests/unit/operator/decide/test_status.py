@@ -220,6 +220,7 @@ def test_whole_status_of_a_cold_start() -> None:
             "secretName": "k1-0123abcd45",
             "controlPort": 18886,
             "podIP": "10.0.0.7",
+            "encryption": "Disabled",
         },
         "podName": "k1-1",
         "podIncarnation": 1,
@@ -331,6 +332,25 @@ def test_what_is_not_known_of_an_end_is_absent() -> None:
 def test_connection(instance: dict[str, Any], observed: Observed, ip: str, control_port: int | None) -> None:
     connection = status(instance, observed)["connection"]
     assert (connection["ip"], connection.get("controlPort")) == (ip, control_port)
+
+
+@pytest.mark.parametrize(
+    ("asked", "told", "known", "expected"),
+    [
+        pytest.param("Auto", "Curve", None, "Curve", id="the kernel can"),
+        pytest.param("Auto", "Disabled", None, "Disabled", id="it cannot"),
+        pytest.param("Auto", None, None, "Disabled", id="nobody there can tell: an image without Python"),
+        pytest.param("Auto", None, "Curve", "Curve", id="an operator that was restarted has heard nothing yet"),
+        pytest.param("Curve", None, None, "Curve", id="without Python it was told to"),
+        pytest.param("Disabled", None, None, "Disabled", id="nobody asked"),
+    ],
+)
+def test_encryption(asked: str, told: str | None, known: str | None, expected: str) -> None:
+    before = ready_status()
+    before["connection"] |= {"encryption": known}
+    instance = cr(status=before if known else None, connection={"encryption": asked})
+    found = status(instance, seen(pod(), report=report(encryption=told)))
+    assert found["connection"]["encryption"] == expected
 
 
 def test_connection_stays_while_the_pod_is_replaced() -> None:

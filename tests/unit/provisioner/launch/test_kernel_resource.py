@@ -15,7 +15,7 @@ from kubernel_provisioner.launch.kernel_resource import (
     build_resources,
     pod_argv,
     pod_env,
-    wants_curve,
+    wanted_encryption,
 )
 
 IDENTITY = Identity(kernel_id="abc", server="5e54e5", lease="kubernel-server-5e54e5")
@@ -24,13 +24,13 @@ DEFAULT = ["python3", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
 
 
 def test_the_smallest_instance() -> None:
-    made = build_kernel_instance("k-abc", IDENTITY, SpecFacts(), PodOptions(), cmd=[], env={}, curve=False)
+    made = build_kernel_instance("k-abc", IDENTITY, SpecFacts(), PodOptions(), cmd=[], env={}, encryption="Auto")
     assert made == {
         "apiVersion": "kubernel.dev/v1beta1",
         "kind": "KernelInstance",
         "metadata": {"name": "k-abc", "labels": {"kubernel.dev/server": "5e54e5", "kubernel.dev/kernel-id": "abc"}},
         "spec": {
-            "connection": {"service": "ClusterIP", "encryption": "Disabled", "keyFrom": "Client"},
+            "connection": {"service": "ClusterIP", "encryption": "Auto", "keyFrom": "Client"},
             "lifecycle": {"leaseName": "kubernel-server-5e54e5"},
         },
     }
@@ -63,7 +63,7 @@ def test_the_largest_instance() -> None:
     )
     spec = SpecFacts(name="ir", display_name="R", language="R", interrupt_mode="signal")
     env = {"B": "2", "A": "1", "JPY_SESSION_NAME": "/a/b.ipynb"}
-    made = build_kernel_instance("k-abc", IDENTITY, spec, options, cmd=["R"], env=env, curve=True)
+    made = build_kernel_instance("k-abc", IDENTITY, spec, options, cmd=["R"], env=env, encryption="Curve")
     assert made["metadata"]["annotations"] == {"kubernel.dev/session": "/a/b.ipynb"}
     assert made["spec"] == {
         "image": "r:1",
@@ -108,7 +108,9 @@ def test_the_largest_instance() -> None:
 
 def test_a_kernel_id_that_is_no_label_and_a_spec_name_that_is_no_name() -> None:
     identity = Identity(kernel_id="../etc/passwd", server="s", lease="l")
-    made = build_kernel_instance("k-1", identity, SpecFacts(name="a b"), PodOptions(), cmd=["x"], env={}, curve=False)
+    made = build_kernel_instance(
+        "k-1", identity, SpecFacts(name="a b"), PodOptions(), cmd=["x"], env={}, encryption="Auto"
+    )
     hashed = hashlib.sha256(b"../etc/passwd").hexdigest()[:32]
     assert made["metadata"]["labels"] == {"kubernel.dev/server": "s", "kubernel.dev/kernel-id": hashed}
     assert made["spec"]["kernel"] == {"argv": ["x"]}
@@ -212,19 +214,23 @@ def test_env(spec: SpecFacts, options: PodOptions, expected: dict[str, str]) -> 
 
 
 @pytest.mark.parametrize(
-    ("policy", "supported", "expected"),
+    ("option", "policy", "expected"),
     [
-        ("disabled", ["curve"], False),
-        ("auto", ["curve"], True),
-        ("auto", "Curve ", True),
-        ("auto", ["other"], False),
-        ("auto", None, False),
-        ("required", ["curve"], True),
-        ("required", None, True),
+        ("Auto", "disabled", "Auto"),  # the manager's default: nobody has said anything
+        ("Auto", "auto", "Auto"),
+        ("Auto", "required", "Curve"),
+        ("Curve", "disabled", "Curve"),
+        ("Disabled", "auto", "Disabled"),
+        ("Auto", None, "Disabled"),  # this process cannot
     ],
 )
-def test_encryption(policy: str, supported: Any, expected: bool) -> None:
-    assert wants_curve(policy, {"supported_encryption": supported}) is expected
+def test_encryption(option: str, policy: str | None, expected: str) -> None:
+    assert wanted_encryption(option, policy) == expected
+
+
+def test_encryption_that_this_process_cannot_do() -> None:
+    with pytest.raises(ConfigurationError, match=r"jupyter_client 8\.9"):
+        wanted_encryption("Curve", None)
 
 
 @pytest.mark.parametrize(
