@@ -6,14 +6,16 @@ import os
 TEMPORARY_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - the container's own
 
 
-def kernel_environment(extra: "dict[str, str]") -> "dict[str, str]":
-    """The kernel's environment: ours and ``extra``, without what would make it believe in a Jupyter server as parent.
+def kernel_environment(extra: "dict[str, str]", without: "frozenset[str]" = frozenset()) -> "dict[str, str]":
+    """The kernel's environment: ours but for ``without``, and ``extra``.
+
+    What would make it believe in a Jupyter server as parent is left out.
 
     What a user without passwd entry lacks is added: a container runtime gives such a one ``HOME=/``, and
     ``getpass.getuser()`` of Python raises an error. Any other home stays as it is, writable or not: settings and
     packages may lie in it.
     """
-    env = {**os.environ, **extra}
+    env = {**{name: value for name, value in os.environ.items() if name not in without}, **extra}
     env = {name: value for name, value in env.items() if name != "JPY_PARENT_PID" and not name.startswith("KUBERNEL_")}
     temporary = next((folder for folder in TEMPORARY_FOLDERS if os.access(folder, os.W_OK)), "")
     if temporary == "/dev/shm":  # noqa: S108 - Python's tempfile, R and others would not try that one

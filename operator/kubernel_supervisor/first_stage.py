@@ -25,6 +25,6 @@ def first_start() -> "tuple[Launcher, Child | None, StartError | None]":
     adopt_orphans()
     launcher = Launcher(sys.argv[1:], settings, {name: taken.get(name, "") for name in SECRET_NAMES})
     try:
-        return launcher, launcher.start({}), None
+        return launcher, launcher.start(), None
     except StartError as error:
         return launcher, None, error

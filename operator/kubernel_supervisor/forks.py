@@ -108,24 +108,24 @@ class Forks:
 
     # Before a restart.
 
-    def prepare(self, env: "dict[str, str]") -> None:
+    def prepare(self, users_env: "dict[str, str] | None") -> None:
         """A kernel is ready: as soon as it is quiet a zygote for the next one is made, if there is none."""
         if self._enabled and self._zygote is None:
             self._cpu = self._used()
-            self._loop.later("zygote", QUIET_SECONDS, lambda: self._start_when_quiet(env))
+            self._loop.later("zygote", QUIET_SECONDS, lambda: self._start_when_quiet(users_env))
 
     def _used(self) -> float:
         return cpu_seconds(descendants(os.getpid()))
 
-    def _start_when_quiet(self, env: "dict[str, str]") -> None:
+    def _start_when_quiet(self, users_env: "dict[str, str] | None") -> None:
         if self._used() - self._cpu > QUIET_CPU:
-            self.prepare(env)
+            self.prepare(users_env)
             return
         limit = (memory() or {}).get("limit")
         if limit is not None and limit < LEAST_MEMORY:
             return  # it may grow: looked at again after the next restart
         try:
-            argv, env = self._launcher.command(env)
+            argv, env = self._launcher.command(users_env)
             command = zygote_command(argv)
             if not command:
                 self._enabled = False
@@ -183,14 +183,14 @@ class Forks:
         if self._zygote is not None and not self._zygote.ready:
             self._discard()
 
-    def start(self, env: "dict[str, str]") -> Child:
+    def start(self, users_env: "dict[str, str] | None") -> Child:
         """Starts a kernel.
 
         Raises:
             StartError: it cannot be started.
             ForkError: to be called again when no process is left.
         """
-        argv, full_env = self._launcher.prepare(env)
+        argv, full_env = self._launcher.prepare(users_env)
         pid = self._fork(self._zygote, argv, full_env) if self._zygote else None
         return Child(pid) if pid else spawn(argv, full_env, self._launcher.outputs)
 

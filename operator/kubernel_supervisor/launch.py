@@ -109,36 +109,41 @@ class Launcher:
         self.connection_file = settings.connection_file
         self.pipes = (os.pipe(), os.pipe())  # the kernel's stdout and stderr; they outlive each kernel process
 
-    def start(self, extra_env: "dict[str, str]") -> Child:
-        """Starts the kernel.
+    def start(self) -> Child:
+        """Starts the kernel for the first time.
 
         Raises:
             StartError: it cannot be started.
         """
-        argv, env = self.prepare(extra_env)
+        argv, env = self.prepare(None)
         return spawn(argv, env, self.outputs)
 
-    def prepare(self, extra_env: "dict[str, str]") -> "tuple[list[str], dict[str, str]]":
+    def prepare(self, users_env: "dict[str, str] | None") -> "tuple[list[str], dict[str, str]]":
         """Writes the connection file; returns the kernel's command and environment.
 
         Raises:
             StartError: it cannot be started.
         """
         self.connection_file = write_connection_file(self.settings, self.secrets)
-        return self.command(extra_env)
+        return self.command(users_env)
 
-    def command(self, extra_env: "dict[str, str]") -> "tuple[list[str], dict[str, str]]":
+    def command(self, users_env: "dict[str, str] | None") -> "tuple[list[str], dict[str, str]]":
         """The kernel's command and environment, as the image is now.
+
+        Args:
+            users_env: all that the user has set by now; None: what the container was started with.
 
         Raises:
             StartError: there is no such kernelspec.
         """
-        extra = {**self.settings.env, **extra_env}
-        env = kernel_environment(extra)
+        gone = frozenset() if users_env is None else self.settings.env_names
+        extra = {name: value for name, value in self.settings.env.items() if name not in gone}
+        extra.update(users_env or {})
+        env = kernel_environment(extra, gone)
         argv = self.argv
         if not argv:
             argv, spec_env = read_kernelspec(self.settings.kernel_name or "python3", env)
-            env = kernel_environment({**spec_env, **extra})
+            env = kernel_environment({**spec_env, **extra}, gone)
         return [item.replace("{connection_file}", self.connection_file) for item in argv], env
 
     @property

@@ -15,7 +15,8 @@ class Settings:
         encryption: ``Curve``, ``Disabled``, or ``Auto`` until the kernel has shown whether it can encrypt.
         preload: modules that a forked kernel has imported already.
         memory_guard: what becomes of a kernel that gets no more memory, ``Interrupt`` or ``Continue``; "": no guard.
-        env: the user's variables whose names a shell would drop, such as ``spark.driver.memory``.
+        env: variables whose names a shell would drop, such as ``spark.driver.memory``.
+        env_names: names of the variables that the user has set; a restart that brings others has none of these.
 
     Raises:
         KeyError: a line is missing.
@@ -37,6 +38,7 @@ class Settings:
         self.fork, self.preload = values["fork"] == "Auto", values["preload"].split()
         self.memory_guard = values["memoryGuard"]
         self.encryption = values["encryption"]
+        self.env_names = frozenset(values["env"].split())
         self.env = dict(taken[name].split("=", 1) for name in taken if name.startswith("env_"))
 
     @property

@@ -65,7 +65,7 @@ class Supervisor:
         self.memory = KernelMemory(
             self.loop, self.kernel, self.freezer, self.settings.memory_guard, self._report, self._interrupt
         )
-        self.env = {}  # type: dict[str, str]
+        self.env = None  # type: dict[str, str] | None
         self.silent_ports = []  # type: list[int]
         self.child = None  # type: Child | None
         self.killed = False  # SIGKILL came from us

@@ -79,6 +79,8 @@ def build_pod(
     shown = ((cr.get("status") or {}).get("connection") or {}).get("encryption")
     if shown and spec["connection"]["encryption"] == "Auto":
         spec["connection"]["encryption"] = shown
+    own = {variable["name"] for variable in cr["spec"].get("env") or []}
+    spec["ownVariables"] = [variable["name"] for variable in spec["env"] if variable["name"] in own]
     effective = {**cr, "spec": spec}
     pod_spec: dict[str, Any] = {
         "restartPolicy": "Never",
@@ -169,6 +171,7 @@ def _own_env(
         "restartGraceSeconds": RESTART_GRACE_SECONDS,
         "idleTimeoutSeconds": (spec.get("lifecycle") or {}).get("idleTimeoutSeconds") or "",
         "restartGeneration": int(spec.get("restartGeneration") or 0),
+        "env": " ".join(spec["ownVariables"]),
         "encryption": spec["connection"]["encryption"],
         "fork": kernel["fork"],
         "preload": " ".join(kernel["preload"]),

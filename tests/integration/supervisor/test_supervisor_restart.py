@@ -106,6 +106,21 @@ def test_environment_of_a_restart_holds_until_the_next_one(
     ]
 
 
+def test_a_variable_that_the_user_has_removed_is_gone(supervise: Supervise, kernel: Kernel, operator: Operator) -> None:
+    """Those of the image stay; without a new environment all do."""
+    body = "print([os.environ.get(n) for n in ('MINE', 'a.b', 'IMAGE')], flush=True); serve()"
+    env = {"MINE": "1", "KUBERNEL_ENV_0": "a.b=1", "IMAGE": "1"}
+    container = supervise(kernel(body), operator=operator, env=env, config_env="MINE a.b")
+    operator.wait("running", generation=0)
+    environments: list[dict[str, Any]] = [{}, {"env": {"a.b": "2"}}, {}, {"env": {}}]
+    for generation, fields in enumerate(environments, 1):
+        container.request("restart", generation=generation, **fields)
+        operator.wait("running", generation=generation)
+    container.request("stop")
+    seen = [("1", "1", "1"), ("1", "1", "1"), (None, "2", "1"), (None, "2", "1"), (None, None, "1")]
+    assert container.output().splitlines() == [str(list(line)) for line in seen]
+
+
 # A process that still has the old kernel's sockets looks like a kernel that is ready. So these tests ask the new kernel
 # itself: it says so when it has got the ports.
 LEAVES_ONE_BEHIND = """

@@ -23,6 +23,12 @@ class EnvironmentTest(unittest.TestCase):
         extra = {"A": "restart", "JPY_PARENT_PID": "1", "KUBERNEL_KEY": "x", "JPY_SESSION_NAME": "n.ipynb"}
         self.assertEqual(kernel_environment(extra), {"HOME": "/home/u", "A": "restart", "JPY_SESSION_NAME": "n.ipynb"})
 
+    def test_what_the_user_has_removed_is_gone(self):
+        os.environ.update({"A": "container", "B": "container"})
+        self.assertEqual(
+            kernel_environment({"C": "restart"}, {"A", "C"}), {"HOME": "/home/u", "B": "container", "C": "restart"}
+        )
+
     def test_a_home_that_nobody_chose_becomes_a_folder_that_can_be_written(self):
         for home, folders, result in (
             ("/", ("/tmp", "/dev/shm"), "/tmp"),

@@ -19,7 +19,7 @@ class SettingsTest(unittest.TestCase):
         )
         self.assertEqual((settings.control_port, settings.restart_generation), (18886, 4))
         self.assertEqual(settings.connection_file, "/tmp/a=b/connection.json")
-        self.assertEqual(settings.encryption, "Curve")
+        self.assertEqual((settings.encryption, settings.env_names), ("Curve", {"A", "spark.driver.memory"}))
         self.assertEqual((settings.fork, settings.preload), (True, ["numpy", "pandas"]))
         self.assertEqual((settings.restart_grace_seconds, settings.idle_timeout_seconds), (30.0, 3600.0))
 

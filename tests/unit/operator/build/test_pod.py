@@ -144,6 +144,7 @@ def test_plain() -> None:
         "restartGraceSeconds": "30",
         "idleTimeoutSeconds": "",
         "restartGeneration": "0",
+        "env": "",
         "encryption": "Disabled",
         "fork": "Never",
         "preload": "",
@@ -230,6 +231,16 @@ def test_encryption(asked: str, shown: str | None, allowed: list[str] | None, ex
     assert config(built)["encryption"] == expected
     names = {variable["name"] for variable in built["spec"]["containers"][0]["env"]}
     assert ("KUBERNEL_CURVE_SECRETKEY" in names) is (expected != "Disabled")
+
+
+def test_which_variables_a_restart_may_remove() -> None:
+    """Those of the spec; neither a template's defaults nor what it fixes."""
+    fixed = {"spec": {"containers": [{"name": "kernel", "env": [{"name": "FIXED", "value": "1"}]}]}}
+    template = TemplateFacts("t", "u", pod=fixed, defaults={"env": [{"name": "DEFAULT", "value": "1"}]})
+    env = [{"name": name, "value": "2"} for name in ("MINE", "spark.driver.memory", "FIXED")]
+    how: Any = {"incarnation": 1, "callback_url": URL, "pod_secret": POD_SECRET, "supervisor_map": SUPERVISOR_MAP}
+    built = build_pod(cr(env=env), SETTINGS, template=template, **how)
+    assert config(built)["env"] == "MINE spark.driver.memory"
 
 
 def test_what_is_forked() -> None:
