@@ -65,6 +65,8 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
 _AMOUNT = re.compile(r"\+?(\d+(\.\d*)?|\.\d+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+)?", re.ASCII)
+_IMAGE = re.compile(r"[a-zA-Z0-9\[][a-zA-Z0-9._:/@+\[\]-]*")
+_NO_IMAGE = "is no image name such as quay.io/jupyter/scipy-notebook:2026-07-28"
 _NO_AMOUNT = "must be an amount such as 2, 500m or 1.5Gi, and not negative"
 
 
@@ -79,6 +81,14 @@ def said(message: str, is_right: Callable[[Any], bool]) -> AfterValidator:
     return AfterValidator(check)
 
 
+Image = Annotated[
+    str,
+    said(_NO_IMAGE, lambda image: bool(_IMAGE.fullmatch(image))),
+    Field(
+        max_length=1024,
+        json_schema_extra=rules(rule(r"self.matches('^[a-zA-Z0-9\\[][a-zA-Z0-9._:/@+\\[\\]-]*$')", _NO_IMAGE)),
+    ),
+]
 #: As Kubernetes writes amounts, but not negative. Not a pattern: its message would be a regular expression.
 Quantity = Annotated[
     int | str,

@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import ConfigDict, Field
 
-from .fields import AbsolutePath, Model, ObjectName, ProcessText, Quantity, rule, rules
+from .fields import AbsolutePath, Model, ObjectName, ProcessText, Quantity, rule, rules, unique_by
 from .resizing import AMOUNTS_RULES, RESOURCES_RULES
 
 
@@ -226,3 +226,14 @@ Preload = Annotated[
         "kept beside the kernel. None that starts threads or uses a GPU when it is imported. Default: the operator's.",
     ),
 ]
+
+
+ENV_RULES: Final = unique_by("name") | rules(
+    rule(
+        "self.map(e, bytes(e.name).size() + bytes(e.value).size()).sum() <= 65536",
+        "names and values of env are more than 64 KiB in all; put large data into a volume",
+    )
+)
+VOLUMES_RULES: Final = unique_by("name") | rules(
+    rule("self.all(v, self.exists_one(w, w.mountPath == v.mountPath))", "two volumes have the same mountPath")
+)

@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Final, Literal
 
 from pydantic import ConfigDict, Field
 
-from .fields import AbsolutePath, Encryption, Model, ObjectName, ProcessText, immutable, rule, rules, said, unique_by
-from .pod_parts import EnvVar, Fork, ImagePullSecret, Memory, Preload, Resources, Toleration, Volume
+from .fields import (
+    AbsolutePath,
+    Encryption,
+    Image,
+    Model,
+    ObjectName,
+    ProcessText,
+    immutable,
+    rule,
+    rules,
+    unique_by,
+)
+from .pod_parts import (
+    ENV_RULES,
+    VOLUMES_RULES,
+    EnvVar,
+    Fork,
+    ImagePullSecret,
+    Memory,
+    Preload,
+    Resources,
+    Toleration,
+    Volume,
+)
 from .resizing import SPEC_RULES
 
 #: What shapes the pod. Env, cpu and memory, lifecycle and restartGeneration may change.
@@ -26,10 +47,6 @@ IMMUTABLE_FIELDS: Final = (
     "connection",
     "templateName",
 )
-
-
-_IMAGE = re.compile(r"[a-zA-Z0-9\[][a-zA-Z0-9._:/@+\[\]-]*")
-_NO_IMAGE = "is no image name such as quay.io/jupyter/scipy-notebook:2026-07-28"
 
 
 class Kernel(Model):
@@ -184,18 +201,11 @@ class KernelInstanceSpec(Model):
         ),
     ]
     image: Annotated[
-        Annotated[str, said(_NO_IMAGE, lambda image: bool(_IMAGE.fullmatch(image)))] | None,
+        Image | None,
         Field(
             default=None,
-            max_length=1024,
             description="Container image with a Jupyter kernel in it; nothing else is needed in it. "
             "Default: the operator's default image.",
-            json_schema_extra=rules(
-                rule(
-                    r"self.matches('^[a-zA-Z0-9\\[][a-zA-Z0-9._:/@+\\[\\]-]*$')",
-                    _NO_IMAGE,
-                )
-            ),
         ),
     ]
     image_pull_policy: Annotated[
@@ -229,13 +239,7 @@ class KernelInstanceSpec(Model):
             max_length=256,
             description="Environment of the kernel; a change takes effect with the next restart. Readable by everyone "
             "who may read this object: no place for secrets. 64 KiB at most in all.",
-            json_schema_extra=unique_by("name")
-            | rules(
-                rule(
-                    "self.map(e, bytes(e.name).size() + bytes(e.value).size()).sum() <= 65536",
-                    "names and values of env are more than 64 KiB in all; put large data into a volume",
-                )
-            ),
+            json_schema_extra=ENV_RULES,
         ),
     ]
     working_dir: Annotated[
@@ -298,13 +302,7 @@ class KernelInstanceSpec(Model):
             default=None,
             max_length=32,
             description="Volumes and where they are mounted. Any volume makes a start about 0.3 s slower.",
-            json_schema_extra=unique_by("name")
-            | rules(
-                rule(
-                    "self.all(v, self.exists_one(w, w.mountPath == v.mountPath))",
-                    "two volumes have the same mountPath",
-                )
-            ),
+            json_schema_extra=VOLUMES_RULES,
         ),
     ]
     connection: Annotated[Connection, Field(default={}, description="How clients reach the kernel.")]

@@ -7,14 +7,22 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from .constants import API_VERSION, TEMPLATE_KIND
-from .fields import AbsolutePath, Encryption, Model, ObjectName, Quantity, rule, rules, unique_by
-from .pod_parts import EnvVar, Fork, ImagePullSecret, Memory, Preload, Resources, Toleration, Volume
+from .fields import AbsolutePath, Encryption, Image, Model, ObjectName, Quantity, unique_by
+from .pod_parts import (
+    ENV_RULES,
+    VOLUMES_RULES,
+    EnvVar,
+    Fork,
+    ImagePullSecret,
+    Memory,
+    Preload,
+    Resources,
+    Toleration,
+    Volume,
+)
 from .status import Condition
 
 _PRESERVED = {"x-kubernetes-preserve-unknown-fields": True}
-_IMAGE = rules(
-    rule("!self.matches('[[:space:]]')", "is no image name such as quay.io/jupyter/scipy-notebook:2026-07-28")
-)
 
 #: What a user may name: letters, digits and . _ : / @ -; ``*`` stands for any text, slashes included.
 Pattern = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[a-zA-Z0-9._:/@*-]+$")]
@@ -91,9 +99,7 @@ class KernelDefaults(Model):
 class Defaults(Model):
     """What a KernelInstance gets that does not say otherwise; as in its own spec."""
 
-    image: Annotated[
-        str | None, Field(default=None, max_length=1024, description="Container image.", json_schema_extra=_IMAGE)
-    ]
+    image: Annotated[Image | None, Field(default=None, description="Container image.")]
     image_pull_policy: Annotated[
         Literal["Always", "IfNotPresent", "Never"] | None,
         Field(default=None, description="When the image is pulled."),
@@ -114,7 +120,7 @@ class Defaults(Model):
             default=None,
             max_length=256,
             description="Environment variables, each for KernelInstances that do not set it.",
-            json_schema_extra=unique_by("name"),
+            json_schema_extra=ENV_RULES,
         ),
     ]
     working_dir: Annotated[AbsolutePath | None, Field(default=None, description="Working directory of the kernel.")]
@@ -140,7 +146,7 @@ class Defaults(Model):
             default=None,
             max_length=32,
             description="Volumes, each for those that have none of its name.",
-            json_schema_extra=unique_by("name"),
+            json_schema_extra=VOLUMES_RULES,
         ),
     ]
     lifecycle: Annotated[LifecycleDefaults | None, Field(default=None, description="When a kernel ends.")]

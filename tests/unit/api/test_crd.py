@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from kubernel_api.crd import custom_resource_definition, open_api_schema
+from kubernel_api.crd import KERNEL_TEMPLATE, custom_resource_definition, open_api_schema
 from kubernel_api.spec import IMMUTABLE_FIELDS, KernelInstanceSpec
 from kubernel_api.structural import KEYWORDS
 
@@ -25,6 +25,32 @@ def fields(schema: Schema, path: str = "") -> Iterator[tuple[str, Schema]]:
 
 
 FIELDS = dict(fields(open_api_schema()))
+
+
+def rules_of(schema: Schema) -> Any:
+    """A schema without what a person reads, and without defaults."""
+    if isinstance(schema, dict):
+        return {key: rules_of(value) for key, value in schema.items() if key not in {"description", "default"}}
+    return [rules_of(item) for item in schema] if isinstance(schema, list) else schema
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "image",
+        "imagePullPolicy",
+        "imagePullSecrets",
+        "env",
+        "workingDir",
+        "resources",
+        "tolerations",
+        "runtimeClassName",
+        "volumes",
+    ],
+)
+def test_a_templates_defaults_obey_the_rules_of_a_spec(field: str) -> None:
+    defaults = open_api_schema(KERNEL_TEMPLATE)["properties"]["spec"]["properties"]["defaults"]["properties"]
+    assert rules_of(defaults[field]) == rules_of(FIELDS[f".spec.{field}"])
 
 
 def test_head() -> None:
