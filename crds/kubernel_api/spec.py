@@ -143,7 +143,8 @@ class Lifecycle(Model):
             default=None,
             ge=1,
             le=31536000,
-            description="End the kernel after this many seconds without clients and CPU use.",
+            description="End the kernel after this many seconds without clients and CPU use. It is counted in the pod, "
+            "where its user can stop that; activeDeadlineSeconds is the operator's and holds.",
         ),
     ]
     active_deadline_seconds: Annotated[

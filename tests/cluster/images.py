@@ -24,7 +24,7 @@ class Image:
         base: what its BASE_IMAGE has to have.
         inputs: files and folders that it copies, from the top of the checkout.
         requirements: the requirement file that is installed in it.
-        build_requirements: what else pip installs while it is built.
+        build_requirements: file of what pip installs while it is built, with hashes.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Image:
     base: Literal["python", "debian"] = "python"
     inputs: tuple[str, ...] = ()
     requirements: str | None = None
-    build_requirements: tuple[str, ...] = ()
+    build_requirements: str | None = None
 
     @property
     def reference(self) -> str:
@@ -40,7 +40,7 @@ class Image:
         return f"{PREFIX}/{self.name}:{TAG}"
 
 
-BUILD_REQUIREMENTS = ("hatchling==1.33.0",)  # as in the two Dockerfiles that build our wheel
+BUILD_REQUIREMENTS = "requirements/build.txt"
 IMAGES = (
     Image(
         "kernel-python",
@@ -110,11 +110,16 @@ def read_contents(image: Image, repo: Path) -> dict[str, bytes]:
     Raises:
         ClusterError: a file is missing.
     """
-    paths = [image.dockerfile, *image.inputs, *([image.requirements] if image.requirements else [])]
+    paths = [image.dockerfile, *image.inputs, *requirements(image)]
     if absent := [path for path in paths if not (repo / path).exists()]:
         raise ClusterError(f"Image {image.name}: {absent[0]} is missing from the checkout")
     files = (file for path in paths for file in _files(repo / path))
     return {str(file.relative_to(repo)): file.read_bytes() for file in files}
+
+
+def requirements(image: Image) -> list[str]:
+    """Returns the files that say what the image's build installs, with hashes."""
+    return [path for path in (image.requirements, image.build_requirements) if path]
 
 
 def _files(path: Path) -> Iterable[Path]:

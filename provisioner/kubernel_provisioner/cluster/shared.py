@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kubernel_api.constants import LABEL_SERVER
 from kubernel_cluster.errors import ApiError
-from kubernel_cluster.login import ClusterKey
+from kubernel_cluster.login import ClusterKey, kubeconfig_path
 from kubernel_provisioner.errors import KubernelError
 from kubernel_provisioner.ownership import delete_own, read_if_same, server_of
 
@@ -35,11 +35,13 @@ class Cluster:
         server: this process, in labels.
         lease: the Lease; it exists before any KernelInstance does.
         direct: whether the cluster's own addresses were seen to answer; None while that is not known.
+        is_around: whether this process is in a pod of it: it has logged in with the pod's own account.
         given_out: uids of KernelInstances that another process may take over.
     """
 
-    def __init__(self, api: Api, server: str, orphan_after: int = SHORTEST_SECONDS) -> None:
+    def __init__(self, api: Api, server: str, orphan_after: int = SHORTEST_SECONDS, *, is_around: bool = False) -> None:
         self.api = api
+        self.is_around = is_around
         self.server = server
         self.lease = Lease(api, server, orphan_after)
         self.view = View()
@@ -61,7 +63,8 @@ class Cluster:
         Raises:
             KubernelError: the cluster cannot be used; nothing is left running.
         """
-        cluster = cls(await Api.open(key), server, orphan_after)
+        is_around = kubeconfig_path(key) is None
+        cluster = cls(await Api.open(key), server, orphan_after, is_around=is_around)
         try:
             await cluster._start()
         except BaseException:

@@ -14,7 +14,7 @@ from jupyter_core.paths import jupyter_runtime_dir, secure_write
 from kubernel_api.conditions import ConditionType, is_true
 from kubernel_api.connection import connection_info
 from kubernel_cluster.errors import ApiError
-from kubernel_cluster.login import ClusterKey
+from kubernel_cluster.login import ClusterKey, kubeconfig_path
 from kubernel_provisioner.cluster.api import Api
 from kubernel_provisioner.errors import KernelFailedError, RefusedError
 from kubernel_provisioner.reach.route import Route, find_route
@@ -25,6 +25,7 @@ class Vantage:
     """A cluster as seen from this command."""
 
     api: Api
+    is_around: bool
     direct: bool | None = None
 
 
@@ -44,10 +45,11 @@ async def connect(name: str, key: ClusterKey, access: str, path: Path, say: Call
         KubernelError: there is no kernel of that name, it is not ready, may not be read, or cannot be reached.
     """
     api, route = await Api.open(key), Route()
+    vantage = Vantage(api, is_around=kubeconfig_path(key) is None)
     try:
         connection, pod = await _read(api, name)
         direct = connection_info(connection, await _read_secret(api, name, connection["secretName"]))
-        await find_route(route, access, Vantage(api), direct, lambda: pod, f"Kernel {api.namespace}/{name}")
+        await find_route(route, access, vantage, direct, lambda: pod, f"Kernel {api.namespace}/{name}")
         write_connection_file(route.info(direct), path)
         say(f"Wrote {path}\nTry: jupyter console --existing {path}")
         if route.forward is not None:

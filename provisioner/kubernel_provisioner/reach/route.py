@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from kubernel_api.constants import PORTS
-from kubernel_cluster.login import in_cluster
 from kubernel_provisioner.cluster.api import Api
 from kubernel_provisioner.errors import KernelUnreachableError
 
@@ -23,6 +22,8 @@ from .port_forward import ChannelError, PortForward
 PATIENCE_SECONDS = 30.0
 # So much of it while it is not known whether the cluster's addresses can be reached from here at all.
 TRIAL_SECONDS = 5.0
+# After that the cluster's addresses are tried again, which did not answer.
+FORGET_SECONDS = 600.0
 # Between two attempts through the API server, which may have to hear of a new pod first.
 OPEN_EVERY_SECONDS = 0.1
 
@@ -33,10 +34,12 @@ class Network(Protocol):
     Attributes:
         api: its API server.
         direct: whether its addresses were seen to answer; None while that is not known.
+        is_around: whether this process is in a pod of it, for all that the login tells.
     """
 
     api: Api
     direct: bool | None
+    is_around: bool
 
 
 @dataclass(frozen=True)
@@ -113,20 +116,33 @@ async def find_route(
 async def _decide(
     route: Route, access: str, network: Network, direct: dict[str, Any], pod: Callable[[], str | None], subject: str
 ) -> None:
-    if access == "direct" or (access == "auto" and (network.direct or in_cluster())):
+    if access == "direct" or (access == "auto" and network.is_around):
         await prove(route, direct, subject, PATIENCE_SECONDS)
         return
-    if access == "auto" and network.direct is None and await _answers(direct, TRIAL_SECONDS):
-        network.direct = True
-        return
+    if access == "auto" and network.direct is not False:
+        if await _answers(direct, PATIENCE_SECONDS if network.direct else TRIAL_SECONDS):
+            network.direct = True
+            return
+        network.direct = None  # a VPN may have ended since
     route.forward = await PortForward.open(network.api, pod)
     try:
         await prove(route, direct, subject, PATIENCE_SECONDS)
-    except BaseException:
+    except BaseException as error:
         await route.close()
+        # Slow, perhaps, and no port-forward is allowed.
+        if access == "auto" and isinstance(error, KernelUnreachableError) and await _answers(direct, TRIAL_SECONDS):
+            network.direct = True
+            return
         raise
     if access == "auto":
         network.direct = False
+        asyncio.get_running_loop().call_later(FORGET_SECONDS, _forget, network)
+
+
+def _forget(network: Network) -> None:
+    """One kernel that was slow, or a VPN that was off, must not send all later ones through the API server."""
+    if network.direct is False:
+        network.direct = None
 
 
 async def adopt_route(

@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 from cluster.commands import run
-from cluster.images import Image
+from cluster.images import Image, requirements
 from cluster.layout import Layout
 from cluster.progress import step
 
@@ -30,18 +30,15 @@ def ensure(layout: Layout, image: Image) -> None:
 
 def stamp_name(repo: Path, image: Image) -> str:
     """Returns a digest of what the image's build installs."""
-    digest = hashlib.sha256(repr(image.build_requirements).encode())
-    if image.requirements:
-        digest.update((repo / image.requirements).read_bytes())
+    digest = hashlib.sha256()
+    for path in requirements(image):
+        digest.update((repo / path).read_bytes())
     return digest.hexdigest()[:32]
 
 
 def _download(layout: Layout, image: Image) -> None:
-    # Two calls, because pip demands a hash of everything as soon as one line of a call has one.
-    if image.requirements:
-        _pip_download(layout, "--requirement", layout.repo / image.requirements)
-    if image.build_requirements:
-        _pip_download(layout, *image.build_requirements)
+    for path in requirements(image):
+        _pip_download(layout, "--requirement", layout.repo / path)
 
 
 def _pip_download(layout: Layout, *arguments: str | Path) -> None:

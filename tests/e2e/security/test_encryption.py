@@ -110,7 +110,10 @@ def overheard(info: dict[str, Any]) -> zmq.Socket[bytes]:
     socket = zmq.Context.instance().socket(zmq.SUB)
     socket.linger, socket.rcvtimeo = 0, 1000
     socket.subscribe(b"")
-    socket.connect(f"tcp://{info['ip']}:{info['iopub_port']}")
+    with socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED) as events:
+        socket.connect(f"tcp://{info['ip']}:{info['iopub_port']}")
+        assert events.poll(START_SECONDS * 1000), "neither taken nor turned away"
+        socket.disable_monitor()
     return socket
 
 
@@ -121,13 +124,13 @@ async def test_a_strangers_subscription(
     """By default it sees nothing: not of the first process, nor of one that was forked, nor of a new one."""
     monkeypatch.setenv("KUBERNEL_FORK", "Auto")
     monkeypatch.setenv("KUBERNEL_ENCRYPTION", encryption)
+    monkeypatch.setenv("KUBERNEL_ENV_ALLOW", "PYTHONHASHSEED")
     manager = manager_of(kernelspec)
     await manager.start_kernel()
     info, heard, were_forked = manager.get_connection_info(), [], []
     async with connected(manager) as client:
         for is_last in (False, False, True):
             with overheard(info) as stranger:
-                await run(client, "import time; time.sleep(2)")  # for its subscription, and a second for what it hears
                 assert await run(client, "print('balance', 4711)") == "balance 4711\n"
                 with contextlib.suppress(zmq.Again):
                     while True:

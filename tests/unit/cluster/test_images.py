@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from cluster.errors import ClusterError
-from cluster.images import BUILD_REQUIREMENTS, IMAGES, Image, base_image, key, read_contents, select
+from cluster.images import IMAGES, Image, base_image, key, read_contents, requirements, select
 
 REPO = Path(__file__).resolve().parents[3]
 IMAGE = Image("one", "one/Dockerfile", inputs=("sources",), requirements="requirements/one.txt")
@@ -68,21 +68,20 @@ def test_a_dockerfile_starts_from_an_official_image_that_can_be_replaced(image: 
 def test_an_image_that_copies_a_file_is_rebuilt_when_it_changes(image: Image) -> None:
     text = (REPO / image.dockerfile).read_text()
     copied = [path for line in re.findall(r"^COPY (?!--)(.*)$", text, re.MULTILINE) for path in line.split()[:-1]]
-    inputs = (*image.inputs, *([image.requirements] if image.requirements else []))
+    inputs = (*image.inputs, *requirements(image))
     for path in copied:
         assert any(Path(path).is_relative_to(known) for known in inputs), f"{path} is not among the inputs"
 
 
 @pytest.mark.parametrize("image", IMAGES, ids=lambda image: image.name)
-def test_what_a_dockerfile_installs_by_name_is_downloaded_for_it(image: Image) -> None:
-    named = re.findall(r"pip install (\w[^\s=]*==\S+)", (REPO / image.dockerfile).read_text())
-    assert tuple(named) == image.build_requirements
-
-
-def test_build_requirements_are_those_that_developers_use() -> None:
-    developers = (REPO / "requirements" / "dev.txt").read_text()
-    for requirement in BUILD_REQUIREMENTS:
-        assert f"\n{requirement} \\\n" in developers
+def test_whatever_pip_installs_has_hashes(image: Image) -> None:
+    """S7: the build backend was installed by name."""
+    lines = re.findall(r"pip install (.*)", (REPO / image.dockerfile).read_text())
+    allowed = ("--requirement /tmp/requirements.txt", "--no-deps --no-index /tmp/wheel/*.whl")
+    assert [line for line in lines if not line.startswith(allowed)] == []
+    for path in requirements(image):
+        text = (REPO / path).read_text()
+        assert text.count("==") <= text.count("--hash=sha256:")
 
 
 @pytest.mark.parametrize("image", IMAGES, ids=lambda image: image.name)

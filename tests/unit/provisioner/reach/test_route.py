@@ -2,14 +2,12 @@
 
 import asyncio
 import socket
-from pathlib import Path
 
 import pytest
 
 from fixtures.fake_api_server import PORT_FORWARD, FakeApiServer, failure
 from fixtures.kernel_pod import HOST, Pod
 from kubernel_api.constants import PORTS
-from kubernel_cluster import login
 from kubernel_provisioner.cluster.shared import Cluster
 from kubernel_provisioner.errors import KernelUnreachableError
 from kubernel_provisioner.reach import port_forward, route
@@ -23,14 +21,6 @@ NOBODY = 1
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(route, "TRIAL_SECONDS", 0.2)
-
-
-@pytest.fixture
-def in_cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """As in a pod with a service account."""
-    (tmp_path / "token").touch()
-    monkeypatch.setattr(login, "ACCOUNT", tmp_path)
-    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")
 
 
 async def find(cluster: Cluster, access: str, direct: dict[str, object], way: Route | None = None) -> Route:
@@ -71,15 +61,54 @@ async def test_the_choice(
     await way.close()
 
 
-@pytest.mark.usefixtures("in_cluster")
 async def test_in_a_pod_auto_is_direct_without_a_trial(
     cluster: Cluster, server: FakeApiServer, pod: Pod, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A kernel that is slow to answer must not make a hub's pods go through the API server."""
     monkeypatch.setattr(route, "PATIENCE_SECONDS", 0.2)
+    cluster.is_around = True
     with pytest.raises(KernelUnreachableError, match="does not answer at"):
         await find(cluster, "auto", pod.info(hb_port=NOBODY))
     assert server.requests == []
+
+
+async def test_a_direct_way_that_ends_is_forgotten(
+    cluster: Cluster, server: FakeApiServer, pod: Pod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P24: with the VPN off, each start was an error for the rest of the process's life."""
+    monkeypatch.setattr(route, "PATIENCE_SECONDS", 0.4)
+    server.forwards, cluster.direct = pod.forwards(), True
+    way = await find(cluster, "auto", pod.info(hb_port=NOBODY))
+    assert (way.forward is not None, cluster.direct) == (True, False)
+    await way.close()
+
+
+async def test_a_detour_is_not_for_ever(
+    cluster: Cluster, server: FakeApiServer, pod: Pod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P24: one slow kernel sent all later ones through the API server."""
+    monkeypatch.setattr(route, "FORGET_SECONDS", 0.0)
+    server.forwards = pod.forwards()
+    slow = await find(cluster, "auto", pod.info(hb_port=NOBODY))
+    while cluster.direct is not None:  # noqa: ASYNC110 - the timer's turn
+        await asyncio.sleep(0)
+    way = await find(cluster, "auto", pod.info())
+    assert (way.forward, cluster.direct) == (None, True)
+    await slow.close()
+
+
+async def test_a_slow_kernel_where_no_port_forward_is_allowed(
+    cluster: Cluster, server: FakeApiServer, pod: Pod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(route, "PATIENCE_SECONDS", 0.4)
+    answers = iter([False, True])
+
+    async def slow(direct: object, seconds: float) -> bool:
+        return next(answers)
+
+    monkeypatch.setattr(route, "_answers", slow)
+    way = await find(cluster, "auto", pod.info())
+    assert (way.forward, cluster.direct) == (None, True)
 
 
 async def test_it_is_decided_once(cluster: Cluster, server: FakeApiServer, pod: Pod) -> None:
