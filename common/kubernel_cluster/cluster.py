@@ -30,6 +30,7 @@ PAGE_SIZE = 100
 PAGE_BYTES = 4_000_000
 PAGE_SHRINKS_BY = 8
 MERGE_PATCH = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
 STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
 JSON = "application/json"
 METADATA_ONLY = f"{JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
@@ -173,11 +174,11 @@ class Cluster:
         """GET of an object."""
         return await self.request("GET", path)
 
-    async def delete(self, path: str, *, uid: str | None = None) -> None:
+    async def delete(self, path: str, *, uid: str | None = None, version: str | None = None) -> None:
         """DELETE in the background; an object that is gone already, or is another one by now, is success."""
         body: dict[str, Any] = {"propagationPolicy": "Background"}
         if uid:
-            body["preconditions"] = {"uid": uid}
+            body["preconditions"] = {"uid": uid, **({"resourceVersion": version} if version else {})}
         try:
             await self.request("DELETE", path, body=body)
         except ApiError as error:
@@ -187,6 +188,10 @@ class Cluster:
     async def merge_patch(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """PATCH with a JSON merge patch."""
         return await self.request("PATCH", path, body=body, content_type=MERGE_PATCH)
+
+    async def json_patch(self, path: str, operations: list[dict[str, Any]]) -> dict[str, Any]:
+        """PATCH with a JSON patch (RFC 6902); one of whose tests fails is an ApiError 422."""
+        return await self.request("PATCH", path, body=operations, content_type=JSON_PATCH)
 
     async def strategic_patch(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """PATCH of a kind of Kubernetes' own, whose lists are merged by name."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kubernel_api.constants import GROUP, PLURAL, TEMPLATE_PLURAL, VERSION
+from kubernel_api.constants import GROUP, PLURAL, POOL_PLURAL, TEMPLATE_PLURAL, VERSION
 
 
 def kernel_instances(namespace: str | None = None) -> str:
@@ -13,6 +13,11 @@ def kernel_instances(namespace: str | None = None) -> str:
 def kernel_templates(namespace: str | None = None) -> str:
     """The collection of KernelTemplates."""
     return _collection(f"/apis/{GROUP}/{VERSION}", TEMPLATE_PLURAL, namespace)
+
+
+def kernel_pools(namespace: str | None = None) -> str:
+    """The collection of KernelPools, of one namespace or of all."""
+    return _collection(f"/apis/{GROUP}/{VERSION}", POOL_PLURAL, namespace)
 
 
 def core(resource: str, namespace: str | None = None) -> str:

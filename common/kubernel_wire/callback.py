@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-State = Literal["starting", "running", "exited"]
+State = Literal["waiting", "starting", "running", "exited"]
 # What user code in the pod could at worst send must still fit into a status: ages that give times that a calendar has,
 # exit codes and signals that Linux has, numbers that JSON has.
 Age = Annotated[float, Field(ge=0, le=10 * 365 * 86_400, allow_inf_nan=False)]
@@ -53,6 +53,7 @@ class KernelState(BaseModel):
         frozen: why the kernel's processes stand still: ``memory``; a newer supervisor may know more.
         frozen_seconds: since when they do for want of memory.
         encryption: what the kernel's ports speak; None until it has been ready.
+        claim: uid of the KernelInstance that a pool's pod is bound to, "" before; None: it is no pool's.
     """
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore")
@@ -73,6 +74,7 @@ class KernelState(BaseModel):
     frozen: tuple[Annotated[str, Field(pattern=r"^[a-z]{1,64}$")], ...] = Field(default=(), max_length=8)
     frozen_seconds: Age | None = None
     encryption: Literal["Curve", "Disabled"] | None = None
+    claim: str | None = Field(default=None, max_length=64)
 
 
 class Callback(KernelState):

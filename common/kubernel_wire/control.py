@@ -6,10 +6,13 @@ Both sides of the cluster use it: the server with the connection key, the operat
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import hmac
 import json
 import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Role = Literal["connection", "operator"]
@@ -23,6 +26,67 @@ class ControlError(Exception):
 
 class ControlUnreachableError(ControlError):
     """No supervisor answered at that address in time."""
+
+
+def sealed(key: bytes, text: str, salt: bytes | None = None) -> str:
+    """``text`` so that only who knows ``key`` can read it, as base64. The request around it has a MAC.
+
+    Args:
+        key: what the request is signed with.
+        text: what is to be told.
+        salt: 16 bytes that were never used with this key before; fresh ones by default.
+    """
+    salt = secrets.token_bytes(16) if salt is None else salt
+    data = text.encode()
+    stream = b"".join(
+        hmac.new(key, b"kubernel-seal-v2\n" + salt + number.to_bytes(4, "big"), hashlib.sha256).digest()
+        for number in range((len(data) + 31) // 32)
+    )
+    return base64.b64encode(salt + bytes(one ^ other for one, other in zip(data, stream, strict=False))).decode()
+
+
+@dataclass(frozen=True)
+class Binding:
+    """What a pool's pod is told of the kernel that it is for, beside its keys.
+
+    Attributes:
+        argv: the kernel's command with ``{connection_file}`` in it; empty: the kernelspec ``kernel_name``.
+        encryption: Auto, Curve or Disabled.
+        env: the user's variables.
+        working_dir: "" for the image's own.
+        generation: restartGeneration of the first process.
+        idle_timeout_seconds: None for no timeout.
+    """
+
+    argv: Sequence[str] = ()
+    kernel_name: str = ""
+    encryption: str = "Disabled"
+    env: Mapping[str, str] = field(default_factory=dict)
+    working_dir: str = ""
+    generation: int = 0
+    idle_timeout_seconds: float | None = None
+
+
+def bind_request(token: bytes, claim: str, keys: Mapping[str, str], binding: Binding) -> dict[str, Any]:
+    """The request that makes a member of a pool the container of one kernel.
+
+    Args:
+        token: the pod's.
+        claim: uid of the KernelInstance; the same one again is no error.
+        keys: of the connection, by the names that they have in the Secret.
+        binding: all else.
+    """
+    told = {
+        "keys": dict(keys),
+        "argv": list(binding.argv),
+        "kernelName": binding.kernel_name,
+        "encryption": binding.encryption,
+        "env": dict(binding.env),
+        "workingDir": binding.working_dir,
+        "generation": binding.generation,
+        "idleTimeoutSeconds": binding.idle_timeout_seconds,
+    }
+    return {"op": "bind", "claim": claim, "sealed": sealed(token, json.dumps(told, separators=(",", ":")))}
 
 
 class Exchange:

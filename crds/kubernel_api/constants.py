@@ -18,9 +18,16 @@ TEMPLATE_KIND: Final = "KernelTemplate"
 TEMPLATE_PLURAL: Final = "kerneltemplates"
 TEMPLATE_SINGULAR: Final = "kerneltemplate"
 TEMPLATE_SHORT_NAMES: Final = ("kt",)
+POOL_KIND: Final = "KernelPool"
+POOL_PLURAL: Final = "kernelpools"
+POOL_SINGULAR: Final = "kernelpool"
+POOL_SHORT_NAMES: Final = ("kp",)
 
 # A name becomes a label value, a host name and, with a suffix of up to 11 characters, the names of its children.
 NAME_MAX_LENGTH: Final = 52
+
+# A pool's name begins those of its members, which are label values and, in Services, host names.
+POOL_NAME_MAX_LENGTH: Final = 45
 
 # Labels. Those under our own prefix belong to the operator and the provisioner.
 LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
@@ -37,6 +44,10 @@ ANNOTATION_RESTART_GENERATION: Final = f"{GROUP}/restart-generation"  # on the P
 ANNOTATION_IDLE_TIMEOUT: Final = f"{GROUP}/idle-timeout-seconds"  # on the Pod: by its template, where spec has none
 ANNOTATION_GENERATION: Final = f"{GROUP}/generation"  # on the Pod: metadata.generation that its spec was made from
 ANNOTATION_SUPERVISOR: Final = f"{GROUP}/supervisor"  # on the Pod: the ConfigMap that its supervisor comes from
+LABEL_POOL: Final = f"{GROUP}/pool"  # on a Pod that waits in a KernelPool: the pool's name; gone once it is claimed
+LABEL_MEMBER: Final = f"{GROUP}/member"  # on Pods and Services that come from a pool: the name of the pool's Pod
+ANNOTATION_POOL: Final = f"{GROUP}/pool"  # on the Pod: the pool that it comes from, for ever
+ANNOTATION_SHAPE: Final = f"{GROUP}/shape"  # on the Pod of a pool: hash of what it was made from
 ANNOTATION_SESSION: Final = f"{GROUP}/session"  # on the KernelInstance: the notebook's path, for people
 # On the KernelInstance, for a Jupyter server that finds it again: {"kernel_id", "kernel_name", "session"} as JSON.
 ANNOTATION_JUPYTER: Final = f"{GROUP}/jupyter"

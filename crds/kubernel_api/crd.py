@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,6 +13,10 @@ from .constants import (
     GROUP,
     KIND,
     PLURAL,
+    POOL_KIND,
+    POOL_PLURAL,
+    POOL_SHORT_NAMES,
+    POOL_SINGULAR,
     SHORT_NAMES,
     SINGULAR,
     TEMPLATE_KIND,
@@ -21,11 +26,19 @@ from .constants import (
     VERSION,
 )
 from .kernel_instance import KernelInstance
+from .pool import KernelPool
 from .structural import Schema, structural
 from .template import KernelTemplate
 
 Columns = tuple[tuple[str, str], ...]
-_COLUMN_TYPES: Final = {"Restarts": "integer", "Age": "date"}
+_COLUMN_TYPES: Final = {
+    "Restarts": "integer",
+    "Age": "date",
+    "Desired": "integer",
+    "Current": "integer",
+    "Updated": "integer",
+    "Waiting": "integer",
+}
 
 
 @dataclass(frozen=True)
@@ -36,6 +49,7 @@ class Definition:
         columns: of ``kubectl get``: name, path.
         wide_columns: those that need ``-o wide``.
         selectable_fields: what ``--field-selector`` and watches can filter by on the server; at most 8.
+        scale: the subresource scale, for ``kubectl scale`` and autoscalers; None for none.
     """
 
     kind: str
@@ -46,6 +60,7 @@ class Definition:
     columns: Columns
     wide_columns: Columns
     selectable_fields: tuple[str, ...] = ()
+    scale: Mapping[str, str] | None = None
 
 
 KERNEL_INSTANCE: Final = Definition(
@@ -69,6 +84,7 @@ KERNEL_INSTANCE: Final = Definition(
         ("Template", ".spec.templateName"),
         ("Memory", ".status.memory.usage"),
         ("Limit", ".status.memory.limit"),
+        ("Start", ".status.start.type"),
         ("Message", ".status.message"),
     ),
     selectable_fields=(
@@ -97,7 +113,32 @@ KERNEL_TEMPLATE: Final = Definition(
         ("Message", ".status.conditions[?(@.type=='Ready')].message"),
     ),
 )
-DEFINITIONS: Final = (KERNEL_INSTANCE, KERNEL_TEMPLATE)
+KERNEL_POOL: Final = Definition(
+    kind=POOL_KIND,
+    plural=POOL_PLURAL,
+    singular=POOL_SINGULAR,
+    short_names=POOL_SHORT_NAMES,
+    model=KernelPool,
+    columns=(
+        ("Desired", ".spec.replicas"),
+        ("Current", ".status.replicas"),
+        ("Updated", ".status.updatedReplicas"),
+        ("Waiting", ".status.readyReplicas"),
+        ("Ready", ".status.conditions[?(@.type=='Ready')].status"),
+        ("Age", ".metadata.creationTimestamp"),
+    ),
+    wide_columns=(
+        ("Template", ".spec.templateName"),
+        ("Image", ".spec.image"),
+        ("Message", ".status.conditions[?(@.type=='Ready')].message"),
+    ),
+    scale={
+        "specReplicasPath": ".spec.replicas",
+        "statusReplicasPath": ".status.replicas",
+        "labelSelectorPath": ".status.selector",
+    },
+)
+DEFINITIONS: Final = (KERNEL_INSTANCE, KERNEL_TEMPLATE, KERNEL_POOL)
 
 
 def custom_resource_definition(of: Definition = KERNEL_INSTANCE) -> dict[str, Any]:
@@ -133,7 +174,7 @@ def _version(of: Definition) -> dict[str, Any]:
         "name": VERSION,
         "served": True,
         "storage": True,
-        "subresources": {"status": {}},
+        "subresources": {"status": {}, **({"scale": dict(of.scale)} if of.scale else {})},
         **({"selectableFields": selectable} if selectable else {}),
         "additionalPrinterColumns": [
             *(_column(name, path) for name, path in of.columns),

@@ -52,6 +52,11 @@ def pod_name(name: str, incarnation: int) -> str:
     return f"{name}-{incarnation}"
 
 
+def member_subject(namespace: str, member: str) -> str:
+    """What the token of a pool's pod is derived from: no connection Secret has a dot in its name."""
+    return f"{namespace}/member.{member}"
+
+
 def service_name(name: str) -> str:
     """The Service of a KernelInstance: a KernelInstance named ``postgres`` must not take that DNS name."""
     return f"kernel-{name}"

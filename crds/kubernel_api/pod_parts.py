@@ -164,6 +164,30 @@ class EmptyDirVolume(Model):
     size_limit: Annotated[Quantity | None, Field(default=None, description="Upper limit of its size.")]
 
 
+class MemberResources(Model):
+    """Compute resources of pods that are not made yet: they may change in any way."""
+
+    model_config = ConfigDict(json_schema_extra=rules(_REQUESTS_WITHIN_LIMITS))
+    requests: Annotated[
+        dict[str, Quantity] | None,
+        Field(
+            default=None,
+            max_length=16,
+            description="What the scheduler reserves, e.g. cpu 500m, memory 1Gi.",
+            json_schema_extra=rules(_RESOURCE_NAMES),
+        ),
+    ]
+    limits: Annotated[
+        dict[str, Quantity] | None,
+        Field(
+            default=None,
+            max_length=16,
+            description="What the kernel may use at most.",
+            json_schema_extra=rules(_RESOURCE_NAMES),
+        ),
+    ]
+
+
 class Volume(Model):
     """A volume and where it is mounted. There are no hostPath, Secret or projected volumes."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
@@ -101,6 +101,21 @@ class MemoryStatus(Model):
     time: Annotated[Time, Field(description="When that was so, RFC 3339. Written when it has changed, once a minute.")]
 
 
+class StartStatus(Model):
+    """Where the newest pod came from; absent where its namespace has no KernelPool."""
+
+    type: Annotated[Literal["Warm", "Cold"], Field(description="Warm: a KernelPool's member. Cold: a pod of its own.")]
+    pool: Annotated[str | None, Field(default=None, description="The KernelPool that the pod was a member of.")]
+    reason: Annotated[
+        str | None,
+        Field(
+            default=None,
+            description="Why it is cold: NoPoolFits (none has pods like this one), NoMemberReady, KeyFromClient (the "
+            "client made the key and gave it to nobody), MemberFailed, or Replaced (the pod took another's place).",
+        ),
+    ]
+
+
 class KernelInstanceStatus(Model):
     """What the operator saw."""
 
@@ -158,6 +173,7 @@ class KernelInstanceStatus(Model):
     last_activity_time: Annotated[
         Time | None, Field(default=None, description="Last time that a client was connected or CPU was used.")
     ]
+    start: Annotated[StartStatus | None, Field(default=None, description="Where the newest pod came from.")]
     times: Annotated[Times | None, Field(default=None, description="When each step of the start was reached.")]
 
 

@@ -42,7 +42,7 @@ class Sweeps:
             namespaces: those that are watched; () for all.
             cache: what is known.
             take: called for each object that is news or vanished, with "instance", "pod" or "service" and
-                the key of its KernelInstance, or with "lease" and its own key.
+                the key of what it is linked to, or with "lease" or "pool" and its own key.
             interval_seconds: between two comparisons.
         """
         self._cluster = cluster

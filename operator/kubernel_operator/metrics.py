@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections import Counter as Counts
+from contextlib import suppress
 from importlib.metadata import version
 from typing import Any
 
@@ -33,6 +34,16 @@ LEADER = Gauge("kubernel_leader", "1 for the operator that acts, 0 for those tha
 QUEUE_DEPTH = Gauge("kubernel_queue_depth", "KernelInstances that wait for a pass.")
 QUEUE_OLDEST = Gauge("kubernel_queue_oldest_seconds", "How long the oldest of them has waited.")
 KERNELS = Gauge("kubernel_kernels", "KernelInstances by namespace and phase.", ["kernel_namespace", "phase"])
+POOL_MEMBERS = Gauge("kubernel_pool_members", "Pods of a pool by what they do.", ["kernel_namespace", "pool", "state"])
+POOL_CLAIMS = Counter("kubernel_pool_claims_total", "Kernels that a pool's pod was claimed for.", ["pool"])
+COLD_STARTS = Counter(
+    "kubernel_pool_cold_starts_total", "Kernels that got a pod of their own in spite of pools, by reason.", ["reason"]
+)
+CLAIM_SECONDS = Histogram(
+    "kubernel_pool_claim_duration_seconds",
+    "Time from a KernelInstance to its Ready, of those that got a pool's pod.",
+    buckets=(0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5),
+)
 API_REQUESTS = Counter("kubernel_api_requests_total", "Requests to the API server by their answer.", ["verb", "code"])
 BUILD_INFO = Gauge("kubernel_build_info", "1; the labels say what runs.", ["version", "python"])
 BUILD_INFO.labels(version("kubernel"), platform.python_version()).set(1)
@@ -76,6 +87,33 @@ class KernelCounts:
         KERNELS.clear()
         for labels, count in told.items():
             KERNELS.labels(*labels).set(count)
+
+
+def observe_pool(namespace: str, pool: str, *, ready: int, members: int) -> None:
+    """How many members a pool has."""
+    POOL_MEMBERS.labels(namespace, pool, "ready").set(ready)
+    POOL_MEMBERS.labels(namespace, pool, "starting").set(members - ready)
+
+
+def forget_pool(namespace: str, pool: str) -> None:
+    """A pool is gone."""
+    for state in ("ready", "starting"):
+        with suppress(KeyError):
+            POOL_MEMBERS.remove(namespace, pool, state)
+
+
+def observe_start(start: dict[str, Any], seconds: float) -> None:
+    """A kernel in a namespace with pools is Ready for the first time.
+
+    Args:
+        start: ``status.start``.
+        seconds: since the operator first saw it.
+    """
+    if start.get("type") == "Warm":
+        POOL_CLAIMS.labels(start["pool"]).inc()
+        CLAIM_SECONDS.observe(seconds)
+    else:
+        COLD_STARTS.labels(start.get("reason") or "").inc()
 
 
 def observe_status(old: dict[str, Any], new: dict[str, Any]) -> None:

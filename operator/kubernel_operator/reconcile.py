@@ -7,7 +7,6 @@ import logging
 import random
 from collections.abc import Callable
 from dataclasses import replace
-from enum import Enum
 from typing import Any
 
 from kubernel_cluster.errors import ApiError, ApiUnavailableError, ConflictError
@@ -18,27 +17,30 @@ from .act.apply import Applier
 from .act.ask import Asker
 from .act.fence import NotLeadingError
 from .build.event import is_news
-from .build.secret import qualified_secret_name
-from .build.shape import growing_memory
-from .decide.actions import Action, Create, Explain, Question, Request, Resize
-from .decide.bounds import objection, resize_objection
-from .decide.memory import growth
+from .build.member import token_subject
+from .claims import Claims, PoolsToTell
+from .decide.actions import Action, Bind, Claim, Create, Explain, Question, ReadKeys, Request, Resize
+from .decide.binding import waits_for_binding
+from .decide.bounds import objection
 from .decide.pace import may_write_at, progress
 from .decide.plan import Context, plan
-from .decide.resizing import condition_news, missing_of_spec
+from .decide.resizing import condition_news
 from .decide.situation import Situation, Stage, current_pod, situation
+from .decide.sizing import with_sizes
 from .decide.status import build_status, should_write, status_patch
 from .observe.bucket import Bucket
 from .observe.cache import Cache, Key, key_of
 from .observe.facts import service_facts
 from .observe.kernel_facts import KernelFacts, kernel_facts
-from .observe.kinds import is_partial
+from .observe.kinds import PODS, is_partial, pool_of
+from .observe.members import Members
 from .observe.observed import Memory, Observed
 from .observe.pod_facts import pod_facts
 from .observe.report import merged
 from .observe.templates import Templates
 from .questions import Questions
 from .server_leases import ServerLeases
+from .verdict import Verdict
 from .work_queue import WorkQueue
 
 logger = logging.getLogger(__name__)
@@ -53,20 +55,9 @@ GONE_SECONDS = 2.0
 WORKERS_OF_NAMESPACE = 8
 # A pass that has read Events or made a missing object is followed by another one this soon, which reports it.
 LEARNED_SECONDS = 0.1
-
-
 # Callbacks of one pod: a start and a restart are two each, everything else is less than one a minute.
 CALLBACKS_AT_ONCE = 5
 CALLBACKS_PER_SECOND = 1
-
-
-class Verdict(Enum):
-    """What becomes of a genuine callback."""
-
-    TAKEN = "taken"
-    UNKNOWN = "its pod is not known (yet)"
-    FOREIGN = "it is about a pod of somebody else"
-    TOO_MANY = "its pod has said a lot just now"
 
 
 class Reconciler:
@@ -81,13 +72,18 @@ class Reconciler:
         templates: Templates,
         context: Callable[[], Context],
         clock: Callable[[], float],
+        *,
+        members: Members,
     ):
         self.cache = cache
+        self.members = members
+        self._claims = Claims(cache, members)
         self._server_leases = server_leases
         self._templates = templates
         self.queue: WorkQueue[Key] = WorkQueue(
             self.reconcile, log_failure, share=WORKERS_OF_NAMESPACE, is_new=lambda key: key not in self._memory
         )
+        self.pools: PoolsToTell | None = None
         self.questions = Questions(self._ask, self.queue.add)
         self.counts = metrics.KernelCounts()
         self._applier = applier
@@ -103,7 +99,8 @@ class Reconciler:
         with metrics.RECONCILE_SECONDS.time():
             cr = self.cache.instances.get(key)
             if cr is None:
-                self._memory.pop(key, None)
+                if (memory := self._memory.pop(key, None)) is not None:
+                    self.members.release(memory.uid, unused=True)
                 self.counts.put(key, None)
                 self.queue.forget(key)
                 self._refused.get(key[0], {}).pop(key, None)
@@ -116,6 +113,7 @@ class Reconciler:
         """Forgets what was remembered of all KernelInstances: another operator has looked after them since."""
         self._memory.clear()
         self.cache.supervisors.clear()
+        self.members.clear()
         self.counts.clear()
 
     def take_callback(self, callback: Callback) -> Verdict:
@@ -123,9 +121,14 @@ class Reconciler:
         namespace, _ = callback.secret.split("/")
         pod = self.cache.pods.get((namespace, callback.pod))
         cr = self._owner_of(pod) if pod else None
+        if pod is not None and cr is None and self.pools is not None:
+            pool = pool_of(PODS.link(pod) or "")
+            if pool is not None:
+                is_genuine = self.pools.take_callback((namespace, callback.pod), (namespace, pool), callback)
+                return Verdict.TAKEN if is_genuine else Verdict.FOREIGN
         if pod is None or cr is None:
             return Verdict.UNKNOWN
-        if callback.secret != qualified_secret_name(cr):
+        if callback.secret != token_subject(cr, pod):
             return Verdict.FOREIGN
         key = (namespace, cr["metadata"]["name"])
         memory, now = self._memory_of(key, cr), self._clock()
@@ -150,14 +153,15 @@ class Reconciler:
         context = self._context()
         unread: ApiUnavailableError | None = None
         whole = cr
-        if found.stage is Stage.NEEDS_POD and is_partial(cr):
+        if found.stage is Stage.NEEDS_POD:
             try:
-                whole = await self._applier.read_instance(cr)
+                whole = await self._applier.read_instance(cr) if is_partial(cr) else cr
             except ApiUnavailableError as error:
                 unread = error
-        if found.stage is Stage.NEEDS_POD and unread is None:
-            found = replace(found, objection=objection(whole["spec"], observed, context.settings))
-        found = _with_sizes(kernel, found, observed, context, now)
+            else:
+                found = replace(found, objection=objection(whole["spec"], observed, context.settings))
+                observed = self._claims.with_member(kernel, whole["spec"], found, observed, memory, context)
+        found = with_sizes(kernel, found, observed, context.settings, now)
         self._hold_up(key, kernel.template if found.objection is not None else "")
         status = build_status(kernel, found, observed, context.settings, now)
         cr, untold = await self._report(cr, memory, found, status, now)
@@ -185,8 +189,18 @@ class Reconciler:
         if key in self._refused.get(key[0], {}):
             del self._refused[key[0]][key]
             self.pod_went(key[0])  # there may be room for one more
-        if any(isinstance(a, Resize) or (isinstance(a, Create) and a.kind == "supervisor") for a in actions):
+        self._follow_up(key, actions, found)
+
+    def _follow_up(self, key: Key, actions: tuple[Action, ...], found: Situation) -> None:
+        """What is done, or looked at, because of what was done."""
+        for action in actions:
+            if isinstance(action, Claim) and self.pools is not None:
+                self.pools.lost_a_member((key[0], action.member.pod.pool))
+        if any(isinstance(a, Claim | Resize) or (isinstance(a, Create) and a.kind == "supervisor") for a in actions):
             self.queue.add(key)  # to say what came of it, or to do what waited for it
+        if any(isinstance(a, ReadKeys) for a in actions):
+            waited = self._clock() - self._memory[key].first_seen
+            self.queue.add_after(key, min(1.0, max(0.01, waited / 4)))  # nobody tells when the client has made it
         if any(isinstance(a, Explain) or (isinstance(a, Create) and found.stage is Stage.RUNNING) for a in actions):
             self.queue.add_after(key, LEARNED_SECONDS)
 
@@ -228,6 +242,11 @@ class Reconciler:
             return
         if is_partial(cr):  # a restart brings the environment
             cr = await self._applier.read_instance(cr)
+        if isinstance(question, Bind):
+            kernel, settings = kernel_facts(cr), self._context().settings
+            template = self._templates.get(kernel.template) if kernel.template else None
+            await self._asker.bind(cr, self._memory_of(key, cr), question, settings, template)
+            return
         await self._asker.ask(cr, self._memory_of(key, cr), question)
 
     async def _apply_all(self, cr: dict[str, Any], memory: Memory, actions: tuple[Action, ...]) -> BaseException | None:
@@ -269,6 +288,8 @@ class Reconciler:
         memory.said, memory.last_said, memory.last_said_at = max(memory.said, new), new, now
         self.cache.instances.put(written)
         metrics.observe_status(old, status)
+        if status.get("start") and status.get("times") and not old.get("times"):
+            metrics.observe_start(status["start"], now - memory.first_seen)
         reason = status.get("reason", "")
         if is_news(reason, memory.event_reason):
             memory.event_reason = reason
@@ -288,6 +309,7 @@ class Reconciler:
         current = current_pod(pods, max(kernel.status.incarnation, memory.incarnation_seen))
         if current is not None:
             memory.incarnation_seen = current.incarnation
+        memory.pod = current
         memory.deleting_since = {p.name: memory.deleting_since.get(p.name, now) for p in pods if p.deleting}
         report = memory.reports.get(current.name) if current else None
         if report is not None and report.generation > kernel.wanted:
@@ -296,15 +318,19 @@ class Reconciler:
         services = map(service_facts, self.cache.services.linked(kernel.namespace, kernel.name))
         service = next((each for each in services if each.owner_uid == kernel.uid), None)
         lease = kernel.lifecycle.lease_name
+        if current is not None:
+            self.members.release(kernel.uid)
         supervisor_found = self.cache.supervisors.get(kernel.namespace)
         if supervisor_found is not None:  # perhaps by another kernel's pass
             memory.refusals.pop("supervisor", None)
-        return Observed(
+        is_warm = current is not None and current.is_member
+        observed = Observed(
             pods=pods,
             report=report,
             # A connection in the status says that the Secrets were created.
             secret=memory.secret or address is not None,
-            pod_secret=memory.pod_secret or address is not None,
+            # One that came from a pool has none before its first pod is replaced.
+            pod_secret=memory.pod_secret or (address is not None and not kernel.status.was_warm),
             supervisor_found=supervisor_found,
             service=service is not None,
             service_ip=(service.address if service else None) or (address.ip if address else None),
@@ -328,7 +354,16 @@ class Reconciler:
             and self._server_leases.has_expired((kernel.namespace, lease), memory.first_seen),
             template=self._templates.get(kernel.template) if kernel.template else None,
             no_template=self._templates.why_missing(kernel.template) if kernel.template else "",
+            member_service=self._claims.service_of(kernel, current),
+            service_member=service.member if service is not None else "",
+            cold=memory.cold if not is_warm else "",
+            knows_keys=memory.keys is not None,
+            bound=memory.bound,
+            bind_failed=memory.bind_failed,
         )
+        if memory.keys is not None and current is not None and not waits_for_binding(kernel, current, observed):
+            memory.keys = None
+        return observed
 
     def _remember(self, memory: Memory, found: Situation) -> None:
         """What the next pass must know of what this one saw: durations count from here."""
@@ -350,17 +385,6 @@ class Reconciler:
             if cr is not None and cr["metadata"]["uid"] == owner["uid"]:
                 return cr
         return None
-
-
-def _with_sizes(kernel: KernelFacts, found: Situation, observed: Observed, context: Context, now: float) -> Situation:
-    """With what a living pod may be resized to."""
-    spec, settings = kernel.raw["spec"], context.settings
-    if found.pod is not None and found.stage in {Stage.STARTING, Stage.RUNNING}:
-        most = (growing_memory(spec, settings, observed.template) or {}).get("max", "")
-        found = replace(found, memory_max=most, growth=growth(found.pod, observed, most, now))
-    if missing_of_spec(kernel, found) is not None:
-        found = replace(found, resize_objection=resize_objection(spec, observed, settings))
-    return found
 
 
 def log_failure(key: Key, error: Exception) -> None:

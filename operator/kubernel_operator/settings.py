@@ -56,6 +56,7 @@ class Settings:
     kernel_bounds: Bounds = _option(UNBOUNDED, "bounds of KernelInstances without a KernelTemplate, JSON")
     fork: str = _option("Never", "whether a restart forks a kernel that does not say: Auto or Never")
     preload: tuple[str, ...] = _option((), "modules for forks of a kernel that names none, comma-separated")
+    read_keys: str = _option("Never", "whether to read keys that clients made, for pools' pods: Always or Never")
     max_orphan_seconds: int = _option(0, "longest that a kernel outlives its server's last renewal; 0: as it asks for")
     pod_security_context: dict[str, Any] = _option(POD_SECURITY_CONTEXT, "securityContext of kernel pods, JSON")
     security_context: dict[str, Any] = _option(SECURITY_CONTEXT, "securityContext of kernel containers, JSON")
@@ -137,6 +138,7 @@ def _checked(settings: Settings) -> Settings:
         ("log_level", ("DEBUG", "INFO", "WARNING", "ERROR")),
         ("image_pull_policy", ("Always", "IfNotPresent", "Never")),
         ("fork", ("Auto", "Never")),
+        ("read_keys", ("Always", "Never")),
     ):
         if getattr(settings, name) not in allowed:
             raise SettingsError(f"--{name.replace('_', '-')} must be one of {', '.join(allowed)}")

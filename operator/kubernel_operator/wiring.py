@@ -25,6 +25,7 @@ from .act.callback_endpoints import CallbackEndpoints
 from .act.election import Election
 from .act.fence import FencedCluster
 from .act.pod_network import PodNetwork
+from .act.pool_writes import PoolWrites
 from .act.template_checks import TemplateChecks
 from .act.unused_supervisors import UnusedSupervisors
 from .decide.plan import Context
@@ -34,8 +35,10 @@ from .edge.handlers import RESOURCES, Kind, Watches
 from .edge.health_server import metrics_app, opening, serve
 from .housekeeping import Sweeps
 from .observe.cache import Cache, Key, key_of
-from .observe.kinds import PODS, SERVICES
+from .observe.kinds import PODS, SERVICES, pool_of, pool_that_made
+from .observe.members import Members
 from .observe.templates import Templates
+from .pools import WORKERS, Pools
 from .reconcile import Reconciler
 from .server_leases import ServerLeases
 from .settings import Settings, own_namespace
@@ -71,8 +74,16 @@ class Operator:
         applier, asker = Applier(fenced, cache, clock), Asker(key, PodNetwork(), clock)
         templates = Templates(namespace)
         self._follower = Follower(cluster, paths.kernel_templates(namespace), {}, templates)
-        self._reconciler = Reconciler(applier, asker, cache, self._server_leases, templates, self._context, clock)
+        members = Members(cache)
+        self._reconciler = Reconciler(
+            applier, asker, cache, self._server_leases, templates, self._context, clock, members=members
+        )
         templates.tell(self._reconciler.template_changed)
+        self._pools = Pools(
+            PoolWrites(fenced, cache, applier), PodNetwork(), cache, members, templates, self._context, clock
+        )
+        templates.tell(self._pools.template_changed)
+        self._reconciler.pools = self._pools
         self._template_checks = TemplateChecks(fenced, templates, namespace, settings, clock)
         self._unused_supervisors = UnusedSupervisors(
             fenced, settings.watch_namespaces, cache, applier.lock, self._is_ignored
@@ -83,6 +94,7 @@ class Operator:
             "pod": cache.pods,
             "service": cache.services,
             "lease": cache.leases,
+            "pool": cache.pools,
         }
         interval = settings.sweep_interval_seconds
         self._sweeps = Sweeps(cluster, settings.watch_namespaces, cache, self._add, interval)
@@ -132,6 +144,7 @@ class Operator:
         """What only the leader does, until it is cancelled."""
         if not self._election.unbroken:
             self._reconciler.forget()
+            self._pools.forget()
         await self._sweeps.since(self._election.won_at)
         async with AsyncExitStack() as stack:
             callbacks = CallbackServer(self._key, self._reconciler.take_callback)
@@ -139,9 +152,12 @@ class Operator:
                 await stack.enter_async_context(callbacks.serving(self._settings.callback_port))
             for key in self._instances.keys():  # noqa: SIM118 - a Store is no dict
                 self._add("instance", key)
+            for key in self._stores["pool"].keys():  # noqa: SIM118
+                self._add("pool", key)
             work = [
                 self._reconciler.queue.run(self._settings.workers),
                 self._reconciler.questions.run(),
+                self._pools.queue.run(WORKERS),
                 self._server_leases.run(),
                 self._template_checks.run(),
                 self._unused_supervisors.run(),
@@ -157,7 +173,7 @@ class Operator:
     def missing(self) -> str:
         """What must happen before it is ready; "" when it is."""
         if not self._sweeps.synced:
-            return "the first LIST of KernelInstances, Pods, Services and Leases is not done"
+            return "the first LIST of KernelInstances, KernelPools, Pods, Services and Leases is not done"
         if not self._watches.ready.is_set():
             return "the watches are not established"
         return "" if self._election.knows else self._election.problem
@@ -205,12 +221,20 @@ class Operator:
         owner = kinds[kind].link(obj) if kind in kinds else name
         if owner is not None:
             self._add(kind, (namespace, owner))
+        if kind == "pod" and (pool := pool_that_made(obj)) is not None:
+            self._add("pool", (namespace, pool))  # it may just have lost a member to a KernelInstance
 
     def _add(self, kind: str, key: Key) -> None:
         """Something is news: a Lease, or a KernelInstance, or a part of one."""
         if kind == "lease":
             self._server_leases.take(key)
-        elif not self._is_ignored(key[0]):
+        elif self._is_ignored(key[0]):
+            return
+        elif kind == "pool":
+            self._pools.queue.add(key)
+        elif (pool := pool_of(key[1])) is not None:
+            self._pools.queue.add((key[0], pool))
+        else:
             self._reconciler.queue.add(key)
 
     def _is_ignored(self, namespace: str) -> bool:

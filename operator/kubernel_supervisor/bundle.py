@@ -44,6 +44,7 @@ SECOND_STAGE = (
     "kernel_memory",
     "activity",
     "forks",
+    "operations",
     "supervisor",
 )
 

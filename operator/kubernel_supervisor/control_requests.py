@@ -1,5 +1,6 @@
 """Requests to the control port: who asks, and what for. ``docs/protocols.md``, "Control port"."""
 
+import base64
 import hashlib
 import hmac
 import json
@@ -10,6 +11,9 @@ from .environment import problem_of
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+
+CONNECTION_KEYS = ("key", "curve_publickey", "curve_secretkey")
 
 
 class RequestError(Exception):
@@ -83,6 +87,55 @@ def wanted_restart(request: "dict[str, Any]") -> "tuple[int, dict[str, str] | No
         if problem:
             raise RequestError(f"env: {problem}")
     return generation, env
+
+
+def unsealed(key: bytes, sealed: str) -> bytes:
+    """What only the two who know ``key`` may read; that nobody has changed it is the business of the request's MAC.
+
+    Raises:
+        ValueError: it is no base64, or too short.
+    """
+    data = base64.b64decode(sealed.encode(), validate=True)
+    salt, hidden = data[:16], data[16:]
+    stream = b"".join(
+        hmac.new(key, b"kubernel-seal-v2\n" + salt + number.to_bytes(4, "big"), hashlib.sha256).digest()
+        for number in range((len(hidden) + 31) // 32)
+    )
+    return bytes(one ^ other for one, other in zip(hidden, stream))  # noqa: B905 - Python 3.6
+
+
+class Binding:
+    """What makes a member of a pool the container of one kernel.
+
+    Attributes:
+        claim: uid of the KernelInstance.
+        keys: of the connection, by the names of ``SECRET_NAMES``.
+        argv: the kernel's command; empty: the kernelspec ``kernel_name``.
+        encryption: ``Auto``, ``Curve`` or ``Disabled``.
+        env: the user's variables.
+        working_dir: "" for the image's own.
+        generation: restartGeneration of the first process.
+        idle_timeout_seconds: 0 for none.
+
+    Raises:
+        RequestError: something is missing, or of another type.
+    """
+
+    def __init__(self, request: "dict[str, Any]", token: bytes) -> None:
+        try:
+            told = json.loads(unsealed(token, request["sealed"]).decode("utf-8"))
+            self.claim, self.working_dir = request["claim"], told["workingDir"]
+            self.argv, self.kernel_name, self.encryption = told["argv"], told["kernelName"], told["encryption"]
+            texts = [self.claim, self.working_dir, self.kernel_name, self.encryption, *self.argv]
+            self.keys = {name: told["keys"].get(name) or "" for name in CONNECTION_KEYS}
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            raise RequestError("claim and sealed must be what the protocol says") from None
+        self.generation, env = wanted_restart(told)
+        self.env = env or {}
+        self.idle_timeout_seconds = wanted_idle_timeout(told)
+        texts += self.keys.values()
+        if not (self.claim and self.keys["key"] and all(isinstance(text, str) for text in texts)):
+            raise RequestError("claim, keys, argv, kernelName, encryption and workingDir must be texts")
 
 
 def wanted_idle_timeout(request: "dict[str, Any]") -> float:

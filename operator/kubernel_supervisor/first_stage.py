@@ -13,17 +13,19 @@ BLOCKED_AT_START = {_signal.SIGTERM, _signal.SIGINT, _signal.SIGCHLD}
 
 
 def first_start() -> "tuple[Launcher, Child | None, StartError | None]":
-    """From the environment to a running kernel, or why there is none."""
+    """From the environment to a running kernel, or why there is none. A member of a pool starts none yet."""
     # As PID 1 a signal without handler is lost: those that come before the second stage wait for it.
     _signal.pthread_sigmask(_signal.SIG_BLOCK, BLOCKED_AT_START)
     taken = take_environment()
-    if not {"config", "key", "pod_ips"} <= set(taken):
+    settings = Settings(taken) if {"config", "pod_ips"} <= set(taken) else None
+    if settings is None or not (settings.is_member or "key" in taken):
         log("KUBERNEL_CONFIG, KUBERNEL_KEY or KUBERNEL_POD_IPS is missing: only the operator starts this container")
         os._exit(2)
-    settings = Settings(taken)
     hide_secrets(taken)
     adopt_orphans()
     launcher = Launcher(sys.argv[1:], settings, {name: taken.get(name, "") for name in SECRET_NAMES})
+    if settings.is_member:
+        return launcher, None, None
     try:
         return launcher, launcher.start(), None
     except StartError as error:

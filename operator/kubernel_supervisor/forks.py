@@ -9,10 +9,12 @@ from .console import StartError, log
 from .launch import OOM_SCORE_MAX, Child, Launcher, raise_oom_score, spawn
 from .loop import Loop
 from .procfs import descendants, stat_fields
+from .programs import find_program
 from .usage import cpu_seconds, memory, memory_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 #: What the zygote's Python is told on its command line; the program itself comes through its standard input.
@@ -40,17 +42,23 @@ def zygote_command(argv: "list[str]") -> "list[str]":
     return [*argv[:at], "-c", ZYGOTE_CODE.ljust(room)]
 
 
+def python_of(argv: "list[str]", env: "dict[str, str]") -> "list[str]":
+    """The interpreter of a zygote's command, whatever it is called there, and its options."""
+    return [os.path.realpath(find_program(argv[0], env)), *argv[1 : argv.index("-c")]]
+
+
 class Zygote:
     """A process that forks kernels.
 
     Attributes:
         pid: its number.
         env: the environment that it was started with.
+        python: the program and its options.
         ready: whether it has imported everything.
     """
 
     def __init__(self, argv: "list[str]", env: "dict[str, str]", outputs: "tuple[int, int]", first: "list[bytes]"):
-        self.env, self.ready = env, False
+        self.env, self.python, self.ready = env, python_of(argv, env), False
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self.child = spawn(argv, env, outputs, theirs.fileno())
@@ -95,6 +103,7 @@ class Forks:
         self._enabled = launcher.settings.fork
         self._told = set()  # type: set[str]
         self._cpu = 0.0
+        self._settled = None  # type: Callable[[], None] | None
 
     @property
     def keeps(self) -> "list[int]":
@@ -114,13 +123,29 @@ class Forks:
             self._cpu = self._used()
             self._loop.later("zygote", QUIET_SECONDS, lambda: self._start_when_quiet(users_env))
 
+    def prepare_at_once(self, settled: "Callable[[], None]") -> None:
+        """No kernel runs that could be disturbed. ``settled`` is called when there is a zygote, or will be none."""
+        self._settled = settled
+        if self._enabled:
+            self._start(None)
+        if self._zygote is None:
+            self._settle()
+
+    def _settle(self) -> None:
+        settled, self._settled = self._settled, None
+        if settled is not None:
+            settled()
+
     def _used(self) -> float:
         return cpu_seconds(descendants(os.getpid()))
 
     def _start_when_quiet(self, users_env: "dict[str, str] | None") -> None:
         if self._used() - self._cpu > QUIET_CPU:
             self.prepare(users_env)
-            return
+        else:
+            self._start(users_env)
+
+    def _start(self, users_env: "dict[str, str] | None") -> None:
         limit = (memory() or {}).get("limit")
         if limit is not None and limit < LEAST_MEMORY:
             return  # it may grow: looked at again after the next restart
@@ -157,11 +182,13 @@ class Forks:
         self._loop.cancel("zygote")
         for problem in said["problems"]:
             log(f"cannot be preloaded: {problem}")
+        self._settle()
 
     def _give_up(self, why: str, for_good: bool = True) -> None:
         self._enabled = self._enabled and not for_good
         self._discard()
         self._tell(why)
+        self._settle()
 
     def _discard(self) -> None:
         zygote, self._zygote = self._zygote, None
@@ -195,11 +222,17 @@ class Forks:
         return Child(pid) if pid else spawn(argv, full_env, self._launcher.outputs)
 
     def _fork(self, zygote: Zygote, argv: "list[str]", env: "dict[str, str]") -> "int | None":
+        command = zygote_command(argv)
+        if not command or python_of(command, env) != zygote.python:
+            self._give_up("the kernel is another program than its pool's")
+            self._enabled = True  # another one is made, for that program
+            return None
         changed = {name for name in {*env, *zygote.env} if env.get(name) != zygote.env.get(name)}
         request = {
             "argv": argv,
             "arguments": argv[argv.index("ipykernel_launcher") + 1 :],
             "changes": {name: env.get(name) for name in changed},
+            "cwd": os.getcwd(),
         }
         try:
             answer = zygote.ask(request)

@@ -13,7 +13,8 @@ class KernelState:
     """The kernel's state as the operator is to know it. Moments are monotonic; what is told are ages.
 
     Attributes:
-        state: ``starting``, ``running`` or ``exited``.
+        state: ``waiting`` (a member of a pool, before it is bound), ``starting``, ``running`` or ``exited``.
+        claim: uid of the KernelInstance that a member of a pool is bound to, "" before; None: it is no member.
         since: moment at which ``state`` began.
         process_since: moment at which the process of ``generation`` was started; None before.
         reason: why the supervisor ended the kernel: ``IdleTimeout``, ``Stopped``, ``Terminated`` (SIGTERM to the
@@ -33,6 +34,7 @@ class KernelState:
         self.frozen = []  # type: list[str]
         self.frozen_at = None  # type: float | None
         self.encryption = None  # type: str | None
+        self.claim = None  # type: str | None
         self.starting()
 
     def starting(self) -> None:
@@ -66,6 +68,8 @@ class KernelState:
             "log": self.log,
             "idleTimeoutSeconds": self.idle_timeout_seconds or None,
         }
+        if self.claim is not None:
+            fields["claim"] = self.claim
         moments = {"age": self.since, "processAge": self.process_since, "idleSeconds": self.active_at}
         if self.encryption is not None:
             fields["encryption"] = self.encryption

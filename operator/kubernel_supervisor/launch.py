@@ -11,6 +11,10 @@ from .kernelspecs import read_kernelspec
 from .programs import find_program
 from .settings import Settings
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 #: Added to the container's oom_score_adj for the kernel, so that out of memory ends the kernel and not its supervisor.
 #: That matters on cgroup v2 where the kubelet has singleProcessOOMKill; without it the whole container is killed.
 OOM_SCORE_STEP, OOM_SCORE_MAX = 300, 1000
@@ -108,6 +112,14 @@ class Launcher:
         self.argv, self.settings, self.secrets = argv, settings, secrets
         self.connection_file = settings.connection_file
         self.pipes = (os.pipe(), os.pipe())  # the kernel's stdout and stderr; they outlive each kernel process
+
+    def bind(self, binding: "Any") -> None:
+        """Makes this container a kernel's: its keys, its command, and what is its user's (``Binding``)."""
+        self.secrets.update(binding.keys)
+        self.argv = binding.argv
+        settings = self.settings
+        settings.kernel_name, settings.encryption = binding.kernel_name, binding.encryption
+        settings.env, settings.env_names = binding.env, frozenset(binding.env)
 
     def start(self) -> Child:
         """Starts the kernel for the first time.

@@ -19,12 +19,17 @@ class Relay:
     """
 
     def __init__(self, loop: Loop, pipes: "tuple[tuple[int, int], ...]", secrets: "list[str]") -> None:
-        self._loop, self._secrets = loop, [secret for secret in secrets if secret]
+        self._loop, self._secrets = loop, []  # type: tuple[Loop, list[str]]
+        self.hide(secrets)
         self._sources = ((pipes[0][0], 1), (pipes[1][0], 2))
         self.forget()
         for source, sink in self._sources:
             os.set_blocking(source, False)
             self._await_output(source, sink)
+
+    def hide(self, secrets: "list[str]") -> None:
+        """No tail will show these; "" is none."""
+        self._secrets += filter(None, secrets)
 
     def _await_output(self, source: int, sink: int) -> None:
         self._loop.watch(source, lambda: self._await_room(source, sink))

@@ -15,7 +15,8 @@ class Settings:
         encryption: ``Curve``, ``Disabled``, or ``Auto`` until the kernel has shown whether it can encrypt.
         preload: modules that a forked kernel has imported already.
         memory_guard: what becomes of a kernel that gets no more memory, ``Interrupt`` or ``Continue``; "": no guard.
-        env: variables whose names a shell would drop, such as ``spark.driver.memory``.
+        is_member: whether this is a pool's pod: it starts no kernel before it is bound to one.
+        env: variables whose names a shell would drop, such as ``spark.driver.memory``; of a pool's pod, all.
         env_names: names of the variables that the user has set; a restart that brings others has none of these.
 
     Raises:
@@ -39,6 +40,7 @@ class Settings:
         self.memory_guard = values["memoryGuard"]
         self.encryption = values["encryption"]
         self.env_names = frozenset(values["env"].split())
+        self.is_member = values.get("member") == "1"
         self.env = dict(taken[name].split("=", 1) for name in taken if name.startswith("env_"))
 
     @property

@@ -12,7 +12,7 @@ import warnings
 from .activity import Activity
 from .callbacks import Reporter, usable_targets
 from .console import NOT_EXECUTABLE, StartError, log
-from .control_requests import RequestError, wanted_idle_timeout, wanted_restart, wanted_signal
+from .control_requests import Binding, RequestError
 from .control_server import ControlServer
 from .first_stage import BLOCKED_AT_START
 from .forks import ForkError, Forks
@@ -21,16 +21,12 @@ from .kernel_memory import KernelMemory
 from .kernel_state import KernelState
 from .launch import Child, Launcher, raise_oom_score
 from .loop import Loop
+from .operations import handle
 from .output import Relay
 from .procfs import descendants
 from .sockets import accepts, is_free, mechanism
-from .usage import usage
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
-TERM_SECONDS, STOP_SECONDS = 3.0, 2.0  # from SIGTERM to SIGKILL: at the container's end, at a stop request
+TERM_SECONDS = 3.0  # from SIGTERM to SIGKILL at the container's end
 FLUSH_SECONDS = 1.0  # for the last report when the container is to end at once
 # From SIGTERM to the container's end, at least: the pod's address refuses connections until kube-proxy, which looks
 # once a second, leads them elsewhere. Those that are led to an address that is gone hang for up to two minutes.
@@ -61,6 +57,7 @@ class Supervisor:
         self.kernel = KernelState(
             self.settings.restart_generation, self.settings.address, self.settings.idle_timeout_seconds
         )
+        self.keys = {b"connection": launcher.secrets["key"].encode(), b"operator": self.token.encode()}
         self.freezer = Freezer()
         self.memory = KernelMemory(
             self.loop, self.kernel, self.freezer, self.settings.memory_guard, self._report, self._interrupt
@@ -81,7 +78,10 @@ class Supervisor:
         """Supervises until the end and returns the container's exit code."""
         self.reporter.start()
         self._listen_for_requests()  # first: whoever hears of the kernel may ask for something
-        self._started(child, failure)
+        if self.settings.is_member:
+            self._wait_for_a_kernel()
+        else:
+            self._started(child, failure)
         while not self.done:
             self.loop.turn()
         self.relay.drain()
@@ -161,6 +161,28 @@ class Supervisor:
 
     def _interrupt(self) -> None:
         self.signal_kernel(signal.SIGINT)
+
+    # A member of a pool.
+
+    def _wait_for_a_kernel(self) -> None:
+        self.kernel.claim = ""
+        self.forks.prepare_at_once(self._prepared)
+
+    def _prepared(self) -> None:
+        self.kernel.become("waiting")
+        self._report()
+
+    def bind(self, binding: Binding) -> None:
+        """Makes this member the container of one kernel, and starts that one."""
+        self.kernel.claim = binding.claim
+        self.launcher.bind(binding)
+        self.relay.hide(list(binding.keys.values()))
+        self.keys[b"connection"] = binding.keys["key"].encode()
+        self.kernel.generation = binding.generation
+        self.kernel.idle_timeout_seconds = binding.idle_timeout_seconds
+        self.kernel.starting()
+        self.restarting = True
+        self.loop.later("start", 0.0, lambda: self._start_when_free(time.monotonic() + PORTS_FREE_SECONDS))
 
     # The kernel's life.
 
@@ -380,34 +402,11 @@ class Supervisor:
         self.reporter.send(self.kernel.snapshot())
 
     def _listen_for_requests(self) -> None:
-        keys = {b"connection": self.launcher.secrets["key"].encode(), b"operator": self.token.encode()}
         address = (self.settings.any_address, self.settings.control_port)
         try:
-            self.control = ControlServer(self.loop, address, keys, self._handle)
+            self.control = ControlServer(self.loop, address, self.keys, lambda request: handle(self, request))
         except OSError as error:
             log(f"no control port ({error}): no signals, no restart in place")
-
-    def _handle(self, request: "dict[str, Any]") -> "dict[str, Any]":
-        """Does what an authenticated request asks for."""
-        operation = request.get("op")
-        if operation == "signal":
-            delivered = self.signal_kernel(wanted_signal(request))
-            self.memory.let_go()
-            return {"delivered": delivered}
-        if operation == "restart":
-            return {"started": self.restart(*wanted_restart(request))}
-        if operation == "configure":
-            self.configure(wanted_idle_timeout(request))
-            return {"idleTimeoutSeconds": self.kernel.idle_timeout_seconds or None}
-        if operation == "stop":
-            self.stop(STOP_SECONDS, "Stopped")
-            return {}
-        if operation == "status":
-            pid = self.child.pid if self.child else None
-            return {**self.kernel.snapshot().now(), "pid": pid, "zygote": self.forks.status()}
-        if operation == "usage":
-            return usage()
-        raise RequestError(f"unknown op {operation!r}")
 
 
 def supervise(launcher: Launcher, child: "Child | None", failure: "StartError | None", zygote: str) -> None:

@@ -251,8 +251,9 @@ def serve(control: "Any") -> None:
         if not line:
             os._exit(0)
         request = json.loads(line.decode())
-        why = objection(request["changes"], seen)
         try:
+            os.chdir(request["cwd"])
+            why = objection(request["changes"], seen)
             pid = None if why else fork_kernel()
         except OSError as error:
             why, pid = str(error), None

@@ -14,7 +14,7 @@ from fixtures.cluster import REPO, program
 CHART = REPO / "helm" / "kubernel"
 VALUES_FILES = sorted((CHART / "ci").glob("*-values.yaml"))
 PROMETHEUS_OPERATOR = "--api-versions=monitoring.coreos.com/v1"
-TEMPLATES_CRD = "--api-versions=kubernel.dev/v1beta1/KernelTemplate"
+OWN_CRDS = [f"--api-versions=kubernel.dev/v1beta1/{kind}" for kind in ("KernelTemplate", "KernelPool")]
 
 Object = dict[str, Any]
 Helm = Callable[..., subprocess.CompletedProcess[str]]
@@ -58,7 +58,7 @@ def render() -> Render:
     ) -> list[Object]:
         files = [f"--values={values_file}"] if values_file else []
         text = rendered(
-            release, str(CHART), f"--namespace={namespace}", PROMETHEUS_OPERATOR, TEMPLATES_CRD, *files, *options
+            release, str(CHART), f"--namespace={namespace}", PROMETHEUS_OPERATOR, *OWN_CRDS, *files, *options
         )
         return [each for each in yaml.safe_load_all(text) if each]
 

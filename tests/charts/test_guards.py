@@ -28,6 +28,11 @@ GUARDS = {
         ["clientRole.namespaces={a}", "watchNamespaces={b}"],
         "clientRole.namespaces has a, which is not in watchNamespaces: no operator would look after kernels there",
     ),
+    "pools without their CRD": (
+        ["pools.science.namespace=kernels"],
+        "pools need the CRD of KernelPools, which this cluster does not have yet: kubectl apply -f crds/ "
+        "first, or install without pools and add them with helm upgrade",
+    ),
     "templates without their CRD": (
         ["templates.gpu.description=GPUs"],
         "templates need the CRD of KernelTemplates, which this cluster does not have yet: kubectl apply -f crds/ "

@@ -19,6 +19,8 @@ CLUSTER_SCOPED = {
     "ValidatingAdmissionPolicyBinding",
 }
 
+KINDS = ("kernelinstances", "kernelpools", "kerneltemplates")
+
 
 def test_pods_pass_pod_security_restricted(render: Render, values_file: Path) -> None:
     for spec in pod_specs(render(values_file)):
@@ -45,14 +47,14 @@ def test_names_fit(render: Render, values_file: Path) -> None:
 def test_long_release_names_that_differ_at_the_end_do_not_meet(render: Render) -> None:
     ours = set(names(render(release=LONGEST_RELEASE)))
     others = set(names(render(release=OTHER_LONGEST_RELEASE)))
-    assert ours & others == {"kernelinstances.kubernel.dev", "kerneltemplates.kubernel.dev"}
+    assert ours & others == {f"{plural}.kubernel.dev" for plural in KINDS}
 
 
 def test_two_releases_share_no_cluster_scoped_name(render: Render, values_file: Path) -> None:
     here = cluster_scoped(render(values_file, namespace="here"))
     there = cluster_scoped(render(values_file, namespace="there"))
     other = cluster_scoped(render(values_file, namespace="here", release="other"))
-    crd = {("CustomResourceDefinition", f"{plural}.kubernel.dev") for plural in ("kernelinstances", "kerneltemplates")}
+    crd = {("CustomResourceDefinition", f"{plural}.kubernel.dev") for plural in KINDS}
     assert (here & there) | (there & other) <= crd
     # fullnameOverride asks for one name, whatever the release is called.
     assert "everything" in values_file.name or (here & other) <= crd

@@ -10,9 +10,11 @@ from .conftest import CHART, Object, Render
 OPERATOR_RULES = {
     ("kubernel.dev", "kernelinstances"): ["list", "watch", "delete"],
     ("kubernel.dev", "kernelinstances/status"): ["patch"],
-    ("", "pods"): ["create", "get", "list", "watch", "delete"],
+    ("kubernel.dev", "kernelpools"): ["list", "watch"],
+    ("kubernel.dev", "kernelpools/status"): ["patch"],
+    ("", "pods"): ["create", "get", "list", "watch", "patch", "delete"],
     ("", "pods/resize"): ["patch"],
-    ("", "services"): ["create", "get", "list", "watch"],
+    ("", "services"): ["create", "get", "list", "watch", "patch", "delete"],
     ("", "secrets"): ["create"],
     ("", "configmaps"): ["create", "list", "delete"],
     ("", "events"): ["create", "list"],
@@ -29,6 +31,11 @@ Find = Callable[..., Object]
 
 def test_operator_in_all_namespaces(find: Find) -> None:
     assert by_resource(find("ClusterRole", "kubernel-system")) == OPERATOR_RULES
+
+
+def test_operator_may_read_keys_where_it_is_said(find: Find) -> None:
+    rules = by_resource(find("ClusterRole", "kubernel-system", None, "--set=operator.readKeys=true"))
+    assert rules == {**OPERATOR_RULES, ("", "secrets"): ["create", "get"]}
 
 
 def test_operator_in_some_namespaces_has_nothing_elsewhere(render: Render) -> None:
@@ -150,8 +157,7 @@ def test_bindings_refer_to_roles_and_accounts_of_the_chart(render: Render, value
 def test_nothing_without_rbac_create(render: Render) -> None:
     kinds = [o["kind"] for o in render(None, "--set=rbac.create=false") if "helm.sh/hook" not in annotations(o)]
     assert sorted(kinds) == [
-        "CustomResourceDefinition",
-        "CustomResourceDefinition",
+        *["CustomResourceDefinition"] * 3,
         "Deployment",
         "FlowSchema",
         "FlowSchema",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import logging
 import secrets
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from kubernel_api.conditions import Reason
-from kubernel_api.constants import KERNEL_CONTAINER
+from kubernel_api.constants import KERNEL_CONTAINER, KIND, SECRET_TYPE
 from kubernel_api.names import secret_name
 from kubernel_cluster import paths
 from kubernel_cluster.cluster import Cluster
@@ -18,10 +19,13 @@ from kubernel_cluster.errors import ApiError, ApiUnavailableError, ConflictError
 from kubernel_operator.build.event import build_event
 from kubernel_operator.build.supervisor import holds_the_same
 from kubernel_operator.decide.actions import (
+    Claim,
+    ClaimService,
     Create,
     DeleteInstance,
     DeletePod,
     Explain,
+    ReadKeys,
     Request,
     Resize,
 )
@@ -74,12 +78,9 @@ class Applier:
             ClusterError: the write's outcome is unknown or unexpected.
         """
         match action:
-            case Create(kind="supervisor"):
-                if not await self._create_supervisor(cr, memory, action):
-                    return
-            case Create():
-                if not await self._create(cr, memory, action):
-                    return  # the status says why
+            case Create() | Claim() | ReadKeys() | ClaimService() | Resize():
+                if not await self._write(cr, memory, action):
+                    return  # the status says why, or something else is tried
             case DeletePod(pod=pod):
                 await self._cluster.delete(f"{paths.core('pods', pod.namespace)}/{pod.name}", uid=pod.uid)
             case DeleteInstance(why=why, reason=reason):
@@ -87,14 +88,29 @@ class Applier:
                     memory.event_reason = reason
                     await self.post_event(cr, reason, why)
                 await self._cluster.delete(instance_path(cr), uid=cr["metadata"]["uid"])
-            case Resize():
-                if not await self._resize(memory, action):
-                    return  # the status says why
             case Explain(pod=pod):
                 await self._explain(memory, pod)
         log = {"namespace": cr["metadata"]["namespace"], "kernel_instance": cr["metadata"]["name"]}
         level = logging.DEBUG if isinstance(action, Explain) else logging.INFO
         logger.log(level, "%s/%s: %s", *log.values(), describe(action), extra=log)
+
+    async def _write(
+        self, cr: dict[str, Any], memory: Memory, action: Create | Claim | ReadKeys | ClaimService | Resize
+    ) -> bool:
+        """Whether the API server has done it."""
+        match action:
+            case Create(kind="supervisor"):
+                return await self._create_supervisor(cr, memory, action)
+            case Create():
+                return await self._create(cr, memory, action)
+            case Claim():
+                return await self._claim(memory, action)
+            case ReadKeys():
+                return await self._read_keys(cr, memory, action)
+            case ClaimService():
+                return await self._claim_service(action)
+            case Resize():
+                return await self._resize(memory, action)
 
     async def patch_status(self, cr: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
         """Writes a status, refused by the server (409) when the object has changed since it was read."""
@@ -122,9 +138,9 @@ class Applier:
                 return found
         raise ApiUnavailableError(f"{path}/{name} is gone")
 
-    async def post_event(self, cr: dict[str, Any], reason: str, message: str) -> None:
+    async def post_event(self, cr: dict[str, Any], reason: str, message: str, kind: str = KIND) -> None:
         """Posts an Event; one that cannot be posted is no reason to do anything else again."""
-        event = build_event(cr, reason, message, suffix=secrets.token_hex(8), now=self._clock())
+        event = build_event(cr, reason, message, suffix=secrets.token_hex(8), now=self._clock(), kind=kind)
         try:
             await self._cluster.create(paths.core("events", cr["metadata"]["namespace"]), event)
         except (ApiError, ApiUnavailableError) as error:
@@ -192,6 +208,7 @@ class Applier:
         match action.kind:
             case "secret":
                 memory.secret, memory.secret_posted = True, self._clock()
+                memory.keys = action.body["stringData"] if created is not action.body else None
             case "pod secret":
                 memory.pod_secret, memory.secret_posted = True, self._clock()
             case "supervisor":
@@ -202,6 +219,47 @@ class Applier:
                 self._cache.pods.put(created)
                 memory.incarnation_seen = pod_facts(created).incarnation
                 memory.refused_times, memory.pending = 0, None
+
+    async def _claim(self, memory: Memory, action: Claim) -> bool:
+        """Whether the pod is the KernelInstance's now."""
+        pod = action.member.pod
+        try:
+            claimed = await self._cluster.json_patch(f"{paths.core('pods', pod.namespace)}/{pod.name}", action.patch)
+        except ApiError as error:
+            logger.info("Pod %s/%s cannot be claimed: %s", pod.namespace, pod.name, error.message)
+            memory.lost_members.add(pod.uid)
+            return False
+        self._cache.pods.put(claimed)
+        memory.reports[pod.name] = action.member.report
+        memory.incarnation_seen = pod_facts(claimed).incarnation
+        return True
+
+    async def _read_keys(self, cr: dict[str, Any], memory: Memory, action: ReadKeys) -> bool:
+        """Whether they are known now. The client may not have made them yet."""
+        path = f"{paths.core('secrets', cr['metadata']['namespace'])}/{action.name}"
+        try:
+            found = await self._cluster.get(path)
+        except ApiError as error:
+            if error.status != 404 and memory.pod is not None:
+                logger.warning("Secret %s cannot be read: %s", action.name, error.message)
+                memory.bind_failed = memory.pod.uid  # a pod of its own takes the member's place
+            return False
+        if found.get("type") == SECRET_TYPE and controller_uid(found) == cr["metadata"]["uid"]:
+            data = found.get("data") or {}
+            memory.keys = {name: base64.b64decode(text).decode() for name, text in data.items()}
+        return memory.keys is not None
+
+    async def _claim_service(self, action: ClaimService) -> bool:
+        service = action.service
+        path = f"{paths.core('services', service.namespace)}/{service.name}"
+        try:
+            self._cache.services.put(await self._cluster.json_patch(path, action.patch))
+        except ApiError as error:
+            logger.info("Service %s/%s cannot be claimed: %s", service.namespace, service.name, error.message)
+            gone = {"namespace": service.namespace, "name": service.name, "uid": service.uid}
+            self._cache.services.remove({"metadata": gone})  # the next pass makes another
+            return False
+        return True
 
     async def _resize(self, memory: Memory, action: Resize) -> bool:
         """Whether the API server has taken it: then the node has a say."""
@@ -247,6 +305,12 @@ def describe(action: Request) -> str:
             return f"delete pod {pod.name}: {why}"
         case DeleteInstance(why=why):
             return f"delete the KernelInstance: {why}"
+        case Claim(member=member, why=why):
+            return f"claim pod {member.pod.name} of pool {member.pod.pool}: {why}"
+        case ReadKeys(name=name, why=why):
+            return f"read the keys in secret {name}: {why}"
+        case ClaimService(service=service, why=why):
+            return f"claim service {service.name}: {why}"
         case Resize(pod=pod, to=to, why=why):
             return f"resize pod {pod.name} to {to}: {why}"
         case Explain(why=why):

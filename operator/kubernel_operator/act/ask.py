@@ -7,13 +7,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from kubernel_api.names import pod_name
+from kubernel_api.names import member_subject
+from kubernel_operator.build.member import binding_of
 from kubernel_operator.build.secret import qualified_secret_name
-from kubernel_operator.decide.actions import Configure, Probe, ProbeReplaced, Question, Restart
+from kubernel_operator.decide.actions import Bind, Configure, Probe, ProbeReplaced, Question, Restart
 from kubernel_operator.observe.observed import Memory
+from kubernel_operator.observe.pod_facts import PodFacts
 from kubernel_operator.observe.report import Report, after_probe, from_control_status
+from kubernel_operator.observe.template_facts import TemplateFacts
+from kubernel_operator.settings import Settings
 from kubernel_wire.callback import MalformedReportError, token
-from kubernel_wire.control import ControlError
+from kubernel_wire.control import ControlError, bind_request
 
 from .pod_network import PodNetwork
 
@@ -33,7 +37,7 @@ class Asker:
     async def ask(self, cr: dict[str, Any], memory: Memory, question: Question) -> None:
         """One question; it may take some seconds."""
         log = {"namespace": cr["metadata"]["namespace"], "kernel_instance": cr["metadata"]["name"]}
-        level = logging.INFO if isinstance(question, Restart | Configure) else logging.DEBUG
+        level = logging.INFO if isinstance(question, Restart | Configure | Bind) else logging.DEBUG
         logger.log(level, "%s/%s: %s", *log.values(), describe(question), extra=log)
         match question:
             case Restart():
@@ -47,12 +51,36 @@ class Asker:
                     if pod.ip is None or not await self._network.accepts(pod.ip):
                         memory.silent_pods.add(pod.name)
 
+    async def bind(
+        self,
+        cr: dict[str, Any],
+        memory: Memory,
+        question: Bind,
+        settings: Settings,
+        template: TemplateFacts | None,
+    ) -> None:
+        """Tells a claimed member whose it is."""
+        pod, keys = memory.pod, memory.keys
+        if pod is None or pod.name != question.pod or keys is None:
+            return
+        binding = binding_of(cr, settings, template)
+        request = bind_request(self._token(cr, pod).encode(), cr["metadata"]["uid"], keys, binding)
+        for attempt in range(CONTROL_ATTEMPTS):
+            try:
+                await self._network.ask(question.ip, request, self._token(cr, pod))
+            except ControlError as error:
+                logger.warning("%s: %s (attempt %d)", cr["metadata"]["name"], error, attempt + 1)
+            else:
+                memory.bound, memory.keys = pod.uid, None
+                return
+        memory.bind_failed = pod.uid
+
     async def _restart(self, cr: dict[str, Any], memory: Memory, question: Restart) -> None:
         env = {variable["name"]: variable.get("value", "") for variable in cr["spec"].get("env") or []}
         request = {"op": "restart", "generation": question.generation, "env": env}
         for attempt in range(CONTROL_ATTEMPTS):
             try:
-                await self._control(cr, question.ip, request)
+                await self._control(cr, memory, question.ip, request)
             except ControlError as error:
                 logger.warning("%s: %s (attempt %d)", cr["metadata"]["name"], error, attempt + 1)
             else:
@@ -63,21 +91,21 @@ class Asker:
     async def _configure(self, cr: dict[str, Any], memory: Memory, question: Configure) -> None:
         incarnation, seconds = memory.incarnation_seen, question.idle_timeout_seconds
         try:
-            await self._control(cr, question.ip, {"op": "configure", "idleTimeoutSeconds": seconds})
+            await self._control(cr, memory, question.ip, {"op": "configure", "idleTimeoutSeconds": seconds})
         except ControlError as error:
             logger.warning("%s: %s", cr["metadata"]["name"], error)
             return
         memory.configured = incarnation, seconds
         # Its own report says so, too, but need not arrive.
-        pod = pod_name(cr["metadata"]["name"], incarnation)
+        pod = memory.pod.name if memory.pod is not None else ""
         if (report := memory.reports.get(pod)) is not None:
             memory.reports[pod] = replace(report, idle_timeout_seconds=seconds)
 
     async def _probe(self, cr: dict[str, Any], memory: Memory, question: Probe) -> None:
-        pod = pod_name(cr["metadata"]["name"], memory.incarnation_seen)
+        pod = memory.pod.name if memory.pod is not None else ""
         before = memory.reports.get(pod)
         try:
-            answer = await self._control(cr, question.ip, {"op": "status"})
+            answer = await self._control(cr, memory, question.ip, {"op": "status"})
             report = from_control_status(answer, self._clock())
         except (ControlError, MalformedReportError):
             if not question.ports_tell or not await self._network.accepts(question.ip):
@@ -87,8 +115,13 @@ class Asker:
         if memory.reports.get(pod) is before:  # else a callback arrived meanwhile; it knows better
             memory.reports[pod] = after_probe(before, report)
 
-    async def _control(self, cr: dict[str, Any], ip: str, request: dict[str, Any]) -> dict[str, Any]:
-        return await self._network.ask(ip, request, token(self._operator_key, qualified_secret_name(cr)))
+    async def _control(self, cr: dict[str, Any], memory: Memory, ip: str, request: dict[str, Any]) -> dict[str, Any]:
+        return await self._network.ask(ip, request, self._token(cr, memory.pod))
+
+    def _token(self, cr: dict[str, Any], pod: PodFacts | None) -> str:
+        is_member = pod is not None and pod.is_member
+        subject = member_subject(pod.namespace, pod.name) if pod and is_member else qualified_secret_name(cr)
+        return token(self._operator_key, subject)
 
 
 def describe(question: Question) -> str:
@@ -96,6 +129,8 @@ def describe(question: Question) -> str:
     match question:
         case Restart(why=why):
             return f"restart in place: {why}"
+        case Bind(pod=pod, why=why):
+            return f"bind pod {pod}: {why}"
         case Configure(why=why):
             return f"configure the supervisor: {why}"
         case Probe(why=why):

@@ -12,7 +12,10 @@ COMPONENT = "kubernel-operator"
 # The API server refuses longer ones.
 MESSAGE_MAX_BYTES = 1024
 
-_WARNINGS = STALLING | {
+#: Of a KernelPool: one of its pods has ended or does not answer, and another takes its place.
+MEMBER_FAILED = "MemberFailed"
+
+_WARNINGS: frozenset[str] = STALLING | {
     Reason.UNSCHEDULABLE,
     Reason.QUOTA_EXCEEDED,
     Reason.IMAGE_PULL_FAILED,
@@ -36,6 +39,7 @@ _WARNINGS = STALLING | {
     Reason.RESIZE_INFEASIBLE,
     Reason.RESIZE_REFUSED,
     Reason.MEMORY_LIMIT,
+    MEMBER_FAILED,
 }
 _NEWS = _WARNINGS | {
     Reason.SCHEDULING_GATED,
@@ -56,8 +60,10 @@ def is_news(reason: str, before: str) -> bool:
     return reason != Reason.RUNNING or before != ""
 
 
-def build_event(cr: dict[str, Any], reason: str, message: str, *, suffix: str, now: float) -> dict[str, Any]:
-    """A core/v1 Event. ``suffix`` makes its name unique."""
+def build_event(
+    cr: dict[str, Any], reason: str, message: str, *, suffix: str, now: float, kind: str = KIND
+) -> dict[str, Any]:
+    """A core/v1 Event. ``suffix`` makes its name unique, ``kind`` is that of the object."""
     metadata = cr["metadata"]
     time = rfc3339(now)
     return {
@@ -66,7 +72,7 @@ def build_event(cr: dict[str, Any], reason: str, message: str, *, suffix: str, n
         "metadata": {"name": f"{metadata['name']}.{suffix}", "namespace": metadata["namespace"]},
         "involvedObject": {
             "apiVersion": API_VERSION,
-            "kind": KIND,
+            "kind": kind,
             "name": metadata["name"],
             "namespace": metadata["namespace"],
             "uid": metadata["uid"],

@@ -25,7 +25,7 @@ from kubernel_api.constants import (
     SECRET_KEY,
     SECRET_TOKEN,
 )
-from kubernel_api.names import pod_name, secret_name
+from kubernel_api.names import member_subject, pod_name, secret_name
 from kubernel_operator.observe.template_facts import TemplateFacts
 from kubernel_operator.settings import Settings
 from kubernel_supervisor.bootstrap import bootstrap_args
@@ -48,6 +48,7 @@ def build_pod(
     pod_secret: str,
     supervisor_map: str,
     template: TemplateFacts | None = None,
+    member: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The pod for one incarnation.
 
@@ -59,10 +60,11 @@ def build_pod(
         pod_secret: name of the pod's own Secret.
         supervisor_map: name of the ConfigMap with the supervisor.
         template: the KernelTemplate; its word stands over the KernelInstance's.
+        member: metadata of a pool's pod, which waits for its KernelInstance; None for a KernelInstance's own.
     """
     spec = shaped(cr["spec"], settings, template)
     idle_timeout = implied_idle_timeout(cr["spec"], settings, template)
-    metadata = child_metadata(cr, pod_name(cr["metadata"]["name"], incarnation))
+    metadata = {"annotations": {}, **(member or child_metadata(cr, pod_name(cr["metadata"]["name"], incarnation)))}
     metadata["annotations"] = {
         ANNOTATION_INCARNATION: str(incarnation),
         ANNOTATION_RESTART_GENERATION: str(spec.get("restartGeneration") or 0),
@@ -71,6 +73,7 @@ def build_pod(
         # A kernel's memory is its user's work: the autoscaler must not move it.
         "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
         **({ANNOTATION_IDLE_TIMEOUT: str(idle_timeout)} if idle_timeout else {}),
+        **metadata["annotations"],
     }
     if idle_timeout:
         spec["lifecycle"] = {**(spec.get("lifecycle") or {}), "idleTimeoutSeconds": idle_timeout}
@@ -87,10 +90,16 @@ def build_pod(
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": TERMINATION_GRACE_SECONDS,
-        # Nobody can raise it any more.
-        "activeDeadlineSeconds": bounds_for(settings, template).max_active_deadline_seconds,
+        # Nobody can raise it any more. A pool's pod gets it with its kernel.
+        "activeDeadlineSeconds": None if member else bounds_for(settings, template).max_active_deadline_seconds,
         "securityContext": settings.pod_security_context,
-        "containers": [_container(effective, settings, metadata["name"], callback_url, pod_secret, supervisor_map)],
+        "containers": [
+            _container(
+                effective,
+                settings,
+                _own_env(effective, metadata["name"], callback_url, pod_secret, supervisor_map, is_member=bool(member)),
+            )
+        ],
         "imagePullSecrets": _pull_secrets(spec, settings),
         "nodeSelector": spec["nodeSelector"],
         "tolerations": spec["tolerations"],
@@ -110,20 +119,15 @@ def literal(text: str) -> str:
     return text.replace("$", "$$")
 
 
-def _container(
-    cr: dict[str, Any], settings: Settings, pod: str, callback_url: str | None, pod_secret: str, supervisor_map: str
-) -> dict[str, Any]:
+def _container(cr: dict[str, Any], settings: Settings, own_env: list[dict[str, Any]]) -> dict[str, Any]:
     spec = cr["spec"]
     container: dict[str, Any] = {
         "name": KERNEL_CONTAINER,
         "image": spec["image"],
         "imagePullPolicy": spec["imagePullPolicy"],
         # args, never command: the image's entrypoint (tini, conda activation) keeps working.
-        "args": bootstrap_args(_argv(spec)),
-        "env": [
-            *_own_env(cr, pod, callback_url, pod_secret, supervisor_map),
-            *_users_env(spec),
-        ],
+        "args": bootstrap_args([literal(word) for word in command_of(spec)]),
+        "env": [*own_env, *_users_env(spec)],
         "workingDir": spec.get("workingDir"),
         "resources": spec["resources"],
         "ports": [{"name": name, "containerPort": port} for name, port in PORTS.items()],
@@ -135,10 +139,11 @@ def _container(
     return _without_empty(container)
 
 
-def _argv(spec: dict[str, Any]) -> list[str]:
+def command_of(spec: dict[str, Any]) -> list[str]:
+    """The kernel's command; empty for a kernelspec inside the image."""
     kernel = spec.get("kernel") or {}
     if kernel.get("argv"):
-        return [literal(word) for word in kernel["argv"]]
+        return list(kernel["argv"])
     return [] if kernel.get("name") else list(DEFAULT_ARGV)
 
 
@@ -156,12 +161,12 @@ def _users_env(spec: dict[str, Any]) -> list[dict[str, str]]:
 
 
 def _own_env(
-    cr: dict[str, Any], pod: str, callback_url: str | None, pod_secret: str, supervisor_map: str
+    cr: dict[str, Any], pod: str, callback_url: str | None, pod_secret: str, supervisor_map: str, *, is_member: bool
 ) -> list[dict[str, Any]]:
     metadata, spec, kernel = cr["metadata"], cr["spec"], cr["spec"]["kernel"]
     secret = secret_name(metadata["name"], metadata["uid"])
     config = {
-        "secret": f"{metadata['namespace']}/{secret}",
+        "secret": member_subject(metadata["namespace"], pod) if is_member else f"{metadata['namespace']}/{secret}",
         "pod": pod,
         "callbackURL": callback_url or "",
         "kernelName": kernel.get("name") or "",
@@ -176,13 +181,14 @@ def _own_env(
         "fork": kernel["fork"],
         "preload": " ".join(kernel["preload"]),
         "memoryGuard": (spec["memory"] or {}).get("whenFull", ""),
+        **({"member": 1} if is_member else {}),
     }
     from_secret = {
-        "KUBERNEL_KEY": (secret, SECRET_KEY),
+        **({} if is_member else {"KUBERNEL_KEY": (secret, SECRET_KEY)}),
         "KUBERNEL_TOKEN": (pod_secret, SECRET_TOKEN),
         "KUBERNEL_BOOTSTRAP": (pod_secret, SECRET_BOOTSTRAP),
     }
-    if spec["connection"]["encryption"] != "Disabled":
+    if not is_member and spec["connection"]["encryption"] != "Disabled":
         from_secret |= {
             "KUBERNEL_CURVE_PUBLICKEY": (secret, SECRET_CURVE_PUBLICKEY),
             "KUBERNEL_CURVE_SECRETKEY": (secret, SECRET_CURVE_SECRETKEY),

@@ -22,16 +22,26 @@ def build_service(cr: dict[str, Any], address: str | None = None) -> dict[str, A
         address: what its clients know it by, when the Service was deleted and is made again.
     """
     name = cr["metadata"]["name"]
-    ports = {**PORTS, "supervisor": CONTROL_PORT}
     is_headless = (cr["spec"].get("connection") or {}).get("service") == "Headless"
     cluster_ip = "None" if is_headless else address
     return {
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": child_metadata(cr, service_name(name)),
-        "spec": {
-            **({"clusterIP": cluster_ip} if cluster_ip else {}),
-            "selector": {LABEL_MANAGED_BY: LABEL_MANAGED_BY_VALUE, LABEL_INSTANCE: name},
-            "ports": [{"name": n, "port": p, "targetPort": p, "protocol": "TCP"} for n, p in ports.items()],
-        },
+        "spec": service_spec({LABEL_MANAGED_BY: LABEL_MANAGED_BY_VALUE, LABEL_INSTANCE: name}, cluster_ip),
+    }
+
+
+def service_spec(selector: dict[str, str], cluster_ip: str | None) -> dict[str, Any]:
+    """The spec of a Service with the five ports and the supervisor's.
+
+    Args:
+        selector: labels of the pods.
+        cluster_ip: "None" for a headless one; None: the API server gives it one.
+    """
+    ports = {**PORTS, "supervisor": CONTROL_PORT}
+    return {
+        **({"clusterIP": cluster_ip} if cluster_ip else {}),
+        "selector": selector,
+        "ports": [{"name": n, "port": p, "targetPort": p, "protocol": "TCP"} for n, p in ports.items()],
     }

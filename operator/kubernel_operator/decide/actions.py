@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from kubernel_api.conditions import Reason
+from kubernel_operator.observe.facts import ServiceFacts
+from kubernel_operator.observe.members import Member
 from kubernel_operator.observe.pod_facts import PodFacts
 from kubernel_operator.observe.sizes import Sizes
 
@@ -20,6 +22,40 @@ class Create:
 
     kind: Literal["secret", "pod secret", "supervisor", "pod", "service"]
     body: dict[str, Any]
+    why: str
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Make a pool's pod the KernelInstance's own.
+
+    Attributes:
+        patch: a JSON patch that does nothing when somebody else was faster.
+    """
+
+    member: Member
+    patch: list[dict[str, Any]]
+    why: str
+
+
+@dataclass(frozen=True)
+class ReadKeys:
+    """Read the Secret that the KernelInstance's client makes."""
+
+    name: str
+    why: str
+
+
+@dataclass(frozen=True)
+class ClaimService:
+    """Make the Service of a pool's pod the KernelInstance's own.
+
+    Attributes:
+        patch: a JSON patch that does nothing when somebody else was faster.
+    """
+
+    service: ServiceFacts
+    patch: list[dict[str, Any]]
     why: str
 
 
@@ -48,6 +84,16 @@ class Restart:
     """Ask the supervisor for a new kernel process."""
 
     ip: str
+    generation: int
+    why: str
+
+
+@dataclass(frozen=True)
+class Bind:
+    """Tell a claimed member whose it is: keys, variables, working directory. Its kernel starts then."""
+
+    ip: str
+    pod: str
     generation: int
     why: str
 
@@ -109,7 +155,7 @@ class Explain:
 
 
 #: Asked of a pod over the network; a plan has at most one.
-Question = Restart | Probe | ProbeReplaced | Configure
+Question = Restart | Bind | Probe | ProbeReplaced | Configure
 #: Sent to the API server; those of a plan may run at the same time.
-Request = Create | DeletePod | DeleteInstance | Resize | Explain
+Request = Create | Claim | ReadKeys | ClaimService | DeletePod | DeleteInstance | Resize | Explain
 Action = Request | Question

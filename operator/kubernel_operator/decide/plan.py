@@ -6,13 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from kubernel_api.conditions import Reason
-from kubernel_api.constants import RESTART_GRACE_SECONDS
+from kubernel_api.constants import LABEL_MEMBER, RESTART_GRACE_SECONDS
 from kubernel_api.names import pod_secret_name, secret_name, supervisor_map_name
+from kubernel_operator.build.member import claim_of_pod, claim_of_service
 from kubernel_operator.build.pod import build_pod
 from kubernel_operator.build.secret import build_pod_secret, qualified_secret_name
 from kubernel_operator.build.service import build_service
 from kubernel_operator.build.supervisor import build_supervisor_map
 from kubernel_operator.observe.kernel_facts import KernelFacts
+from kubernel_operator.observe.members import Member
 from kubernel_operator.observe.observed import Observed
 from kubernel_operator.observe.pod_facts import PodFacts
 from kubernel_operator.settings import Settings
@@ -22,6 +24,9 @@ from kubernel_wire.keys import ConnectionKeys, connection_secret
 
 from .actions import (
     Action,
+    Bind,
+    Claim,
+    ClaimService,
     Configure,
     Create,
     DeleteInstance,
@@ -29,9 +34,11 @@ from .actions import (
     Explain,
     Probe,
     ProbeReplaced,
+    ReadKeys,
     Resize,
     Restart,
 )
+from .binding import waits_for_binding
 from .configuration import idle_timeout, is_configured
 from .endings import silent_node_at
 from .reasons import misses, pending_reason
@@ -74,6 +81,11 @@ class Context:
     callback_url: str | None
     new_keys: Callable[[bool], ConnectionKeys]
 
+    @property
+    def supervisor_map(self) -> str:
+        """Name of the ConfigMap with the supervisor."""
+        return supervisor_map_name(supervisor_digest(self.supervisor))
+
 
 def plan(kernel: KernelFacts, situation: Situation, observed: Observed, context: Context, now: float) -> Plan:
     """The actions that bring a KernelInstance from where it stands to where it should be."""
@@ -93,10 +105,10 @@ def plan(kernel: KernelFacts, situation: Situation, observed: Observed, context:
             return Plan(
                 (
                     *_superseded_pods(situation, observed),
-                    *_missing_children(kernel, observed, context),
+                    *_missing_children(kernel, observed, context, is_members=_is_members(situation)),
                     *_missed(kernel, situation, observed, context, now),
                     *_resize(kernel, situation, observed, now),
-                    *_starting(situation, observed, now),
+                    *_starting(kernel, situation, observed, now),
                 ),
                 _again_while_starting(kernel, situation, observed, context, now),
             )
@@ -104,7 +116,7 @@ def plan(kernel: KernelFacts, situation: Situation, observed: Observed, context:
             return Plan(
                 (
                     *_superseded_pods(situation, observed),
-                    *_missing_children(kernel, observed, context),
+                    *_missing_children(kernel, observed, context, is_members=_is_members(situation)),
                     *_resize(kernel, situation, observed, now),
                     *_changed(kernel, situation, observed),
                 ),
@@ -120,7 +132,11 @@ def _needs_pod(kernel: KernelFacts, situation: Situation, observed: Observed, co
     """The next pod, unless it is too early, or none may be made."""
     if now < situation.not_before:
         return Plan((), min(situation.not_before, situation.start_began + kernel.lifecycle.start_deadline))
-    actions = () if situation.objection is not None else tuple(_create(kernel, situation, observed, context))
+    actions: tuple[Action, ...] = ()
+    if situation.objection is None and observed.member is not None:
+        actions = tuple(_claim(kernel, observed.member, observed, context, now))
+    elif situation.objection is None:
+        actions = tuple(_create(kernel, situation, observed, context))
     return Plan(actions, _again_while_starting(kernel, situation, observed, context, now))
 
 
@@ -133,6 +149,31 @@ def _finished(kernel: KernelFacts, observed: Observed, now: float) -> Plan:
     return Plan(actions, gone_at)
 
 
+def _claim(kernel: KernelFacts, member: Member, observed: Observed, context: Context, now: float) -> list[Action]:
+    """A pool's pod, which is told whose it is as soon as it is this KernelInstance's."""
+    pod = member.pod
+    patch = claim_of_pod(
+        kernel.raw,
+        context.settings,
+        observed.template,
+        pod_uid=pod.uid,
+        pool_uid=member.pool_uid,
+        age=max(0.0, now - (pod.created or now)),
+    )
+    return [
+        *_missing_children(kernel, observed, context, is_members=True),
+        *_unread_keys(kernel, observed),
+        Claim(member, patch, "its shape fits"),
+    ]
+
+
+def _unread_keys(kernel: KernelFacts, observed: Observed) -> list[Action]:
+    """Those that the client makes, to be told to a pool's pod."""
+    if not kernel.keys_by_client or observed.knows_keys:
+        return []
+    return [ReadKeys(secret_name(kernel.name, kernel.uid), "its pool's pod is told them")]
+
+
 def _create(kernel: KernelFacts, situation: Situation, observed: Observed, context: Context) -> list[Action]:
     """The next pod, and whatever it needs that is not known to exist."""
     actions = _superseded_pods(situation, observed)
@@ -140,18 +181,28 @@ def _create(kernel: KernelFacts, situation: Situation, observed: Observed, conte
         actions.append(DeletePod(situation.pod, "a restart was asked for and cannot be done in place"))
     if observed.supervisor_found is None:
         # No pod yet: the name may be taken by somebody else's ConfigMap. The next pass follows at once.
-        return [*actions, *_missing_children(kernel, observed, context), _supervisor(kernel, context, "kernels run it")]
+        return [
+            *actions,
+            *_missing_children(kernel, observed, context),
+            _supervisor(kernel, context, "kernels run it"),
+        ]
     body = build_pod(
         kernel.raw,
         context.settings,
         incarnation=situation.incarnation + 1,
         callback_url=context.callback_url,
         pod_secret=_pod_secret_name(kernel, context),
-        supervisor_map=_supervisor_map_name(context),
+        supervisor_map=context.supervisor_map,
         template=observed.template,
     )
+    if observed.service_member:  # its Service selects by the name of the pool's pod that it was made for
+        body["metadata"]["labels"][LABEL_MEMBER] = observed.service_member
     why = "first start" if situation.incarnation == 0 else f"replaces pod {situation.incarnation}"
-    return [*actions, *_missing_children(kernel, observed, context), Create("pod", body, why)]
+    return [
+        *actions,
+        *_missing_children(kernel, observed, context),
+        Create("pod", body, why),
+    ]
 
 
 def _superseded_pods(situation: Situation, observed: Observed) -> list[Action]:
@@ -163,17 +214,27 @@ def _superseded_pods(situation: Situation, observed: Observed) -> list[Action]:
     ]
 
 
-def _missing_children(kernel: KernelFacts, observed: Observed, context: Context) -> list[Action]:
+def _missing_children(
+    kernel: KernelFacts, observed: Observed, context: Context, *, is_members: bool = False
+) -> list[Action]:
+    """What its pod needs and is not known to exist. ``is_members``: a pool's pod has a Secret of its own already."""
     actions: list[Action] = []
     if not observed.secret and not kernel.keys_by_client:
         actions.append(_secret(kernel, context, "holds the connection key"))
-    if not observed.pod_secret:
+    if not observed.pod_secret and not is_members:
         actions.append(_pod_secret(kernel, context, "holds the pod's token"))
-    if not observed.service and kernel.by_service:
-        known = kernel.status.address
-        body = build_service(kernel.raw, known.ip if known else None)
-        actions.append(Create("service", body, "keeps the kernel's address"))
-    return actions
+    if observed.service or not kernel.by_service:
+        return actions
+    if (service := observed.member_service) is not None:
+        patch = claim_of_service(kernel.raw, service_uid=service.uid, pod_uid=service.owner_uid)
+        return [*actions, ClaimService(service, patch, "its address is known to all nodes")]
+    known = kernel.status.address
+    body = build_service(kernel.raw, known.ip if known else None)
+    return [*actions, Create("service", body, "keeps the kernel's address")]
+
+
+def _is_members(situation: Situation) -> bool:
+    return situation.pod is not None and situation.pod.is_member
 
 
 def _secret(kernel: KernelFacts, context: Context, why: str) -> Create:
@@ -196,10 +257,6 @@ def _supervisor(kernel: KernelFacts, context: Context, why: str) -> Create:
     return Create("supervisor", build_supervisor_map(kernel.namespace, context.supervisor), why)
 
 
-def _supervisor_map_name(context: Context) -> str:
-    return supervisor_map_name(supervisor_digest(context.supervisor))
-
-
 def _missed(
     kernel: KernelFacts, situation: Situation, observed: Observed, context: Context, now: float
 ) -> list[Action]:
@@ -213,8 +270,8 @@ def _missed(
     why = "the kubelet does not find it"
     if _misses_supervisor(situation, context):
         return [_supervisor(kernel, context, why)]
-    clients = [] if kernel.keys_by_client else [_secret(kernel, context, why)]
-    return [*clients, _pod_secret(kernel, context, why)]
+    clients: list[Action] = [] if kernel.keys_by_client else [_secret(kernel, context, why)]
+    return clients if _is_members(situation) else [*clients, _pod_secret(kernel, context, why)]
 
 
 def _missed_due(kernel: KernelFacts, situation: Situation, observed: Observed, context: Context) -> float | None:
@@ -226,7 +283,7 @@ def _missed_due(kernel: KernelFacts, situation: Situation, observed: Observed, c
 
 
 def _misses_supervisor(situation: Situation, context: Context) -> bool:
-    return situation.pod is not None and misses(situation.pod, _supervisor_map_name(context))
+    return situation.pod is not None and misses(situation.pod, context.supervisor_map)
 
 
 def _resize(kernel: KernelFacts, situation: Situation, observed: Observed, now: float) -> list[Action]:
@@ -250,9 +307,13 @@ def _restart(situation: Situation) -> list[Action]:
     return [Restart(situation.ip, situation.wanted, f"restartGeneration {situation.wanted} was asked for")]
 
 
-def _starting(situation: Situation, observed: Observed, now: float) -> list[Action]:
+def _starting(kernel: KernelFacts, situation: Situation, observed: Observed, now: float) -> list[Action]:
     if situation.pod is None:
         return []
+    if waits_for_binding(kernel, situation.pod, observed) and (unread := _unread_keys(kernel, observed)):
+        return unread
+    if situation.ip and observed.knows_keys and waits_for_binding(kernel, situation.pod, observed):
+        return [Bind(situation.ip, situation.pod.name, situation.wanted, "it was claimed for this kernel")]
     if situation.answering:
         return [ProbeReplaced(situation.answering, "are open connections still with the kernel of a replaced pod?")]
     if situation.ip and situation.pod.kernel_runs and _is_silent(situation, observed, now):

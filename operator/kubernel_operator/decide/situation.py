@@ -19,6 +19,7 @@ from kubernel_operator.observe.observed import Observed, Refusal
 from kubernel_operator.observe.pod_facts import PodFacts
 from kubernel_operator.observe.sizes import Sizes
 
+from .binding import cannot_be_bound, waits_for_binding
 from .endings import (
     Ending,
     ending_in_status,
@@ -164,6 +165,8 @@ def running_generation(kernel: KernelFacts, pod: PodFacts | None, observed: Obse
     """The restartGeneration of the kernel that answers, or None. After an operator restart the status knows it."""
     if pod is None:
         return None
+    if waits_for_binding(kernel, pod, observed):
+        return None
     if observed.report is not None:
         return observed.report.generation if observed.report.state == "running" else None
     return (kernel.status.generation or 0) if _is_said_ready(kernel, pod) else None
@@ -191,8 +194,10 @@ def _living(base: Situation, kernel: KernelFacts, observed: Observed, now: float
             return _at(base, Stage.RUNNING)
     if _past_start_deadline(base, kernel, now):
         return _at(base, Stage.FINISHED, _start_timeout(kernel, observed, now))
-    if base.pod is None:
+    if base.pod is None or cannot_be_bound(kernel, base.pod, observed):
         return _at(base, Stage.NEEDS_POD)
+    if waits_for_binding(kernel, base.pod, observed):
+        return _at(base, Stage.STARTING)
     if started_generation(kernel, base.pod, observed) >= base.wanted:
         return _at(base, Stage.STARTING)
     return _at(base, _stage_of_restart(base, observed))
@@ -231,6 +236,8 @@ def _ending(kernel: KernelFacts, base: Situation, observed: Observed, now: float
             return None
         generation = max(kernel.status.generation or 0, last_seen.generation if last_seen else 0)
         return ending_of_lost_pod(pod_name(kernel.name, base.incarnation), generation, now, last_seen)
+    if cannot_be_bound(kernel, pod, observed):
+        return None  # nothing of this KernelInstance has run in it
     said = known if known is not None and kernel.is_about(pod.name) else None
     generation = started_generation(kernel, pod, observed)
     if said is not None and said.generation >= generation:

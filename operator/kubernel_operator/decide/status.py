@@ -15,6 +15,7 @@ from kubernel_operator.observe.kernel_facts import Address, KernelFacts, StatusF
 from kubernel_operator.observe.observed import Observed
 from kubernel_operator.settings import Settings
 
+from .binding import waits_for_binding
 from .configuration import observed_generation
 from .endings import Ending
 from .memory import memory_status, suspension
@@ -89,6 +90,7 @@ def build_status(kernel: KernelFacts, situation: Situation, observed: Observed, 
         "restartGeneration": situation.wanted if wanted_runs else old.generation,
         "restartCount": _restart_count(old, situation.wanted) if wanted_runs else old.restart_count,
         "lastActivityTime": _last_activity(observed, old.last_activity),
+        "start": _start(kernel, situation, observed),
         "times": _times(kernel, situation, observed, now),
     }
     return {k: v for k, v in status.items() if v is not None}
@@ -156,12 +158,13 @@ def _words_of_start(kernel: KernelFacts, situation: Situation, observed: Observe
         return Phase.STARTING, Reason.POD_REPLACED, "The new pod is ready; the kernel of the old one has yet to end."
     if situation.pod is None:
         return Phase.PENDING, Reason.CREATING, "The pod is being created."
+    secret = secret_name(kernel.name, kernel.uid)
+    is_untold = waits_for_binding(kernel, situation.pod, observed) and not observed.knows_keys
+    if kernel.keys_by_client and (is_untold or misses(situation.pod, f'"{secret}"')):
+        return Phase.PENDING, Reason.WAITING_FOR_KEY, _without_key(secret)
     if observed.report is not None:
         message = "The container runs; the kernel does not answer yet."
         return Phase.STARTING, Reason.KERNEL_STARTING, f"{message} {observed.report.log}".strip()
-    secret = secret_name(kernel.name, kernel.uid)
-    if kernel.keys_by_client and misses(situation.pod, f'"{secret}"'):
-        return Phase.PENDING, Reason.WAITING_FOR_KEY, _without_key(secret)
     reason, message = explained(*pending_reason(situation.pod), observed.pending, observed.hint)
     return (Phase.STARTING if reason is Reason.KERNEL_STARTING else Phase.PENDING), reason, message
 
@@ -322,6 +325,18 @@ def _times(kernel: KernelFacts, situation: Situation, observed: Observed, now: f
         "ready": rfc3339_micro(now),
     }
     return {k: v for k, v in times.items() if v is not None}
+
+
+def _start(kernel: KernelFacts, situation: Situation, observed: Observed) -> Json | None:
+    """Where the newest pod came from, in a namespace with pools."""
+    pod, known = situation.pod, kernel.status.raw.get("start")
+    if pod is not None and pod.is_member:
+        return {"type": "Warm", "pool": pod.pool}
+    if observed.cold:
+        return {"type": "Cold", "reason": observed.cold}
+    if known and pod is not None and not kernel.is_about(pod.name):
+        return {"type": "Cold", "reason": "Replaced"}
+    return known
 
 
 def _last_activity(observed: Observed, known: str | None) -> str | None:

@@ -27,8 +27,15 @@ _LOCAL = frozenset({Reason.POD_SECURITY_VIOLATION, Reason.QUOTA_EXCEEDED, Reason
 def trial_pod(template: TemplateFacts, settings: Settings, namespace: str) -> Json:
     """The pod to try: without its account, which is there only where the kernels run."""
     cr = {"metadata": {"name": "template-check", "namespace": namespace, "uid": template.uid}, "spec": {}}
-    names = {"pod_secret": "none", "supervisor_map": "none"}
-    pod = build_pod(cr, settings, incarnation=1, callback_url=None, template=template, **names)
+    pod = build_pod(
+        cr,
+        settings,
+        incarnation=1,
+        callback_url=None,
+        pod_secret="none",  # noqa: S106 - a name
+        supervisor_map="none",
+        template=template,
+    )
     return {**pod, "spec": {k: v for k, v in pod["spec"].items() if k != "serviceAccountName"}}
 
 

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from kubernel_operator import metrics
-from kubernel_operator.reconcile import Verdict
+from kubernel_operator.verdict import Verdict
 from kubernel_wire.callback import Callback, MalformedReportError, proof, token, verified
 
 logger = logging.getLogger(__name__)

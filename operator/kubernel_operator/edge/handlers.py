@@ -1,4 +1,4 @@
-"""kopf's edge: four watches that hand each event on. No decision is made here."""
+"""kopf's edge: five watches that hand each event on. No decision is made here."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from typing import Any, Literal
 import aiohttp
 import kopf
 
-from kubernel_api.constants import GROUP, PLURAL, VERSION
+from kubernel_api.constants import GROUP, PLURAL, POOL_PLURAL, VERSION
 from kubernel_operator import metrics
 
 from .kopf_settings import NoMemories, kopf_settings, session
 
 logger = logging.getLogger(__name__)
 
-Kind = Literal["instance", "pod", "service", "lease"]
+Kind = Literal["instance", "pod", "service", "lease", "pool"]
 Take = Callable[[Kind, str, dict[str, Any]], None]
 RESOURCES: dict[Kind, tuple[str, str, str]] = {
     "instance": (GROUP, VERSION, PLURAL),
     "pod": ("", "v1", "pods"),
     "service": ("", "v1", "services"),
+    "pool": (GROUP, VERSION, POOL_PLURAL),
     "lease": ("coordination.k8s.io", "v1", "leases"),
 }
 KINDS: dict[str, Kind] = {resource[-1]: kind for kind, resource in RESOURCES.items()}

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Generic, NamedTuple, TypeVar
 
 from .facts import Json
-from .kinds import INSTANCES, LEASES, PODS, SERVICES, Kind
+from .kinds import INSTANCES, LEASES, PODS, POOLS, SERVICES, Kind
 
 logger = logging.getLogger(__name__)
 
@@ -239,6 +239,7 @@ class Cache:
         self.pods = Store(PODS)
         self.services = Store(SERVICES)
         self.leases = Store(LEASES)
+        self.pools = Store(POOLS)
         # The ConfigMap with the supervisor, by namespace: Unix seconds when it was made, or found to be there.
         self.supervisors: dict[str, float] = {}
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from kubernel_api.constants import LABEL_MEMBER
 from kubernel_api.names import service_host
 from kubernel_operator.clock import unix
 
@@ -43,6 +44,7 @@ class ServiceFacts:
 
     Attributes:
         address: its cluster IP; of a headless one, its DNS name; None: it has none yet.
+        member: the pool's pod that it was made for; "" for none.
     """
 
     namespace: str
@@ -50,6 +52,12 @@ class ServiceFacts:
     uid: str
     owner_uid: str
     address: str | None
+    member: str = ""
+
+    @property
+    def is_headless(self) -> bool:
+        """Whether its address is a DNS name."""
+        return self.address == service_host(self.namespace, self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +98,8 @@ def service_facts(obj: Json) -> ServiceFacts:
     meta = obj["metadata"]
     ip = part(obj, "spec").get("clusterIP")
     address = service_host(meta["namespace"], meta["name"]) if ip == "None" else ip
-    return ServiceFacts(meta["namespace"], meta["name"], meta["uid"], controller_uid(obj) or "", address)
+    member = str(part(meta, "labels").get(LABEL_MEMBER) or "")
+    return ServiceFacts(meta["namespace"], meta["name"], meta["uid"], controller_uid(obj) or "", address, member)
 
 
 def lease_facts(obj: Json) -> LeaseFacts:

@@ -59,6 +59,7 @@ class StatusFacts:
 
     Attributes:
         incarnation: number of the pod it is about; 0 for none.
+        was_warm: whether the pod that it is about came from a pool.
         generation: restartGeneration of the newest process that was Ready or has ended.
         raw: the whole of it, to compare with and to write patches for.
     """
@@ -69,6 +70,7 @@ class StatusFacts:
     conditions: tuple[Condition, ...] = ()
     pod_name: str | None = None
     incarnation: int = 0
+    was_warm: bool = False
     node_name: str | None = None
     generation: int | None = None
     restart_count: int | None = None
@@ -120,6 +122,7 @@ class KernelFacts:
         generation: metadata.generation, which grows with each change of the spec.
         wanted: spec.restartGeneration.
         by_service: whether clients come through a Service.
+        by_headless_service: whether that one is headless.
         encrypted: whether the connection needs a CurveZMQ pair, if only for the case that the kernel can use it.
         template: name of its KernelTemplate; "" for none.
         keys_by_client: whether the connection Secret is made by whoever created the KernelInstance.
@@ -135,6 +138,7 @@ class KernelFacts:
     deleting: bool
     wanted: int
     by_service: bool
+    by_headless_service: bool
     encrypted: bool
     template: str
     keys_by_client: bool
@@ -161,6 +165,7 @@ def kernel_facts(obj: Json) -> KernelFacts:
         deleting=bool(meta.get("deletionTimestamp")),
         wanted=number(spec.get("restartGeneration")),
         by_service=connection.get("service") != "None",
+        by_headless_service=connection.get("service") == "Headless",
         encrypted=connection.get("encryption") in {"Auto", "Curve"},
         template=str(spec.get("templateName") or ""),
         keys_by_client=connection.get("keyFrom") == "Client",
@@ -188,6 +193,7 @@ def status_facts(status: Json) -> StatusFacts:
         last_activity=status.get("lastActivityTime"),
         times=part(status, "times"),
         sizes=sizes(part(status, "resources")),
+        was_warm=part(status, "start").get("type") == "Warm",
         raw=status,
     )
 

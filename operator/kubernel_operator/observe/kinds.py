@@ -11,13 +11,17 @@ from kubernel_api.constants import (
     ANNOTATION_GENERATION,
     ANNOTATION_IDLE_TIMEOUT,
     ANNOTATION_INCARNATION,
+    ANNOTATION_POOL,
     ANNOTATION_RESTART_GENERATION,
+    ANNOTATION_SHAPE,
     ANNOTATION_SUPERVISOR,
     KERNEL_CONTAINER,
     KIND,
     LABEL_KERNEL_ID,
     LABEL_KUEUE_QUEUE,
+    LABEL_MEMBER,
     LABEL_SERVER,
+    POOL_KIND,
 )
 from kubernel_api.names import pod_name, service_name
 
@@ -39,6 +43,7 @@ _NUMBERS = (
     ANNOTATION_GENERATION,
     ANNOTATION_IDLE_TIMEOUT,
 )
+_TEXTS = (ANNOTATION_SUPERVISOR, ANNOTATION_POOL, ANNOTATION_SHAPE)
 _METADATA: Fields = {
     "name": NAME,
     "namespace": NAME,
@@ -89,7 +94,7 @@ _POD: Fields = {
         **_OWNED,
         "generation": 1,
         "labels": {LABEL_KUEUE_QUEUE: 63},
-        "annotations": {**dict.fromkeys(_NUMBERS, 32), ANNOTATION_SUPERVISOR: NAME},
+        "annotations": {**dict.fromkeys(_NUMBERS, 32), **dict.fromkeys(_TEXTS, NAME)},
     },
     "spec": {
         "nodeName": NAME,
@@ -108,7 +113,8 @@ _POD: Fields = {
         "containerStatuses": [_CONTAINER],
     },
 }
-_SERVICE: Fields = {"metadata": _OWNED, "spec": {"clusterIP": 64}}
+_SERVICE: Fields = {"metadata": {**_OWNED, "labels": {LABEL_MEMBER: 63}}, "spec": {"clusterIP": 64}}
+_POOL: Fields = {"metadata": {**_METADATA, "generation": 1}, "spec": AS_IS, "status": AS_IS}
 _LEASE: Fields = {
     "metadata": _METADATA,
     "spec": {"holderIdentity": NAME, "leaseDurationSeconds": 1, "renewTime": TIME},
@@ -147,20 +153,44 @@ def is_partial(instance: Json) -> bool:
 
 
 def _owner_of_pod(pod: Json) -> str | None:
-    """The KernelInstance of a pod. Whoever may create pods can give one any owner, but not the operator's name."""
+    """The KernelInstance of a pod, or its KernelPool as ``pool_link`` names it.
+
+    Whoever may create pods can give one any owner, but not the operator's name. What comes from a pool keeps its own.
+    """
+    if (pool := _owner(pod, POOL_KIND)) is not None:
+        return pool_link(pool)
     owner = _owner(pod)
+    if owner and (pod["metadata"].get("annotations") or {}).get(ANNOTATION_POOL):
+        return owner
     number = pod["metadata"]["name"].removeprefix(f"{owner}-")
     return owner if owner and number.isdecimal() and pod["metadata"]["name"] == pod_name(owner, int(number)) else None
 
 
 def _owner_of_service(service: Json) -> str | None:
     owner = _owner(service)
-    return owner if owner and service["metadata"]["name"] == service_name(owner) else None
+    names = service_name(owner or ""), service_name((service["metadata"].get("labels") or {}).get(LABEL_MEMBER) or "")
+    return owner if owner and service["metadata"]["name"] in names else None
 
 
-def _owner(obj: Json) -> str | None:
+def pool_link(name: str) -> str:
+    """What the pods that wait in a KernelPool are found by; no KernelInstance has such a name."""
+    return f"pool/{name}"
+
+
+def pool_that_made(pod: Json) -> str | None:
+    """The KernelPool that a pod was made for, whoever has it now."""
+    found: str | None = (pod["metadata"].get("annotations") or {}).get(ANNOTATION_POOL)
+    return found
+
+
+def pool_of(link: str) -> str | None:
+    """The KernelPool that a link names; None when it names a KernelInstance."""
+    return link.removeprefix("pool/") if link.startswith("pool/") else None
+
+
+def _owner(obj: Json, kind: str = KIND) -> str | None:
     owners = obj["metadata"].get("ownerReferences") or []
-    return next((str(o["name"]) for o in owners if o.get("controller") and o.get("kind") == KIND), None)
+    return next((str(o["name"]) for o in owners if o.get("controller") and o.get("kind") == kind), None)
 
 
 def _lease_name(instance: Json) -> str | None:
@@ -188,7 +218,7 @@ def _cut_pod(pod: Json) -> Json:
     kept: Json = cut(pod, _POD)
     annotations = kept["metadata"].get("annotations") or {}
     kept["metadata"]["annotations"] = {
-        name: text for name, text in annotations.items() if name == ANNOTATION_SUPERVISOR or _is_number(text)
+        name: text for name, text in annotations.items() if name in _TEXTS or _is_number(text)
     }
     if containers := part(kept, "spec").get("containers"):
         kept["spec"]["containers"] = [c for c in containers if c.get("name") == KERNEL_CONTAINER]
@@ -216,4 +246,5 @@ INSTANCES = Kind(
 )
 PODS = Kind("Pods", _cut_pod, _owner_of_pod, _as_json, shrink=_with_what_decides, complaint=_odd_numbers)
 SERVICES = Kind("Services", lambda obj: cut(obj, _SERVICE), _owner_of_service, _as_json)
+POOLS = Kind("KernelPools", lambda obj: cut(obj, _POOL), lambda _: None, _as_json)
 LEASES = Kind("Leases", lambda obj: cut(obj, _LEASE), lambda _: None, _as_json)

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from kubernel_api.conditions import Reason
 
 from .bucket import Bucket
+from .facts import ServiceFacts
+from .members import Member
 from .pod_facts import PodFacts
 from .report import Report
 from .sizes import Sizes
@@ -77,6 +79,13 @@ class Observed:
         template: the KernelTemplate that it names, if it is known.
         no_template: why that is not known.
         resize: what became of the last request to resize a pod.
+        member: a pool's pod that was chosen for it; None: there is none, or it has a pod already.
+        member_service: the Service that was made for its pool's pod and is not its own yet.
+        service_member: name of the pool's pod that its own Service was made for; "" for none.
+        cold: why it gets no pool's pod, or got none; "" when that is not known, or is no question.
+        knows_keys: whether the keys of its connection are known here, to be told to a pool's pod.
+        bound: uid of the pool's pod that was told whose it is.
+        bind_failed: uid of the pool's pod that could not be told.
     """
 
     pods: tuple[PodFacts, ...] = ()
@@ -105,6 +114,13 @@ class Observed:
     template: TemplateFacts | None = None
     no_template: str = ""
     resize: ResizeAnswer | None = None
+    member: Member | None = None
+    member_service: ServiceFacts | None = None
+    service_member: str = ""
+    cold: str = ""
+    knows_keys: bool = False
+    bound: str = ""
+    bind_failed: str = ""
 
 
 @dataclass
@@ -138,4 +154,10 @@ class Memory:
     said: tuple[int, int] = (-1, 0)  # the furthest that a status of this process said
     last_said: tuple[int, int] = (-1, 0)  # and the last one
     last_said_at: float = 0.0
+    pod: PodFacts | None = None  # the newest one
+    keys: Mapping[str, str] | None = field(default=None, repr=False)  # of a Secret that this process has just made
+    lost_members: set[str] = field(default_factory=set)  # uids of pools' pods that somebody else was faster to claim
+    cold: str = ""
+    bound: str = ""
+    bind_failed: str = ""
     callbacks: dict[str, Bucket] = field(default_factory=dict)  # by pod name: how many more are taken

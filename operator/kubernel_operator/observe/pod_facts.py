@@ -12,7 +12,9 @@ from kubernel_api.constants import (
     ANNOTATION_GENERATION,
     ANNOTATION_IDLE_TIMEOUT,
     ANNOTATION_INCARNATION,
+    ANNOTATION_POOL,
     ANNOTATION_RESTART_GENERATION,
+    ANNOTATION_SHAPE,
     KERNEL_CONTAINER,
     LABEL_KUEUE_QUEUE,
 )
@@ -91,6 +93,9 @@ class PodFacts:
         sizes: cpu and memory that the kernel's container is to have.
         resize_pending: the kubelet has not taken the newest ones: not now (Deferred), or never (Infeasible).
         resize_in_progress: it has, and they are not in force yet.
+        pool: the KernelPool that it was made for; "" for none.
+        shape: hash of what it was made from, with a pool.
+        created: Unix seconds, by the API server's clock.
     """
 
     namespace: str
@@ -121,6 +126,14 @@ class PodFacts:
     sizes: Sizes = field(default_factory=Sizes)
     resize_pending: Condition | None = None
     resize_in_progress: Condition | None = None
+    pool: str = ""
+    shape: str = ""
+    created: float | None = None
+
+    @property
+    def is_member(self) -> bool:
+        """Whether it was made for a pool: its kernel starts when it is bound to a KernelInstance."""
+        return self.pool != ""
 
     @property
     def ip(self) -> str | None:
@@ -208,6 +221,9 @@ def pod_facts(obj: Json) -> PodFacts:
         sizes=next((sizes(part(c, "resources")) for c in _kernels(spec)), Sizes()),
         resize_pending=_if_current(conditions.get("PodResizePending"), meta),
         resize_in_progress=_if_current(conditions.get("PodResizeInProgress"), meta),
+        pool=str(annotations.get(ANNOTATION_POOL) or ""),
+        shape=str(annotations.get(ANNOTATION_SHAPE) or ""),
+        created=seconds_of(meta.get("creationTimestamp")),
     )
 
 

@@ -32,6 +32,7 @@ class Report:
         frozen: why the kernel's processes stand still; empty: they do not.
         frozen_since: Unix seconds when they were stopped for want of memory.
         encryption: Curve or Disabled, as the kernel's ports speak; None: nobody has said.
+        claim: uid of the KernelInstance that a pool's pod is bound to; "" before; None: it is no pool's.
         tells_idle_timeout: whether the supervisor says so; an old one does not, and cannot be told another one.
     """
 
@@ -56,6 +57,7 @@ class Report:
     frozen: frozenset[str] = frozenset()
     frozen_since: float | None = None
     encryption: str | None = None
+    claim: str | None = None
 
     @property
     def is_probed(self) -> bool:
@@ -124,4 +126,5 @@ def _report(known: Report | None, said: KernelState, now: float, boot: str, sequ
         memory_time=now if said.memory is not None else 0.0,
         frozen=frozenset(said.frozen),
         frozen_since=frozen_since,
+        claim=said.claim,
     )

@@ -11,6 +11,7 @@ from typing import Any
 from kubernel_api.constants import LABEL_MANAGED_BY, LABEL_MANAGED_BY_VALUE
 from kubernel_cluster import paths
 from kubernel_cluster.cluster import Cluster
+from kubernel_cluster.errors import ApiError
 
 from .cache import Cache, Changed, Key, Store
 
@@ -27,7 +28,7 @@ async def sweep(
         namespaces: those that are watched; (None,) for all.
         cache: what is known.
         take: called for each object that is news or vanished, with "instance", "pod" or "service" and
-            the key of its KernelInstance, or with "lease" and its own key.
+            the key of what it is linked to, or with "lease" or "pool" and its own key.
 
     Raises:
         ClusterError: a LIST failed; the cache keeps what it had of what was not listed yet.
@@ -38,15 +39,28 @@ async def sweep(
         pods = await _listed(cluster, paths.core("pods", namespace), cache.pods, namespace, ours)
         services = await _listed(cluster, paths.core("services", namespace), cache.services, namespace, ours)
         leases = await _listed(cluster, paths.leases(namespace), cache.leases, namespace, ours)
+        pools = await _pools(cluster, cache, namespace)
         instances = await _listed(cluster, paths.kernel_instances(namespace), cache.instances, namespace, {})
         for changed in leases:
             take("lease", changed.key)
+        for changed in pools:
+            take("pool", changed.key)
         for changed in instances:
             take("instance", changed.key)
         for kind, children in (("pod", pods), ("service", services)):
             for changed in children:
                 if changed.link is not None:
                     take(kind, (changed.key[0], changed.link))
+
+
+async def _pools(cluster: Cluster, cache: Cache, namespace: str | None) -> list[Changed]:
+    """Without their CRD there are none: kernels do not need it."""
+    try:
+        return await _listed(cluster, paths.kernel_pools(namespace), cache.pools, namespace, {})
+    except ApiError as error:
+        if error.status != 404:
+            raise
+        return []
 
 
 async def _listed(

@@ -95,6 +95,7 @@ def test_columns() -> None:
         ("Template", "string", 1),
         ("Memory", "string", 1),
         ("Limit", "string", 1),
+        ("Start", "string", 1),
         ("Message", "string", 1),
     ]
 

@@ -20,8 +20,11 @@ def test_it_generates_both_copies_of_the_crd_and_the_reference() -> None:
         "helm/kubernel/templates/crds/kernelinstances.yaml",
         "crds/kerneltemplates.kubernel.dev.yaml",
         "helm/kubernel/templates/crds/kerneltemplates.yaml",
+        "crds/kernelpools.kubernel.dev.yaml",
+        "helm/kubernel/templates/crds/kernelpools.yaml",
         "docs/reference/kernelinstance.md",
         "docs/reference/kerneltemplate.md",
+        "docs/reference/kernelpool.md",
     ]
 
 

@@ -14,7 +14,8 @@ from kubernel_api.names import pod_secret_name
 from kubernel_cluster.errors import ApiError, ApiUnavailableError, ConflictError
 from kubernel_operator import metrics
 from kubernel_operator.act.apply import instance_path
-from kubernel_operator.reconcile import CALLBACKS_AT_ONCE, WORKERS_OF_NAMESPACE, Verdict, log_failure
+from kubernel_operator.reconcile import CALLBACKS_AT_ONCE, WORKERS_OF_NAMESPACE, log_failure
+from kubernel_operator.verdict import Verdict
 from kubernel_wire.callback import Callback, pod_secret_mark
 
 CALLBACK = {

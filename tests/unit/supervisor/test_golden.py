@@ -7,7 +7,7 @@ from unittest import mock
 
 from kubernel_supervisor import kernel_state
 from kubernel_supervisor.callbacks import Reporter, usable_targets
-from kubernel_supervisor.control_requests import Request
+from kubernel_supervisor.control_requests import Binding, Request, unsealed
 from kubernel_supervisor.kernel_state import KernelState, Snapshot
 
 GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "golden")
@@ -39,6 +39,16 @@ class ControlTest(unittest.TestCase):
                 self.assertEqual(parsed, golden["request"])
                 self.assertEqual(request.answered(golden["answer"]).decode(), golden["answerLine"])
 
+    def test_what_a_member_is_told(self):
+        golden = self.golden["sealed"]
+        told = unsealed(self.golden["token"].encode(), golden["sealed"]).decode()
+        self.assertEqual(told, golden["text"])
+        (request,) = {
+            e["request"]["sealed"]: e["request"] for e in self.golden["exchanges"] if "sealed" in e["request"]
+        }.values()
+        binding = Binding(request, self.golden["token"].encode())
+        self.assertEqual((binding.claim, binding.working_dir), (request["claim"], "/home/jovyan"))
+
     def test_what_a_stranger_is_told(self):
         request = Request(b"00 connection {}", self.golden["nonce"], self.keys)
         answer = {"ok": False, "error": "authentication failed"}
@@ -57,9 +67,11 @@ class CallbackTest(unittest.TestCase):
         self.listener.listen(8)
 
     def test_a_state_has_the_fields_of_the_transcripts(self):
-        told = KernelState(0, "10.0.0.7", 0.0).snapshot().now()
         for report in self.golden["reports"]:
-            self.assertEqual(list(told), [name for name in report["state"] if name not in OPTIONAL])
+            kernel = KernelState(0, "10.0.0.7", 0.0)
+            kernel.claim = report["state"].get("claim")
+            told = list(kernel.snapshot().now())
+            self.assertEqual(told, [name for name in report["state"] if name not in OPTIONAL])
 
     def test_reports(self):
         told = threading.Semaphore(0)

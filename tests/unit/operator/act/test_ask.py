@@ -25,7 +25,7 @@ def after(world: World, memory: Memory, question: Question) -> Memory:
 
 
 def memory(**fields: Any) -> Memory:
-    return Memory(UID, NOW, incarnation_seen=1, **fields)
+    return Memory(UID, NOW, incarnation_seen=1, pod=pod_facts(pod()), **fields)
 
 
 def test_restart(world: World) -> None:

@@ -21,7 +21,7 @@ from kubernel_operator.edge.callback_server import (
     HEAD_MAX_BYTES,
     CallbackServer,
 )
-from kubernel_operator.reconcile import Verdict
+from kubernel_operator.verdict import Verdict
 from kubernel_wire.callback import Callback, proof, token
 
 KEY = b"operator key"

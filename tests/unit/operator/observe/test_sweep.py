@@ -10,7 +10,7 @@ import pytest
 from fixtures.fake_cluster import FakeCluster
 from fixtures.objects import cr, pod
 from kubernel_cluster.cluster import Listing
-from kubernel_cluster.errors import ApiUnavailableError
+from kubernel_cluster.errors import ApiError, ApiUnavailableError
 from kubernel_operator.observe.cache import Cache, Key
 from kubernel_operator.observe.sweep import sweep
 
@@ -69,7 +69,13 @@ def test_the_first_one_fills_the_cache(cluster: FakeCluster) -> None:
 def test_pods_are_listed_first(cluster: FakeCluster) -> None:
     """A KernelInstance whose pod is not in the cache yet would get a second one."""
     Sweeper().sweep(cluster)
-    assert [resource for _, resource in cluster.requests] == ["pods", "services", "leases", "kernelinstances"]
+    assert [resource for _, resource in cluster.requests] == [
+        "pods",
+        "services",
+        "leases",
+        "kernelpools",
+        "kernelinstances",
+    ]
 
 
 def test_a_second_one_finds_nothing(cluster: FakeCluster) -> None:
@@ -136,3 +142,17 @@ def test_no_more_than_a_page_is_held(cluster: FakeCluster, monkeypatch: pytest.M
     Sweeper().sweep(cluster)
     assert len(held) > 10
     assert max(held) <= 2
+
+
+def test_without_the_crd_of_pools_there_are_none(cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = cluster.pages
+
+    def without(path: str, selectors: dict[str, str]) -> AsyncIterator[Listing]:
+        if path.endswith("kernelpools"):
+            raise ApiError(404, "NotFound", "the server could not find the requested resource")
+        return pages(path, selectors)
+
+    monkeypatch.setattr(cluster, "pages", without)
+    sweeper = Sweeper()
+    sweeper.sweep(cluster)
+    assert sweeper.sizes() == (2, 1, 1)

@@ -1,0 +1,97 @@
+"""Which KernelInstances get a pod out of a pool, and why the others do not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Protocol
+
+from kubernel_api.names import service_name
+from kubernel_wire.callback import Callback
+
+from .build.member import shape_of
+from .decide.binding import cannot_be_bound
+from .decide.plan import Context
+from .decide.situation import Situation
+from .observe.cache import Cache, Key
+from .observe.facts import ServiceFacts, service_facts
+from .observe.kernel_facts import KernelFacts
+from .observe.members import Member, Members
+from .observe.observed import Memory, Observed
+from .observe.pod_facts import PodFacts
+
+
+class PoolsToTell(Protocol):
+    """What the pools are told."""
+
+    def take_callback(self, key: Key, pool: Key, callback: Callback) -> bool:
+        """A report of a pod that waits in a pool; whether it is genuine."""
+
+    def lost_a_member(self, pool: Key) -> None:
+        """A KernelInstance has claimed one of its pods."""
+
+
+class Claims:
+    """Chooses; what comes of it is ``decide.plan``'s business."""
+
+    def __init__(self, cache: Cache, members: Members) -> None:
+        """Chooses nothing yet."""
+        self._cache, self._members = cache, members
+
+    def with_member(
+        self,
+        kernel: KernelFacts,
+        spec: dict[str, Any],
+        found: Situation,
+        observed: Observed,
+        memory: Memory,
+        context: Context,
+    ) -> Observed:
+        """What is observed, with a pool's pod for it, or why there is none, in a namespace with pools.
+
+        Args:
+            kernel: the KernelInstance, which needs a pod.
+            spec: of it, whole.
+            found: where it stands.
+            observed: what is known of it.
+            memory: remembers why it gets none.
+            context: for what pods are made from.
+        """
+        if found.objection is not None or not self._members.has_pools(kernel.namespace):
+            return observed
+        chosen = self._choose(kernel, spec, found, observed, memory, context)
+        if isinstance(chosen, Member):
+            return replace(observed, member=chosen, member_service=self.service_of(kernel, chosen.pod))
+        memory.cold = chosen
+        return replace(observed, cold=chosen)
+
+    def _choose(
+        self,
+        kernel: KernelFacts,
+        spec: dict[str, Any],
+        found: Situation,
+        observed: Observed,
+        memory: Memory,
+        context: Context,
+    ) -> Member | str:
+        """The pod, or why it is cold: a word of ``status.start.reason``."""
+        if found.incarnation > 0:
+            return "MemberFailed" if cannot_be_bound(kernel, found.pod, observed) else "Replaced"
+        if kernel.keys_by_client and context.settings.read_keys != "Always":
+            return "KeyFromClient"
+        if observed.secret and not observed.knows_keys:
+            return "MemberFailed"  # the operator that wanted to claim one was killed, and took the key with it
+        shape = shape_of(spec, context.settings, observed.template, context.supervisor_map)
+        member = self._members.choose(kernel.namespace, shape, kernel.uid, without=memory.lost_members)
+        if member is not None:
+            return member
+        return "NoMemberReady" if self._members.has_pool_of(kernel.namespace, shape) else "NoPoolFits"
+
+    def service_of(self, kernel: KernelFacts, pod: PodFacts | None) -> ServiceFacts | None:
+        """The Service that was made for a pool's pod, as long as it belongs to that pod and is such a one."""
+        if pod is None or not pod.is_member:
+            return None
+        obj = self._cache.services.get((pod.namespace, service_name(pod.name)))
+        found = service_facts(obj) if obj is not None else None
+        if found is None or found.owner_uid != pod.uid or found.is_headless != kernel.by_headless_service:
+            return None
+        return found

@@ -1,0 +1,171 @@
+"""What to do for a KernelPool: which members are made, which are deleted, and its status. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from kubernel_api.conditions import ConditionStatus, ConditionType, condition
+from kubernel_api.constants import LABEL_POOL
+from kubernel_operator.clock import rfc3339
+from kubernel_operator.observe.observed import Refusal
+from kubernel_operator.observe.pod_facts import PodFacts
+from kubernel_operator.observe.pool_facts import PoolFacts
+
+from .reasons import pending_reason
+from .texts import for_people
+
+Json = dict[str, Any]
+# A member that does not wait after this time never will; a first pull of a large image takes minutes.
+START_SECONDS = 600.0
+# The kubelet does not find a member's Secret: an operator was killed before it made it.
+WITHOUT_SECRET_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class MemberState:
+    """A pod of a pool.
+
+    Attributes:
+        ready: whether it waits for a KernelInstance.
+        chosen: whether a KernelInstance is about to claim it.
+        strayed: whether its supervisor has started something although nobody has claimed the pod.
+        silent: whether its supervisor does not answer any more.
+        since: Unix seconds when this process first saw it.
+    """
+
+    pod: PodFacts
+    ready: bool = False
+    chosen: bool = False
+    strayed: bool = False
+    silent: bool = False
+    since: float = 0.0
+
+
+@dataclass(frozen=True)
+class PoolPlan:
+    """What to do now.
+
+    Attributes:
+        create: how many members to make.
+        delete: pods to delete, each with the reason.
+        again_at: Unix seconds when to look again at the latest; None: when something happens.
+    """
+
+    create: int = 0
+    delete: tuple[tuple[PodFacts, str], ...] = ()
+    again_at: float | None = None
+
+
+def plan_pool(
+    pool: PoolFacts,
+    members: tuple[MemberState, ...],
+    shape: str,
+    refusal: Refusal | None,
+    now: float,
+    *,
+    not_before: float = 0.0,
+) -> PoolPlan:
+    """The steps that bring a pool to what its spec says; one that is being deleted is left to garbage collection.
+
+    Args:
+        pool: the KernelPool.
+        members: its pods.
+        shape: hash of what new ones are made from.
+        refusal: why no member can be made; None: one can.
+        now: Unix seconds.
+        not_before: Unix seconds before which none is made, since the last ones have failed.
+    """
+    if pool.deleting:
+        return PoolPlan()
+    delete = [(m.pod, why) for m in members if (why := _why_broken(m, now)) and not m.pod.deleting]
+    broken = {pod.uid for pod, _ in delete}
+    living = [m for m in members if m.pod.may_run and m.pod.uid not in broken and not m.chosen]
+    updated = [m for m in living if m.pod.shape == shape]
+    outdated = [m for m in living if m.pod.shape != shape]
+    starting = [m for m in updated if not m.ready]
+    ready = [m for m in updated if m.ready]
+    # Those that do not wait yet go first, and of the others the oldest: it was made from what is longest ago.
+    surplus = max(0, len(updated) - pool.replicas)
+    delete += [(m.pod, "the pool has more members than it needs") for m in [*starting, *_oldest(ready)][:surplus]]
+    if pool.recreates or pool.replicas == 0:
+        spare = len(outdated)
+    else:  # as many wait as before, until those that take their place do
+        spare = max(0, min(len(ready), pool.replicas) + len(outdated) - pool.replicas)
+    unready_first = sorted(outdated, key=lambda m: m.ready)
+    spare = max(spare, sum(not m.ready for m in outdated))
+    delete += [(m.pod, "the pool's members are to be others by now") for m in unready_first[:spare]]
+    create = 0
+    if refusal is None and now >= not_before:
+        create = max(0, min(pool.replicas - len(updated), pool.max_starting - len(starting)))
+    again = [m.since + START_SECONDS for m in living if not m.ready]
+    again.append(not_before)
+    again += [m.since + WITHOUT_SECRET_SECONDS for m in living if _misses_secret(m.pod)]
+    return PoolPlan(create, tuple(delete), min((t for t in again if t > now), default=None))
+
+
+def pool_status(
+    pool: PoolFacts, members: tuple[MemberState, ...], shape: str, refusal: Refusal | None, now: float
+) -> Json:
+    """The whole status."""
+    living = [m for m in members if m.pod.may_run and not m.chosen]
+    ready = [m for m in living if m.ready]
+    status, reason, message = _verdict(pool, living, len(ready), refusal)
+    previous = pool.status.get("conditions") or []
+    found = condition(
+        ConditionType.READY,
+        status,
+        reason,
+        for_people(message),
+        generation=pool.generation,
+        previous=previous,
+        now=rfc3339(now),
+    )
+    return {
+        "observedGeneration": pool.generation,
+        "replicas": len(living),
+        "readyReplicas": len(ready),
+        "updatedReplicas": sum(m.pod.shape == shape for m in living),
+        "selector": f"{LABEL_POOL}={pool.name}",
+        "conditions": [found],
+    }
+
+
+def _verdict(
+    pool: PoolFacts, living: list[MemberState], ready: int, refusal: Refusal | None
+) -> tuple[ConditionStatus, str, str]:
+    if ready >= pool.replicas:
+        return "True", "Filled", "As many members wait as the pool wants."
+    if refusal is not None:
+        return "False", refusal.reason, refusal.message
+    for member in living:
+        if not member.ready and not member.pod.kernel_runs:
+            reason, message = pending_reason(member.pod)
+            return "False", reason, message
+    return "False", "Filling", "Members are being started."
+
+
+def _why_broken(member: MemberState, now: float) -> str:
+    pod = member.pod
+    if pod.deleting or member.chosen:
+        return ""
+    if not pod.kernel_may_run:
+        return "it has ended"
+    if member.strayed:
+        return "its supervisor serves a kernel that nobody knows"
+    if member.silent:
+        return "its supervisor does not answer"
+    if not member.ready and now >= member.since + START_SECONDS:
+        return f"it has not become ready in {START_SECONDS:.0f} s"
+    if _misses_secret(pod) and now >= member.since + WITHOUT_SECRET_SECONDS:
+        return "its Secret was not made"
+    return ""
+
+
+def _misses_secret(pod: PodFacts) -> bool:
+    waiting = pod.kernel.waiting if pod.kernel is not None else None
+    return waiting is not None and waiting.reason == "CreateContainerConfigError"
+
+
+def _oldest(members: list[MemberState]) -> list[MemberState]:
+    return sorted(members, key=lambda m: (m.since, m.pod.name))

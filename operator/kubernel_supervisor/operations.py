@@ -1,0 +1,65 @@
+"""What can be asked for at the control port."""
+
+import os
+
+from .control_requests import Binding, RequestError, wanted_idle_timeout, wanted_restart, wanted_signal
+from .usage import usage
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+STOP_SECONDS = 2.0  # from SIGTERM to SIGKILL at a stop request
+
+
+def handle(supervisor: "Any", request: "dict[str, Any]") -> "dict[str, Any]":
+    """Does what an authenticated request asks for.
+
+    Raises:
+        RequestError: it is not done.
+    """
+    operation = request.get("op")
+    if operation == "signal":
+        delivered = supervisor.signal_kernel(wanted_signal(request))
+        supervisor.memory.let_go()
+        return {"delivered": delivered}
+    if operation == "restart":
+        return restart(supervisor, request)
+    if operation == "configure":
+        supervisor.configure(wanted_idle_timeout(request))
+        return {"idleTimeoutSeconds": supervisor.kernel.idle_timeout_seconds or None}
+    if operation == "bind":
+        return bind(supervisor, Binding(request, supervisor.keys[b"operator"]))
+    if operation == "stop":
+        supervisor.stop(STOP_SECONDS, "Stopped")
+        return {}
+    if operation == "status":
+        pid = supervisor.child.pid if supervisor.child else None
+        return {**supervisor.kernel.snapshot().now(), "pid": pid, "zygote": supervisor.forks.status()}
+    if operation == "usage":
+        return usage()
+    raise RequestError(f"unknown op {operation!r}")
+
+
+def restart(supervisor: "Any", request: "dict[str, Any]") -> "dict[str, Any]":
+    """Replaces the kernel process."""
+    generation, env = wanted_restart(request)
+    if supervisor.kernel.claim == "":
+        raise RequestError("the container is bound to no kernel yet")
+    return {"started": supervisor.restart(generation, env)}
+
+
+def bind(supervisor: "Any", binding: Binding) -> "dict[str, Any]":
+    """Makes a member of a pool the container of one kernel, for ever; the same one again is no error."""
+    if binding.claim == supervisor.kernel.claim:
+        return {}
+    if supervisor.kernel.state != "waiting" or supervisor.ending:
+        raise RequestError("this container waits for no kernel")
+    if binding.working_dir:
+        try:
+            os.makedirs(binding.working_dir, exist_ok=True)
+            os.chdir(binding.working_dir)
+        except OSError as error:
+            raise RequestError(f"workingDir: {error}") from None
+    supervisor.bind(binding)
+    return {}
