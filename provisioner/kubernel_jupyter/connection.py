@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import struct
+from concurrent.futures import Future
 from contextlib import suppress
-from typing import Any
+from typing import Any, ClassVar
 
+import zmq
 from jupyter_client.jsonutil import json_default
 from jupyter_server.services.kernels.connection.base import (
     deserialize_binary_message,
@@ -16,8 +19,9 @@ from jupyter_server.services.kernels.connection.base import (
 from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
 from tornado.websocket import WebSocketClosedError
 
+from . import words
 from .kernels import KubernelKernelManager, StartCancelledError
-from .telling import Message, RunningCell, WaitingCells
+from .telling import Message, RunningCell, WaitingCells, status
 
 V1 = "v1.kernel.websocket.jupyter.org"
 PROGRESS_SECONDS = 1.0
@@ -32,6 +36,10 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
 
     held: list[Any] | None = None
     _until_open: asyncio.Task[None] | None = None
+    _is_gone = False
+    _spoken: str | None = None
+    # Of pages that are gone, but whose cells wait for their kernel; by session key, in the order of their going.
+    _left: ClassVar[dict[str, KubernelConnection]] = {}
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -43,11 +51,18 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
         kernels: KubernelKernelManager = self.multi_kernel_manager
         return kernels
 
+    @property
+    def subprotocol(self) -> str | None:
+        """What the handshake agreed on. The base forgets it with the page, whose messages are still to be read."""
+        self._spoken = super().subprotocol or self._spoken
+        return self._spoken
+
     # Opening.
 
     async def _register_session(self) -> None:
         """Once: the base calls it again when the kernel is ready, and would take this page's for an older one's."""
-        if not self.session_key or self._open_sessions.get(self.session_key) is not self.websocket_handler:
+        is_registered = self.session_key and self._open_sessions.get(self.session_key) is self.websocket_handler
+        if not self._is_gone and not is_registered:
             await super()._register_session()
 
     async def prepare(self) -> None:
@@ -57,6 +72,10 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
             return
         await self._register_session()
         self.held = []
+        before = self._left.pop(self.session_key, None)
+        if before is not None and before._until_open is not None:  # the same page, after its network was away
+            before._until_open.cancel()
+            self.held, self._waiting = before.held or [], before._waiting
 
     def connect(self) -> Any:
         """Called when the websocket is open; no frame of it is read before what is returned here is done."""
@@ -64,27 +83,33 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
             return super().connect()
         self._kernels.notify_connect(self.kernel_id)
         self._open_sockets.add(self)
+        self._kernels.waiting_pages.setdefault(self.kernel_id, set()).add(self)
         self._until_open = asyncio.ensure_future(self._wait_and_open())
+        self._until_open.add_done_callback(lambda _: self._is_open_or_gone())
         return asyncio.sleep(0)
 
     async def _wait_and_open(self) -> None:
         """Waits for the kernel, opens its channels and replays what the page has sent meanwhile."""
         while (error := await self._tell_until_ready()) is not None:
             self._send(*self._waiting.failed(str(error)))
-            self.held = [message for message in self.held or [] if self._cell_in(message) is None]
+            self._drop_cells()
             if isinstance(error, StartCancelledError):
-                self._send_status_message("dead")
+                self._send(status("dead"))
                 return
-            # Not "dead": JupyterLab would let go of the kernel for good, and not even its menu could restart it.
-            self._send_status_message("unknown")
+            if self._is_gone:
+                return
+            # Not "dead": JupyterLab would let go of the kernel for good, and not even its menu could restart it. It
+            # drops states that it does not know, and would show "Starting" for ever.
+            self._send(status("idle"), status("unknown"))
             self._cell_has_come.clear()
             await self._cell_has_come.wait()
             self._kernels.try_again(self.kernel_id)
         self._send(*self._waiting.ready())
+        if earlier := self._earlier():
+            await asyncio.wait(earlier)
         try:
             await super().prepare()
             self._kernels.notify_disconnect(self.kernel_id)  # the base counts it, too
-            self._until_open = None
             opened = super().connect()
             if opened is not None:
                 await opened
@@ -96,13 +121,48 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
         for message in held:
             self.handle_incoming_message(message)
 
+    def interrupt(self) -> None:
+        """Nobody wants the cells that wait to run any more."""
+        self._send(*self._waiting.interrupted())
+        self._drop_cells()
+        if self._is_gone and self._until_open is not None:
+            self._until_open.cancel()
+
+    def _drop_cells(self) -> None:
+        if self.held is not None:
+            self.held = [message for message in self.held if self._cell_in(message) is None]
+
+    def _is_open_or_gone(self) -> None:
+        """What the page has sent is on its way, or nobody waits for it any more."""
+        self._until_open = None
+        self._kernels.waiting_pages.get(self.kernel_id, set()).discard(self)
+        if self._left.get(self.session_key) is self:
+            del self._left[self.session_key]
+        if self._is_gone and self.channels:  # what its cells print is kept, as for any page that is gone
+            for stream in self.channels.values():
+                stream.flush(zmq.POLLOUT)
+            self._close_future: Future[Any] = Future()
+            super().disconnect()
+        elif self._is_gone:
+            self._kernels.notify_disconnect(self.kernel_id)
+
+    def _earlier(self) -> list[asyncio.Task[None]]:
+        """Pages that are gone and have sent their cells before: those run first."""
+        found = []
+        for left in self._left.values():
+            if left is self:
+                break
+            if left.kernel_id == self.kernel_id and left._until_open is not None:
+                found.append(left._until_open)
+        return found
+
     async def _tell_until_ready(self) -> BaseException | None:
         """The error of a start that failed, or None when the kernel is ready."""
         ready = self.kernel_manager.ready
         if self.kernel_id not in self._kernels:
             return StartCancelledError("The kernel was shut down.")
         if not ready.done():
-            self._send_status_message("starting")
+            self._send(status("starting"))
         while not ready.done():
             await asyncio.wait({ready}, timeout=PROGRESS_SECONDS)
             provisioner = self._kernels.provisioner_of(self.kernel_id)
@@ -112,12 +172,15 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
         return StartCancelledError("The kernel was shut down.") if ready.cancelled() else ready.exception()
 
     def disconnect(self) -> None:
-        """Called when the page is gone."""
+        """Called when the page is gone. Cells that it has sent run all the same, as with a kernel that was ready."""
         if self._until_open is None:
             super().disconnect()
             return
-        self._until_open.cancel()
-        self._kernels.notify_disconnect(self.kernel_id)
+        self._is_gone = True
+        if any(self._cell_in(message) for message in self.held or []):
+            self._left[self.session_key] = self
+        else:
+            self._until_open.cancel()
         if self._open_sessions.get(self.session_key) is self.websocket_handler:
             self._open_sessions.pop(self.session_key)
         self._open_sockets.discard(self)
@@ -134,23 +197,29 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
         self.held.append(incoming_msg)
         cell = self._cell_in(incoming_msg)
         if cell is not None:
-            self._waiting.add(cell)
+            self._waiting.add(*cell)
             self._cell_has_come.set()
 
-    def _cell_in(self, incoming_msg: Any) -> dict[str, Any] | None:
-        """The header of a message that runs a cell; None for any other, and for what cannot be read."""
+    def _cell_in(self, incoming_msg: Any) -> tuple[dict[str, Any], str] | None:
+        """The header of a message that runs a cell, and the cell's id; None for others, and for what cannot be read."""
         header: dict[str, Any] = {}
-        with suppress(ValueError, KeyError, IndexError):  # the base says so when its time has come
+        metadata: dict[str, Any] = {}
+        # What cannot be read the base says when its time has come.
+        with suppress(ValueError, KeyError, IndexError, TypeError, struct.error):
             if self.subprotocol == V1:
-                header = json.loads(deserialize_msg_from_ws_v1(incoming_msg)[1][0])
-            elif isinstance(incoming_msg, bytes):
-                header = deserialize_binary_message(incoming_msg)["header"]
+                parts = deserialize_msg_from_ws_v1(incoming_msg)[1]
+                header, metadata = json.loads(parts[0]), json.loads(parts[2])
             else:
-                header = json.loads(incoming_msg)["header"]
-        return header if header.get("msg_type") == "execute_request" else None
+                is_bytes = isinstance(incoming_msg, bytes)
+                message = deserialize_binary_message(incoming_msg) if is_bytes else json.loads(incoming_msg)
+                header, metadata = message["header"], message["metadata"]
+        is_cell = header.get("msg_type") == "execute_request"
+        return (header, str(metadata.get("cellId") or "")) if is_cell else None
 
     def handle_outgoing_message(self, stream: Any, outgoing_msg: list[Any]) -> None:
         """Notices which cell runs."""
+        if self._is_gone:
+            return
         if getattr(stream, "channel", stream) == "iopub" and self._kernels.is_ours(self.kernel_id):
             _, parts = self.session.feed_identities(outgoing_msg)
             if b'"status"' in bytes(parts[1]):
@@ -179,6 +248,7 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
         if provisioner is None:
             super().on_kernel_restarted()
             return
-        self._send(*self._running.died(provisioner.describe_end()))
-        if not provisioner.is_over:
+        is_over = provisioner.is_over
+        self._send(*self._running.died(words.ended(provisioner.describe_end(), is_over=is_over)))
+        if not is_over:
             super().on_kernel_restarted()

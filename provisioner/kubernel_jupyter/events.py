@@ -43,6 +43,10 @@ class Announcer:
         """It has ended."""
         self._say("died", message=message)
 
+    def resized(self, resources: dict[str, Any]) -> None:
+        """Other amounts of cpu or memory are in force."""
+        self._say("resized", resources=resources)
+
     def reattached(self) -> None:
         """This server has found it again."""
         self._say("reattached")

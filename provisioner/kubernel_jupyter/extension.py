@@ -12,6 +12,7 @@ from jupyter_server.services.sessions.sessionmanager import SessionManager
 from . import events
 from .connection import KubernelConnection
 from .kernels import KubernelKernelManager
+from .log import shorten
 from .reattach import take_up_all
 from .saving import drop_transient_outputs
 from .sessions import KubernelSessionManager
@@ -42,6 +43,7 @@ def _load_jupyter_server_extension(serverapp: Any) -> None:
     """Called when the server has its managers and answers no request yet."""
     if not isinstance(serverapp.kernel_manager, KubernelKernelManager):
         return
+    shorten(serverapp.log)
     # Now: a listener hears of those schemas only that were registered before it came.
     serverapp.event_logger.register_event_schema(events.SCHEMA)
     serverapp.contents_manager.register_pre_save_hook(drop_transient_outputs)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from contextlib import suppress
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from jupyter_client.provisioning.factory import KernelProvisionerFactory
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
-from traitlets import Bool
+from traitlets import Bool, default
 
 from kubernel_provisioner import KubernetesProvisioner
 from kubernel_provisioner.errors import KernelDeletedError
@@ -23,12 +24,21 @@ if TYPE_CHECKING:
 
 # How often a kernel that starts is looked at, for news.
 NEWS_SECONDS = 1.0
+# And one that is ended while it restarts.
+ENDING_SECONDS = 0.1
 # And one whose last page is gone, until it has nothing to do; its last reply comes as it becomes idle.
 LEAVE_SECONDS = 2.0
 
 #: The kernel that a start takes up instead of starting one.
 taking_up: ContextVar[Left | None] = ContextVar("kubernel_taking_up", default=None)
 _nobody_waits: ContextVar[bool] = ContextVar("kubernel_nobody_waits", default=False)
+
+
+class WaitingPage(Protocol):
+    """A page's connection to a kernel that is pending."""
+
+    def interrupt(self) -> None:
+        """The cells that it has sent shall not run."""
 
 
 class StartCancelledError(KernelDeletedError):
@@ -55,12 +65,21 @@ class KubernelKernelManager(AsyncMappingKernelManager):
     keep_kernels_on_shutdown = Bool(
         False,
         help="Whether kernels outlive a server that is stopped in order, for orphan_after_seconds; the next server of "
-        "the same owner takes them up.",
+        "the same owner takes them up. Default: whether KUBERNEL_KEEP_KERNELS is 1.",
     ).tag(config=True)
+
+    @default("keep_kernels_on_shutdown")
+    def _keep_kernels_default(self) -> bool:
+        return os.environ.get("KUBERNEL_KEEP_KERNELS") == "1"
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._ours: dict[str, float] = {}  # by kernel id: monotonic seconds when its start began
+        self._amounts: dict[str, dict[str, Any]] = {}  # by kernel id: cpu and memory that were in force last
+        self._watching: asyncio.Task[None] | None = None
+        self._renamed: dict[str, dict[str, Any]] = {}  # by kernel id: sessions that are not written yet
+        #: By kernel id: the connections of pages that wait for it.
+        self.waiting_pages: dict[str, set[WaitingPage]] = {}
         self._leaving: set[asyncio.Task[None]] = set()
 
     def is_ours(self, kernel_id: str) -> bool:
@@ -130,24 +149,43 @@ class KubernelKernelManager(AsyncMappingKernelManager):
         kernel, news = self.get_kernel(kernel_id), self._announcer(kernel_id)
         while not kernel.ready.done():  # not awaited itself: whoever cancels this must not cancel that
             await asyncio.wait({kernel.ready}, timeout=NEWS_SECONDS)
+            self._tell_session(kernel_id)
             provisioner = self.provisioner_of(kernel_id)
             if provisioner is not None and not kernel.ready.done():
                 news.waiting(*provisioner.why_waiting, self.seconds_since_start(kernel_id))
         error, left = kernel.ready.exception(), (kernel._launch_args or {}).pop("kubernel_left", None)
         if error is None:
             await super()._finish_kernel_start(kernel_id)
-            if left is None:
+            if left is None or not left.is_ready:
                 news.ready(self.seconds_since_start(kernel_id))
             else:
                 news.reattached()
                 self._find_out_state(kernel)
             self.add_restart_callback(kernel_id, lambda: self._note_death(kernel_id))
-        elif left is not None:  # another server was faster, or it cannot be reached: it is not this server's to end
+            self._look_at_amounts(kernel_id)
+            if self._watching is None or self._watching.done():
+                self._watching = asyncio.create_task(self._watch_amounts())
+        elif left is not None and (left.is_ready or isinstance(error, KernelDeletedError)):
+            # Another server was faster, or it cannot be reached: it is not this server's to end.
             self.log.warning("Kernel %s was not taken up: %s", kernel_id, error)
             self.remove_kernel(kernel_id)
         elif kernel_id in self:
             news.failed(str(error))
             kernel.execution_state, kernel.reason = "dead", str(error)
+
+    async def _watch_amounts(self) -> None:
+        """Says when a kernel has got other amounts of cpu or memory, whoever asked for them."""
+        while self._ours:
+            await asyncio.sleep(NEWS_SECONDS)
+            for kernel_id in [each for each in self._ours if not self.is_pending(each)]:
+                self._look_at_amounts(kernel_id)
+
+    def _look_at_amounts(self, kernel_id: str) -> None:
+        provisioner = self.provisioner_of(kernel_id)
+        amounts = provisioner.amounts if provisioner is not None else None
+        if amounts and amounts != self._amounts.setdefault(kernel_id, amounts):
+            self._amounts[kernel_id] = amounts
+            self._announcer(kernel_id).resized(amounts)
 
     def _find_out_state(self, kernel: Any) -> None:
         """Busy until it answers: a kernel that was taken up may be in the middle of a cell, and must not be culled."""
@@ -162,10 +200,18 @@ class KubernelKernelManager(AsyncMappingKernelManager):
         kernel.session.send(shell, "kernel_info_request")
 
     def note_session(self, kernel_id: str, session: dict[str, Any]) -> None:
-        """The notebook of a kernel has another name, or the kernel another notebook."""
-        provisioner = self.provisioner_of(kernel_id)
-        if provisioner is not None:
-            provisioner.note_session(session)
+        """The notebook of a kernel has another name, or the kernel another notebook.
+
+        JupyterLab says the notebook's true name a moment after it has asked for the kernel, which may not be made yet.
+        """
+        if self.is_ours(kernel_id):
+            self._renamed[kernel_id] = session
+            self._tell_session(kernel_id)
+
+    def _tell_session(self, kernel_id: str) -> None:
+        session, provisioner = self._renamed.get(kernel_id), self.provisioner_of(kernel_id)
+        if session is not None and provisioner is not None and provisioner.note_session(session):
+            del self._renamed[kernel_id]
 
     def _announcer(self, kernel_id: str) -> Announcer:
         kernel = self.get_kernel(kernel_id)
@@ -188,6 +234,8 @@ class KubernelKernelManager(AsyncMappingKernelManager):
             return
         if self._is_starting(kernel_id):
             await self._cancel_start(kernel_id)
+        else:
+            await self._end_restart(kernel_id)
         if kernel_id in self:
             await super()._async_shutdown_kernel(kernel_id, now=now, restart=restart)
 
@@ -219,6 +267,9 @@ class KubernelKernelManager(AsyncMappingKernelManager):
     def remove_kernel(self, kernel_id: str) -> Any:
         """Forgets a kernel."""
         self._ours.pop(kernel_id, None)
+        self._amounts.pop(kernel_id, None)
+        self._renamed.pop(kernel_id, None)
+        self.waiting_pages.pop(kernel_id, None)
         self._pending_kernels.pop(kernel_id, None)  # a start that failed stays there, for shutdown_all to find
         return super().remove_kernel(kernel_id)
 
@@ -233,6 +284,21 @@ class KubernelKernelManager(AsyncMappingKernelManager):
         await asyncio.wait({start})
         if not kernel.ready.done():  # a cancelled start tells nobody
             kernel.ready.set_exception(StartCancelledError(f"Kernel {kernel_id} was shut down while it started."))
+
+    async def _end_restart(self, kernel_id: str) -> None:
+        """Ends a restart, if one is under way, and with it the kernel: the base fails in the middle of one."""
+        kernel, provisioner = self.get_kernel(kernel_id), self.provisioner_of(kernel_id)
+        while provisioner is not None and not kernel.ready.done():  # the future is another one for each half of it
+            await provisioner.cleanup()
+            await asyncio.wait({kernel.ready}, timeout=ENDING_SECONDS)
+
+    def interrupt_kernel(self, kernel_id: str) -> Any:
+        """Interrupts a kernel; of one that starts, or did not start, the cells that wait for it are taken back."""
+        if not self.is_pending(kernel_id):
+            return super().interrupt_kernel(kernel_id)
+        for page in list(self.waiting_pages.get(kernel_id, ())):
+            page.interrupt()
+        return None
 
     async def _async_restart_kernel(self, kernel_id: str, now: bool = False) -> Any:
         """Restarts a kernel; one that did not start is started anew, and one that starts goes on."""

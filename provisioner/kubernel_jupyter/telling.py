@@ -32,6 +32,11 @@ class Message:
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
+def status(state: str) -> Message:
+    """The kernel's state, which is no cell's."""
+    return Message("iopub", "status", {"execution_state": state})
+
+
 def failed(header: Header, name: str, text: str) -> list[Message]:
     """Ends a cell with an error, as a kernel would: the output, the reply, and "idle"."""
     lines = words.wrapped(text)
@@ -56,11 +61,23 @@ class WaitingCells:
 
     def __init__(self) -> None:
         self._cells: list[Header] = []
+        self._ids: list[str] = []
         self._shown = ""
 
-    def add(self, header: Header) -> None:
-        """The header of a request to run a cell."""
-        self._cells.append(header)
+    def add(self, header: Header, cell_id: str = "") -> None:
+        """A request to run a cell.
+
+        Args:
+            header: of the request.
+            cell_id: the notebook's; a cell that is run again listens to its newest request only. Empty: not known.
+        """
+        if cell_id and cell_id in self._ids:
+            place = self._ids.index(cell_id)
+            self._cells[place] = header
+            self._shown = self._shown if place else ""
+        else:
+            self._cells.append(header)
+            self._ids.append(cell_id)
 
     def progress(self, seconds: float, reason: str, message: str) -> list[Message]:
         """Shows or updates the first cell's words.
@@ -92,10 +109,17 @@ class WaitingCells:
 
     def failed(self, text: str) -> list[Message]:
         """The first cell ends with the cause, the others with nothing."""
+        return self._ended("KernelDidNotStart", text)
+
+    def interrupted(self) -> list[Message]:
+        """Nobody wants them to run any more."""
+        return self._ended("KeyboardInterrupt", "This cell did not run: its kernel was still starting.")
+
+    def _ended(self, name: str, text: str) -> list[Message]:
         messages = self.ready()
         for number, cell in enumerate(self._cells):
-            messages += aborted(cell) if number else failed(cell, "KernelDidNotStart", text)
-        self._cells = []
+            messages += aborted(cell) if number else failed(cell, name, text)
+        self._cells, self._ids = [], []
         return messages
 
 

@@ -15,6 +15,12 @@ def wrapped(text: str) -> list[str]:
     return lines
 
 
+def ended(text: str, *, is_over: bool) -> str:
+    """How a kernel ended; the dialog of one that is restarted says so itself."""
+    what = text[:1].upper() + text[1:].rstrip(".")
+    return f"{what}. It does not come back by itself: start a new kernel." if is_over else f"{what}."
+
+
 def starting(seconds: float, reason: str, message: str) -> str:
     """What a kernel that starts waits for, and for how long it has: ``Kernel is starting, 0:13: no room``."""
     minutes, rest = divmod(int(seconds), 60)

@@ -115,12 +115,12 @@ class KubernetesProvisioner(ProvisionerOptions):
         """
         set_defaults(getattr(self.parent, "context", None))
         kernel, left = self._kernel, kwargs.pop("kubernel_left", None)
-        if left is not None and kernel.held is None:
+        if left is not None and kernel.held is None and left.is_ready:
             return await self._take_up(left)
         ticket = kernel.new_ticket()
         self._has_process, self._expects_end = True, False
         try:
-            info = await self._do(kernel.launch(self._launch_request(cmd, kwargs), ticket))
+            info = await self._do(kernel.launch(self._launch_request(cmd, kwargs, left), ticket))
         except BaseException as error:
             if kernel.is_newest(ticket):
                 self._has_process = kernel.outlives(ticket)
@@ -131,8 +131,15 @@ class KubernetesProvisioner(ProvisionerOptions):
                 self._tell_manager(is_dead=kernel.held is None)
             raise
         self.connection_info = cast("KernelConnectionInfo", info)
+        if left is not None:
+            self._tell_address()
         self._forget_curve_keys()
         return self.connection_info
+
+    def _tell_address(self) -> None:
+        """The manager would not take the address by itself, where an older server's connection file is."""
+        manager: Any = self.parent
+        manager.load_connection_info(self.connection_info)
 
     def _forget_curve_keys(self) -> None:
         """Lets the manager forget those of an earlier kernel: it adds keys that it is given, and takes none away."""
@@ -156,7 +163,7 @@ class KubernetesProvisioner(ProvisionerOptions):
         """The manager's, which there is when the kernel was started once; None in managers without any."""
         return getattr(self.parent, "_restarter", None)
 
-    def _launch_request(self, cmd: list[str], kwargs: dict[str, Any]) -> LaunchRequest:
+    def _launch_request(self, cmd: list[str], kwargs: dict[str, Any], left: Left | None = None) -> LaunchRequest:
         return LaunchRequest(
             kernel_id=str(self.kernel_id),
             spec=self._spec_facts(),
@@ -171,6 +178,7 @@ class KubernetesProvisioner(ProvisionerOptions):
             may_move=self._restarter is None,
             owner=self.whose or "",
             session=self._session,
+            left=None if left is None else left.instance,
         )
 
     @property
@@ -308,6 +316,12 @@ class KubernetesProvisioner(ProvisionerOptions):
         status = seen.status if seen else {}
         return str(status.get("reason") or ""), str(status.get("message") or "")
 
+    @property
+    def amounts(self) -> dict[str, Any]:
+        """What of cpu and memory is in force, as ``limits`` and ``requests``, as last seen; empty: not known."""
+        seen = self._kernel.seen
+        return dict(seen.status.get("resources") or {}) if seen else {}
+
     def describe_end(self) -> str:
         """How the kernel ended, in the words of the KernelInstance's status."""
         return self._kernel.describe_end()
@@ -354,12 +368,15 @@ class KubernetesProvisioner(ProvisionerOptions):
         self._has_process, self._expects_end = True, False
         if self._kernel.held is None:
             raise KernelDeletedError(f"Kernel {left.kernel_id} was deleted meanwhile.")
-        manager: Any = self.parent
-        manager.load_connection_info(info)  # it would not by itself, where an older server's connection file is
+        self._tell_address()
         return self.connection_info
 
-    def note_session(self, session: dict[str, Any]) -> None:
-        """Its notebook was renamed, or another one uses it; a failure costs no more than the name."""
+    def note_session(self, session: dict[str, Any]) -> bool:
+        """Its notebook was renamed, or another one uses it; a failure costs no more than the name.
+
+        Returns:
+            False when there is no KernelInstance yet; then it has to be said again.
+        """
         from .launch.claiming import describe
 
         self._session, held = session, self._kernel.held
@@ -367,6 +384,7 @@ class KubernetesProvisioner(ProvisionerOptions):
             name = getattr(self.parent, "kernel_name", "") or ""
             work = describe(self.place, self._kernel.background, held, str(self.kernel_id), name, session)
             self._kernel.background.submit(work)
+        return held is not None
 
     # Properties of this kind of kernel.
 

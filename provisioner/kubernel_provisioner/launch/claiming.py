@@ -41,12 +41,17 @@ class Left:
     kernel_name: str
     session: dict[str, str] | None
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether it runs; else it starts, or restarts."""
+        return is_true(self.instance.get("status") or {}, ConditionType.READY)
+
 
 def read_left(instance: dict[str, Any], owner: str) -> Left | None:
-    """What a KernelInstance says of itself; None when it is another owner's, not ready, over, or says nothing."""
+    """What a KernelInstance says of itself; None when it is another owner's, over, or says nothing."""
     metadata, status = instance["metadata"], instance.get("status") or {}
-    is_ready = is_true(status, ConditionType.READY) and not is_finished(status) and "deletionTimestamp" not in metadata
-    if instance["spec"].get("owner") != owner or not is_ready:
+    is_over = is_finished(status) or "deletionTimestamp" in metadata
+    if instance["spec"].get("owner") != owner or is_over:
         return None
     try:
         told = json.loads((metadata.get("annotations") or {}).get(ANNOTATION_JUPYTER, ""))

@@ -38,6 +38,7 @@ class LaunchRequest:
         may_move: whether a kernel that is over for good may come back at another address.
         owner: see ``kernel_resource.Identity``.
         session: see ``kernel_resource.Identity``.
+        left: the KernelInstance of an earlier server that starts already, to go on with in place of a new one.
     """
 
     kernel_id: str
@@ -52,6 +53,7 @@ class LaunchRequest:
     may_move: bool = True
     owner: str = ""
     session: Mapping[str, Any] | None = None
+    left: dict[str, Any] | None = None
 
     def instance(self, name: str, *, server: str, lease: str) -> dict[str, Any]:
         """The KernelInstance of that name, driven by that server and bound to that Lease."""

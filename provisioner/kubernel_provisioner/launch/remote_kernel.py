@@ -186,7 +186,7 @@ class RemoteKernel:
                 await self.adopt(self.held, request.orphan_after)  # a forked child restarts its parent's kernel
             if deletions != self._deletions:
                 raise KernelDeletedError(f"Kernel {request.kernel_id} was shut down while it started.")
-            held = self.held = await self._restart(cluster, request) or await self._create(cluster, request, ticket)
+            held = self.held = await self._restart(cluster, request) or await self._begin(cluster, request, ticket)
             route = self._route
             if deletions != self._deletions:  # a newer launch waited for this one, and was abandoned
                 self.discard()
@@ -196,6 +196,19 @@ class RemoteKernel:
             raise KernelDeletedError(f"Kernel {request.kernel_id} was shut down while it started.")
         self.held = replace(self.held, info=direct)
         return route.info(direct)
+
+    async def _begin(self, cluster: Cluster, request: LaunchRequest, ticket: int) -> Held:
+        """A new one, or one that an earlier server has begun."""
+        if request.left is None:
+            return await self._create(cluster, request, ticket)
+        metadata, spec = request.left["metadata"], request.left["spec"]
+        restart = int(spec.get("restartGeneration") or 0)
+        left = Held(metadata["name"], metadata["uid"], metadata["generation"], restart, {}, server_of(request.left))
+        instance = await self._take(cluster, left)
+        if instance is None:
+            raise KernelDeletedError(f"Kernel {request.kernel_id} was deleted meanwhile.")
+        self._creator = ticket
+        return replace(left, server=cluster.server, generation=instance["metadata"]["generation"])
 
     async def _create(self, cluster: Cluster, request: LaunchRequest, ticket: int) -> Held:
         self._drop_route()
@@ -291,6 +304,20 @@ class RemoteKernel:
             KubernelError: the API server does not allow it.
         """
         cluster = self._cluster = await shared_cluster(self._key, self.background, orphan_after)
+        instance = await self._take(cluster, held)
+        if instance is None:
+            self._last_code = KILLED
+            return held.info
+        held = replace(held, server=cluster.server, generation=instance["metadata"]["generation"])
+        if route is None:
+            address = instance["status"].get("connection") or {}
+            direct, route = await adopt_route(cluster.api, held.info, address, lambda: pod_of(cluster, held))
+            held = replace(held, info=direct)
+        self.held, self._route = held, route
+        return route.info(held.info)
+
+    async def _take(self, cluster: Cluster, held: Held) -> dict[str, Any] | None:
+        """Makes a KernelInstance this process's; None when it is gone."""
         patch = {
             "metadata": {"labels": {LABEL_SERVER: cluster.server}},
             "spec": {"lifecycle": {"leaseName": cluster.lease.name}},
@@ -299,19 +326,11 @@ class RemoteKernel:
             instance = await patch_own(cluster.api, held.name, held.uid, None, held.server, patch)
         except ApiError as error:
             raise cluster.api.explain(error, f"take over KernelInstance {held.name}") from error
-        if instance is None:
-            self._last_code = KILLED
-            return held.info
-        if server_of(instance) != cluster.server:
-            raise taken_over(held.name)
-        cluster.view.offer(instance)
-        held = replace(held, server=cluster.server, generation=instance["metadata"]["generation"])
-        if route is None:
-            address = instance["status"].get("connection") or {}
-            direct, route = await adopt_route(cluster.api, held.info, address, lambda: pod_of(cluster, held))
-            held = replace(held, info=direct)
-        self.held, self._route = held, route
-        return route.info(held.info)
+        if instance is not None:
+            if server_of(instance) != cluster.server:
+                raise taken_over(held.name)
+            cluster.view.offer(instance)
+        return instance
 
     async def usage(self) -> dict[str, Any] | None:
         """What its supervisor says of memory and CPU time; None when there is none, or one that does not know."""

@@ -5,67 +5,30 @@ Without our server extension, as it is with ``kubernel[provisioner]``, unless a 
 
 import contextlib
 import json
-import secrets
 import signal
-import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fixtures.host_server import START_SECONDS, HostServer, launch
 from fixtures.journey_notebook import said
-from fixtures.jupyter_server import JupyterServer, KernelSocket, answers
+from fixtures.jupyter_server import KernelSocket
 from fixtures.kubectl import Kubectl, Object
 from fixtures.programs import Environment
 from fixtures.waiting import wait_until
 
-START_SECONDS = 60.0
-STOP_SECONDS = 60.0
-WITHOUT_EXTENSION = "--ServerApp.jpserver_extensions={'kubernel_jupyter': False}"
-
-
-@dataclass(frozen=True)
-class HostServer(JupyterServer):
-    """A Jupyter server that is a process of this machine.
-
-    Args:
-        process: the server.
-        runtime: folder of its connection files.
-        log: what it says.
-    """
-
-    process: subprocess.Popen[bytes]
-    runtime: Path
-    log: Path
-
-    def stop(self, signum: int) -> int:
-        """Sends a signal and returns the exit code."""
-        self.process.send_signal(signum)
-        return self.process.wait(STOP_SECONDS)
-
-    def start_kernel(self, **body: str) -> str:
-        """Starts a kernel and returns its id."""
-        return str(self.request("POST", "/kernels", {"name": "python3", **body})["id"])
-
-    def state(self, kernel_id: str) -> str:
-        """What the server thinks a kernel does: starting, idle, busy, ..."""
-        return str(self.request("GET", f"/kernels/{kernel_id}")["execution_state"])
-
-    def connection_info(self, kernel_id: str) -> Any:
-        """What the server's connection file of a kernel says; a restart after a crash writes it anew."""
-        file = self.runtime / f"kernel-{kernel_id}.json"
-        return json.loads(wait_until(str(file), lambda: file.exists() and file.read_text(), seconds=START_SECONDS))
-
-
+# JupyterLab and Notebook are beside it, for tests/browser; each start of a server here would load them.
+NO_PAGES = dict.fromkeys(("jupyterlab", "notebook", "notebook_shim", "jupyter_lsp"), False)
 StartServer = Callable[..., HostServer]
 
 
 @pytest.fixture
 def extension(request: pytest.FixtureRequest) -> tuple[str, ...]:
     """Options of the server; the wheel enables our extension."""
-    return () if request.node.get_closest_marker("extension") else (WITHOUT_EXTENSION,)
+    without = {} if request.node.get_closest_marker("extension") else {"kubernel_jupyter": False}
+    return (f"--ServerApp.jpserver_extensions={NO_PAGES | without}",)
 
 
 @pytest.fixture
@@ -78,7 +41,6 @@ def start_server(
     def start(*options: str, env: Environment | None = None) -> HostServer:
         server = launch(tmp_path, {**program_environment, **cluster_environment, **(env or {})}, extension + options)
         started.append(server)
-        wait_until("the Jupyter server", lambda: answers(server), seconds=START_SECONDS)
         return server
 
     yield start
@@ -95,19 +57,6 @@ def start_server(
 def server(start_server: StartServer) -> HostServer:
     """A server with its defaults."""
     return start_server()
-
-
-def launch(folder: Path, environment: Environment, options: tuple[str, ...]) -> HostServer:
-    """Starts a server on a port of its own choice and waits until it has said which."""
-    runtime, token = folder / "runtime", secrets.token_hex(16)
-    environment = {**environment, "JUPYTER_TOKEN": token, "JUPYTER_RUNTIME_DIR": str(runtime)}
-    command = ["jupyter", "server", "--allow-root", "--no-browser", "--ip=127.0.0.1", f"--ServerApp.root_dir={folder}"]
-    log = folder / "server.log"
-    with log.open("ab") as output:
-        process = subprocess.Popen([*command, *options], env=environment, stdout=output, stderr=output, cwd=folder)
-    info = runtime / f"jpserver-{process.pid}.json"
-    wait_until("the server's port", lambda: info.exists() and info.stat().st_size, seconds=START_SECONDS)
-    return HostServer(f"127.0.0.1:{json.loads(info.read_text())['port']}", token, process, runtime, log)
 
 
 def value(socket: KernelSocket, code: str) -> str:

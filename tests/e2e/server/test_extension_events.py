@@ -24,7 +24,8 @@ def phases(socket: Any) -> Iterator[dict[str, Any]]:
             yield event
 
 
-def test_events(server: HostServer, room: Room) -> None:
+def test_events(start_server: StartServer, room: Room) -> None:
+    server = start_server(env={"KUBERNEL_MEMORY": "300Mi"})
     with connect(f"ws://{server.host}/api/events/subscribe?token={server.token}") as listener:
         heard = phases(listener)
         with notebook(server) as (session, socket):
@@ -34,6 +35,10 @@ def test_events(server: HostServer, room: Room) -> None:
             room.make()
             ready = next(event for event in heard if event["phase"] != "waiting")
             assert (ready["phase"], ready["kernel_id"]) == ("ready", session["kernel"]["id"])
+            more = json.dumps({"spec": {"resources": {"limits": {"memory": "400Mi"}}}})
+            room.here("patch", "kernel", f"k-{session['kernel']['id']}", "--type=merge", f"--patch={more}")
+            resized = next(heard)
+            assert (resized["phase"], resized["resources"]["limits"]["memory"]) == ("resized", "400Mi")
             socket.execute("import os; os._exit(3)")
             died = next(heard)
             assert died["phase"] == "died"

@@ -30,6 +30,25 @@ def test_what_runs_later(server: HostServer, room: Room) -> None:
     server.request("DELETE", f"/sessions/{session['id']}")
 
 
+def test_what_a_page_has_sent_runs_without_it(server: HostServer, room: Room) -> None:
+    """A page that was closed, or reloaded: its cells run first, in order; one whose network was away is answered."""
+    session = server.start_session("python3")
+    kernel_id = session["kernel"]["id"]
+    with server.kernel(kernel_id, "closed") as page:
+        page.execute("x = 6")
+        page.execute("x *= 7")
+        room.until_refused()
+    with server.kernel(kernel_id, "away") as page:
+        cell = page.execute("print(x)")
+        messages_until(page, "starting")
+    with server.kernel(kernel_id, "away") as page, server.kernel(kernel_id, "reloaded") as other:
+        room.make()
+        assert [output["text"] for output in own_outputs(page, cell)] == ["42\n"]
+        assert value(other, "print(x)") == "42\n"
+        assert server.request("GET", f"/kernels/{kernel_id}")["connections"] == 2
+    server.request("DELETE", f"/sessions/{session['id']}")
+
+
 def test_seven_pending_notebooks(server: HostServer, room: Room, local_kernelspec: object) -> None:
     """They hold nothing up: not a save, not a terminal, not another kernel."""
     local = local_kernelspec("local", [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"])
@@ -65,6 +84,7 @@ def test_a_start_that_fails(start_server: StartServer, kubectl: Kubectl, namespa
         assert "No module named no_such_kernel" in model["reason"]
         assert server.request("GET", f"/sessions/{session['id']}")["kernel"]["reason"] == model["reason"]
         assert kubectl.within(namespace).items("kernels") == []
+        assert "Traceback" not in server.log.read_text()
         (error,) = socket.outputs(socket.execute("1"))
         assert "No module named no_such_kernel" in "\n".join(error["traceback"])
     server.request("DELETE", f"/sessions/{session['id']}")

@@ -9,7 +9,7 @@ from fixtures.kubectl import Kubectl
 from fixtures.waiting import wait_until
 from kubernel_api.constants import ANNOTATION_JUPYTER, LABEL_OWNER
 
-from .conftest import HostServer, StartServer, messages_until, notebook, until_busy, value
+from .conftest import HostServer, Room, StartServer, messages_until, notebook, own_outputs, until_busy, value
 
 pytestmark = pytest.mark.extension
 OWNER = {"KUBERNEL_OWNER": "alice/default"}
@@ -58,6 +58,28 @@ def test_a_server_that_was_killed(start_server: StartServer, kubectl: Kubectl, n
     assert kubectl.within(namespace).items("kernels") == []
 
 
+def test_a_kernel_that_was_still_starting(start_server: StartServer, room: Room) -> None:
+    """It is gone on with, and its page can connect before it is ready."""
+    first = start_server(env=OWNER)
+    session = first.start_session("python3")
+    first.request("PATCH", f"/sessions/{session['id']}", {"path": "new.ipynb"})  # as JupyterLab does, at once
+    room.until_refused()
+    (kernel,) = room.kernels()
+    wait_until("the name", lambda: "new.ipynb" in json.dumps(room.kernels()), seconds=SECONDS)
+    first.stop(signal.SIGKILL)
+    second = start_server(env=OWNER)
+    (found,) = second.request("GET", "/sessions")
+    assert (found["id"], found["kernel"]["id"]) == (session["id"], session["kernel"]["id"])
+    assert found["path"] == "new.ipynb"
+    assert found["kernel"]["execution_state"] == "starting"
+    with second.kernel(found["kernel"]["id"]) as socket:
+        cell = socket.execute("print(6 * 7)")
+        room.make()
+        assert [output["text"] for output in own_outputs(socket, cell)] == ["42\n"]
+    assert [each["metadata"]["uid"] for each in room.kernels()] == [kernel["metadata"]["uid"]]
+    second.request("DELETE", f"/sessions/{found['id']}")
+
+
 def test_a_server_that_was_stopped(start_server: StartServer, kubectl: Kubectl, namespace: str) -> None:
     """It keeps its kernels where it is told to; a renamed notebook has its new name."""
     first = start_server(KEEP, env=OWNER)
@@ -88,6 +110,7 @@ def test_somebody_else(start_server: StartServer, kubectl: Kubectl, namespace: s
     with second.kernel(kernel_id) as socket:
         assert value(socket, "print(x)") == "42\n"
     wait_until("the first to let go", lambda: first.request("GET", "/kernels") == [], seconds=SECONDS)
+    assert "Traceback" not in first.log.read_text()
     assert [kernel["metadata"]["name"] for kernel in kubectl.within(namespace).items("kernels")] == [f"k-{kernel_id}"]
     with second.kernel(kernel_id) as socket:
         assert value(socket, "print(x)") == "42\n"

@@ -13,6 +13,7 @@ from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvision
 from fixtures.waiting import until
 from kubernel_jupyter.kernels import KubernelKernelManager, StartCancelledError
 from kubernel_provisioner import KubernetesProvisioner
+from kubernel_provisioner.errors import KernelDeletedError
 
 
 class Pending(KubernetesProvisioner):
@@ -27,9 +28,23 @@ class Pending(KubernetesProvisioner):
         self.outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.starts.append(self)
         await self.outcome
+        self._has_process = True
+        self.parent.write_connection_file()
+        return self.parent.get_connection_info()
+
+    async def poll(self) -> int | None:
+        return None if self._has_process else 0
 
     async def cleanup(self, restart: bool = False) -> None:
-        """Nothing was made."""
+        if not restart and not self.outcome.done():
+            self.outcome.set_exception(KernelDeletedError("shut down while it started"))
+
+    async def kill(self, restart: bool = False) -> None:
+        self._has_process = False
+
+    async def wait(self) -> int:
+        self._has_process = False
+        return 0
 
 
 class Refusing(LocalProvisioner):
@@ -110,6 +125,41 @@ async def test_a_restart_of_one_that_starts_changes_nothing(kernels: KubernelKer
     assert len(Pending.starts) == 1
 
 
+async def test_a_shutdown_ends_one_that_restarts(kernels: KubernelKernelManager) -> None:
+    """As after a crash, when a restart is under way by itself."""
+    kernel_id = await started(kernels)
+    Pending.starts[0].outcome.set_result(None)
+    kernel = kernels.get_kernel(kernel_id)
+    await kernel.ready
+    restart = asyncio.create_task(kernel.restart_kernel(now=True))
+    await until("a restart", lambda: len(Pending.starts) == 2)
+    await kernels.shutdown_kernel(kernel_id)
+    assert kernel_id not in kernels
+    with pytest.raises(KernelDeletedError):
+        await restart
+
+
+async def test_a_notebooks_name_that_comes_early(
+    kernels: KubernelKernelManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before there is a KernelInstance to write it on: it is written later."""
+    monkeypatch.setattr("kubernel_jupyter.kernels.NEWS_SECONDS", 0.01)
+    is_made, noted = False, []
+
+    def note(_: Pending, session: dict[str, Any]) -> bool:
+        if is_made:
+            noted.append(session)
+        return is_made
+
+    monkeypatch.setattr(Pending, "note_session", note)
+    kernel_id = await started(kernels)
+    kernels.note_session(kernel_id, {"path": "uuid"})
+    kernels.note_session(kernel_id, {"path": "a.ipynb"})
+    is_made = True
+    await until("the name", lambda: noted)
+    assert noted == [{"path": "a.ipynb"}]
+
+
 async def test_all_are_cancelled_in_the_end(kernels: KubernelKernelManager) -> None:
     await started(kernels)
     await started(kernels, 2)
@@ -117,3 +167,25 @@ async def test_all_are_cancelled_in_the_end(kernels: KubernelKernelManager) -> N
     await until("its end", lambda: "dead" in [model["execution_state"] for model in kernels.list_kernels()])
     await kernels.shutdown_all()
     assert kernels.list_kernels() == []
+
+
+async def test_other_amounts_are_told(kernels: KubernelKernelManager, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[dict[str, Any]] = []
+    monkeypatch.setattr("kubernel_jupyter.events.Announcer.resized", lambda _, amounts: told.append(amounts))
+    monkeypatch.setattr("kubernel_jupyter.kernels.NEWS_SECONDS", 0.0)
+    in_force: dict[str, Any] = {}
+    monkeypatch.setattr(Pending, "amounts", property(lambda _: dict(in_force)), raising=False)
+    kernel_id = await started(kernels)
+    kernels.get_kernel(kernel_id).ready.set_result(None)
+    watching = asyncio.create_task(kernels._watch_amounts())
+    for memory in ("1Gi", "1Gi", "2Gi"):
+        in_force["limits"] = {"memory": memory}
+        await until(memory, lambda: kernels._amounts.get(kernel_id) == in_force)
+    assert told == [{"limits": {"memory": "2Gi"}}]
+    watching.cancel()
+
+
+def test_kernels_are_kept_where_the_environment_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not KubernelKernelManager().keep_kernels_on_shutdown
+    monkeypatch.setenv("KUBERNEL_KEEP_KERNELS", "1")
+    assert KubernelKernelManager().keep_kernels_on_shutdown

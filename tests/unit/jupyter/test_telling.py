@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from kubernel_jupyter import words
 from kubernel_jupyter.telling import MARK, Message, RunningCell, WaitingCells
 
 GPU = "no node has room: 1 Insufficient nvidia.com/gpu"
@@ -41,6 +42,25 @@ class TestProgress:
         (first,), (second,) = cells.progress(59, "Pulling", ""), cells.progress(60, "Pulling", "")
         assert (second.msg_type, text(second)) == ("update_display_data", "Kernel is starting, 1:00: Pulling")
         assert first.content["transient"] == second.content["transient"]
+
+    def test_a_cell_that_is_run_again_shows_it_anew(self) -> None:
+        """The page listens to the newest request of a cell only."""
+        cells = WaitingCells()
+        cells.add(cell(1), "a")
+        cells.add(cell(2), "b")
+        cells.progress(1, "Pulling", "")
+        cells.add(cell(3), "a")
+        assert told(cells.progress(1, "Pulling", "")) == [("m3", "display_data")]
+        cells.add(cell(4), "b")
+        assert cells.progress(1, "Pulling", "") == []
+        assert [parent for parent, kind in told(cells.failed("no room")) if kind == "execute_reply"] == ["m3", "m4"]
+
+    def test_an_interrupt_takes_them_back(self) -> None:
+        cells = waiting(1, 2)
+        error, *rest = cells.interrupted()
+        assert (error.parent, error.content["ename"]) == (cell(1), "KeyboardInterrupt")
+        assert ("m2", "execute_reply") in told(rest)
+        assert cells.progress(1, "Pulling", "") == []
 
     def test_nothing_new_is_not_said(self) -> None:
         cells = waiting(1)
@@ -113,3 +133,9 @@ class TestDied:
         running.status("busy", other)
         running.status("idle", other)
         assert told(running.died("OOMKilled"))[0] == ("m1", "error")
+
+
+def test_how_a_kernel_ended() -> None:
+    assert words.ended("OOMKilled: it used too much.", is_over=False) == "OOMKilled: it used too much."
+    gone = "Its KernelInstance was deleted. It does not come back by itself: start a new kernel."
+    assert words.ended("its KernelInstance was deleted", is_over=True) == gone

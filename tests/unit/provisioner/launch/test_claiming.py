@@ -25,7 +25,15 @@ def instance(**changes: Any) -> dict[str, Any]:
 
 def test_one_that_is_ready() -> None:
     found = instance()
-    assert read_left(found, OWNER) == Left(found, "My Kernel", "science", SESSION)
+    assert (left := read_left(found, OWNER)) == Left(found, "My Kernel", "science", SESSION)
+    assert left.is_ready
+
+
+@pytest.mark.parametrize("status", [{"conditions": []}, {}], ids=["starts", "new"])
+def test_one_that_starts(status: dict[str, Any]) -> None:
+    found = read_left(instance(status=status), OWNER)
+    assert found is not None
+    assert not found.is_ready
 
 
 def test_without_a_notebook() -> None:
@@ -38,8 +46,9 @@ def test_without_a_notebook() -> None:
     "found",
     [
         pytest.param(instance(spec={"owner": "bob/default"}), id="another owner with the same label"),
-        pytest.param(instance(status={"conditions": []}), id="not ready"),
-        pytest.param(instance(status={}), id="new"),
+        pytest.param(
+            instance(metadata={**instance()["metadata"], "deletionTimestamp": "2026-11-29T12:00:00Z"}), id="going"
+        ),
         pytest.param(
             instance(
                 status={"conditions": [{"type": "Ready", "status": "True"}, {"type": "Finished", "status": "True"}]}

@@ -66,6 +66,28 @@ async def test_it_was_deleted_meanwhile(provisioner: KubernetesProvisioner, left
         await provisioner.launch_kernel([], kubernel_left=left)
 
 
+async def test_one_that_starts_is_gone_on_with(
+    provisioner: KubernetesProvisioner, left: Left, server: FakeApiServer, pod: Pod
+) -> None:
+    """Its server was killed before it was ready; it is waited for as any other."""
+    starting = Left({**left.instance, "status": {}}, left.kernel_id, left.kernel_name, left.session)
+    info = await provisioner.launch_kernel([], kubernel_left=starting)
+    assert info["ip"] == "127.0.0.1"
+    assert ("POST", INSTANCES) not in server.calls()
+    (patch,) = [body for method, path, body in server.requests if (method, path) == ("PATCH", KERNEL)]
+    assert patch["metadata"]["labels"] == {LABEL_SERVER: "s"}
+
+
+async def test_one_that_starts_and_whose_key_may_not_be_read_is_deleted(
+    provisioner: KubernetesProvisioner, left: Left, server: FakeApiServer
+) -> None:
+    server.answers["GET", SECRET] = [failure(403, "Forbidden")]
+    starting = Left({**left.instance, "status": {}}, left.kernel_id, left.kernel_name, left.session)
+    with pytest.raises(NotPermittedError, match="read Secret"):
+        await provisioner.launch_kernel([], kubernel_left=starting)
+    await server.asked("DELETE", KERNEL)
+
+
 async def test_its_key_may_not_be_read(provisioner: KubernetesProvisioner, left: Left, server: FakeApiServer) -> None:
     server.answers["GET", SECRET] = [failure(403, "Forbidden")]
     with pytest.raises(NotPermittedError, match="read Secret"):
