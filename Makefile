@@ -56,10 +56,10 @@ test-charts: venv tools ## Run the chart tests (helm, no cluster)
 	@$(PYTEST) -q tests/charts $(PYTEST_ARGS)
 
 .PHONY: test
-test: venv tools cluster images ## Run all tests: unit, charts, integration, end to end
-	@$(PYTEST_SHARED) tests/unit tests/charts tests/integration tests/e2e $(PYTEST_ARGS) || { \
+test: venv tools cluster images ## Run all tests: unit, charts, integration, end to end, in a browser
+	@$(PYTEST_SHARED) tests/unit tests/charts tests/integration tests/e2e tests/browser $(PYTEST_ARGS) || { \
 	  echo "make test: the tests that failed, once more and alone; a test that needs this is a defect to report"; \
-	  $(PYTEST) --last-failed --last-failed-no-failures none tests/unit tests/charts tests/integration tests/e2e $(PYTEST_ARGS); }
+	  $(PYTEST) --last-failed --last-failed-no-failures none tests/unit tests/charts tests/integration tests/e2e tests/browser $(PYTEST_ARGS); }
 	@$(MAKE) test-oldest
 
 .PHONY: test-oldest
@@ -110,6 +110,10 @@ bench-idle: venv tools cluster images ## Measure what 1,000 idle kernels cost a 
 .PHONY: bench-concurrent
 bench-concurrent: venv tools cluster images ## Measure 20 starts at once next to bare pods and local kernels (5 minutes)
 	@$(VENV_BIN)/python bench/concurrent_starts.py
+
+.PHONY: bench-reattach
+bench-reattach: venv tools cluster images ## Measure how soon a server that was killed has its 20 kernels again (2 minutes)
+	@$(VENV_BIN)/python bench/reattach.py
 
 .PHONY: bench-far
 bench-far: venv tools cluster images ## Measure starts through a port-forward with 300 ms to the API server (1 minute)

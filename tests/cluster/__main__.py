@@ -9,7 +9,7 @@ from pathlib import Path
 # Run as a folder, Python has put this folder on the path instead of its parent, where the package `cluster` is.
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from cluster import tools  # noqa: E402
+from cluster import browser, tools  # noqa: E402
 from cluster.choice import ClusterKind, detect  # noqa: E402
 from cluster.clusters import Cluster, open_cluster  # noqa: E402
 from cluster.engine import engine  # noqa: E402
@@ -77,6 +77,8 @@ def ensure_tools(kind: ClusterKind, layout: Layout, names: Sequence[str]) -> Non
     else:
         for name in ("kubectl", "helm"):
             tools.require(layout, name)
+    if not names:
+        browser.ensure()
 
 
 def parser() -> argparse.ArgumentParser:

@@ -1,0 +1,117 @@
+"""What a person does in JupyterLab or Notebook, and reads there. It knows their pages, and nothing of kernels."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from playwright.sync_api import Locator, Page, expect
+
+# For what a page takes on a busy machine, a kernel's start included.
+SECONDS = 90.0
+CONNECTED = re.compile("starting|idle|busy")
+SCREENSHOTS = "KUBERNEL_SCREENSHOTS"  # a folder for pictures of what the tests see
+
+expect.set_options(timeout=SECONDS * 1000)
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """A notebook that is open in a page, in front of the others.
+
+    Args:
+        page: the browser's tab.
+    """
+
+    page: Page
+
+    @property
+    def _panel(self) -> Locator:
+        return self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
+
+    def cell(self, number: int) -> Locator:
+        """A code cell, counted from 0."""
+        return self._panel.locator(".jp-CodeCell").nth(number)
+
+    def prompt(self, number: int) -> Locator:
+        """What stands before a cell: [ ]:, [*]:, [1]:."""
+        return self.cell(number).locator(".jp-InputPrompt")
+
+    def output(self, number: int) -> Locator:
+        """All that is below a cell."""
+        return self.cell(number).locator(".jp-Cell-outputWrapper .jp-OutputArea").first
+
+    @property
+    def dialog(self) -> Locator:
+        """The question or message that stands in front of everything."""
+        return self.page.locator(".jp-Dialog")
+
+    def menu(self, *names: str) -> None:
+        """Chooses from a menu, by the beginnings of the names."""
+        bar, *items = names
+        self.page.locator(".lm-MenuBar-item", has_text=re.compile(f"^{bar}$")).click()
+        for name in items:
+            self.page.locator(".lm-Menu-item:visible", has_text=re.compile(f"^{re.escape(name)}")).first.click()
+
+    def run_all(self) -> None:
+        """Clicks into the notebook, whose menu it is then, and chooses Run, Run All Cells."""
+        self.cell(0).locator(".cm-content").click()
+        self.menu("Run", "Run All Cells")
+
+    def run(self, number: int) -> None:
+        """Clicks into a cell and presses Ctrl-Enter."""
+        self.cell(number).locator(".cm-content").click()
+        self.page.keyboard.press("Control+Enter")
+
+    def write(self, number: int, text: str) -> None:
+        """Puts a text in the place of a cell's."""
+        self.cell(number).locator(".cm-content").click()
+        self.page.keyboard.press("Control+a")
+        self.page.keyboard.insert_text(text)
+
+    def open_beside(self, name: str) -> None:
+        """Opens a file of the list on the left, in another tab of the same window."""
+        self.page.locator(".jp-DirListing-item", has_text=name).dblclick()
+        self.until_open()
+
+    def until_open(self) -> None:
+        """Waits until the page shows its cells, and the kernel that it has asked for."""
+        self.cell(0).wait_for()
+        expect(self.status).not_to_contain_text("No Kernel")
+        expect(self._panel.locator(".jp-Notebook-ExecutionIndicator").first).to_have_attribute("data-status", CONNECTED)
+
+    def change_kernel(self, name: str) -> None:
+        """Kernel, Change Kernel, and a choice."""
+        self.menu("Kernel", "Change Kernel")
+        self.dialog.locator("select").select_option(label=name)
+        self.press("Select")
+
+    @property
+    def status(self) -> Locator:
+        """The kernel's name at the top right of the notebook."""
+        return self._panel.locator(".jp-KernelName")
+
+    @property
+    def title(self) -> Locator:
+        """On the notebook's tab."""
+        return self.page.locator(".lm-DockPanel-tabBar .lm-mod-current .lm-TabBar-tabLabel")
+
+    def press(self, button: str) -> None:
+        """Presses a button of the dialog."""
+        self.dialog.locator("button", has_text=re.compile(f"^{button}$")).click()
+
+    def close_if_it_comes(self, title: str) -> None:
+        """Presses Close whenever a dialog of that title stands in the way of something else."""
+        dialog = self.dialog.filter(has_text=title)
+        self.page.add_locator_handler(dialog, lambda: dialog.locator("button", has_text="Close").click())
+
+    def until_idle(self) -> None:
+        """Waits until the page shows that the kernel has nothing to do."""
+        expect(self._panel.locator(".jp-Notebook-ExecutionIndicator").first).to_have_attribute("data-status", "idle")
+
+    def picture(self, name: str) -> None:
+        """Keeps what the page shows, where ``KUBERNEL_SCREENSHOTS`` says."""
+        if folder := os.environ.get(SCREENSHOTS):
+            self.page.screenshot(path=Path(folder, f"{name}.png"))

@@ -1,0 +1,68 @@
+"""Tabs, names and servers change; the kernel stays."""
+
+import signal
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+from fixtures.host_server import HostServer
+from fixtures.waiting import wait_until
+
+from .conftest import OpenNotebook, Place, connections
+from .person import SECONDS
+
+MakeNotebook = Callable[..., str]
+
+
+def test_two_tabs(open_notebook: OpenNotebook, make_notebook: MakeNotebook, place: Place, page: Page) -> None:
+    name = make_notebook("x = 42", "print(x)")
+    notebook = open_notebook(name)
+    notebook.run(0)
+    expect(notebook.prompt(0)).to_have_text("[1]:")
+    tab = page.context.new_page()
+    other = open_notebook(name, tab)
+    other.run(1)
+    expect(other.output(1)).to_have_text("42")
+    assert len(place.kernels()) == 1
+    tab.close()
+
+
+def test_another_name(
+    open_notebook: OpenNotebook, make_notebook: MakeNotebook, place: Place, server: HostServer
+) -> None:
+    notebook = open_notebook(make_notebook("x = 42", "print(x)"))
+    notebook.run(0)
+    expect(notebook.prompt(0)).to_have_text("[1]:")
+    notebook.menu("File", "Rename Notebook")
+    notebook.dialog.locator("input").fill("renamed.ipynb")
+    notebook.press("Rename")
+    sessions = wait_until(
+        "the new name",
+        lambda: [each for each in server.request("GET", "/sessions") if each["path"] == "renamed.ipynb"],
+        seconds=SECONDS,
+    )
+    notebook.run(1)
+    expect(notebook.output(1)).to_have_text("42")
+    assert [kernel["metadata"]["name"] for kernel in place.kernels()] == [f"k-{sessions[0]['kernel']['id']}"]
+
+
+def test_the_server_is_killed(open_notebook: OpenNotebook, make_notebook: MakeNotebook, place: Place) -> None:
+    """The open page goes on with the next server, and with its name, after JupyterLab's word that there was none."""
+    first = place.start()
+    name = make_notebook("x = 42", "print(x)")
+    notebook = open_notebook(name, server=first)
+    notebook.run(0)
+    expect(notebook.prompt(0)).to_have_text("[1]:")
+    pods = [pod["metadata"]["uid"] for pod in place.here.items("pods")]
+    notebook.close_if_it_comes("Server Connection Error")
+    first.stop(signal.SIGKILL)
+    second = place.start(first)
+    wait_until("the page", lambda: connections(second, name) > 0, seconds=SECONDS)
+    notebook.until_idle()
+    notebook.run(1)
+    expect(notebook.output(1)).to_have_text("42")
+    expect(notebook.prompt(1)).to_have_text("[2]:")
+    expect(notebook.title).to_have_text(name)
+    assert [pod["metadata"]["uid"] for pod in place.here.items("pods")] == pods
+    notebook.picture("reattached")
+    assert second.stop(signal.SIGTERM) == 0
