@@ -14,13 +14,25 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
 from arena import bench_namespace
 from audit import WRITES, requests_about
-from bare_pod import BarePod
-from contenders import BASELINE, LOCAL, OURS_NONE, OURS_SERVICE, Contender, contenders, install_kernelspecs
+from contenders import (
+    BASELINE,
+    LOCAL,
+    OURS_NONE,
+    OURS_SERVICE,
+    PAGE,
+    PAGE_WITHOUT,
+    Contender,
+    contenders,
+    install_kernelspecs,
+    pages,
+)
 from jupyter_kernel import JupyterKernel
+from notebook_server import running_server
 from statistics_table import table
 
 from fixtures.cluster import KERNEL_IMAGE
@@ -28,12 +40,13 @@ from kubernel_cluster.cluster import Cluster
 
 # A step that takes longer is a failure, and the run ends.
 STEP_SECONDS = 60.0
+Makers = dict[str, Callable[[], Contender]]
 
 
-async def measure(rounds: int, namespace: str, image: str, audit_log: Path | None) -> str:
+async def measure(rounds: int, namespace: str, image: str, audit_log: Path | None, more: Makers) -> str:
     """All rounds; the report."""
     cluster = await Cluster.connect(os.environ["KUBECONFIG"])
-    makers = contenders(cluster, namespace, image)
+    makers = {**contenders(cluster, namespace, image), **more}
     results: dict[str, dict[str, list[float]]] = defaultdict(lambda: {name: [] for name in makers})
     names: dict[str, str] = {}
     try:
@@ -57,8 +70,9 @@ def report(
 ) -> str:
     """Tables of all steps, and the API requests of the last kernels."""
     versus_local = {OURS_NONE: LOCAL, OURS_SERVICE: LOCAL}
+    starts = {**BASELINE, PAGE: PAGE_WITHOUT}
     tables = [
-        table(f"{what}, seconds", rows, BASELINE if what == "start" else versus_local) for what, rows in results.items()
+        table(f"{what}, seconds", rows, starts if what == "start" else versus_local) for what, rows in results.items()
     ]
     if audit_log is not None:
         tables += [budget(name, audit_log, namespace, names[name]) for name in (OURS_NONE, OURS_SERVICE)]
@@ -67,7 +81,9 @@ def report(
 
 async def life(kernel: Contender) -> dict[str, float]:
     """One kernel from start to end; seconds of each step."""
-    steps = ["start"] if isinstance(kernel, BarePod) else ["start", "round_trip", "interrupt", "restart", "fork", "end"]
+    steps = ["start"]
+    if isinstance(kernel, JupyterKernel):
+        steps += ["round_trip", "interrupt", "restart", "fork", "end"]
     seconds = {}
     try:
         for step in steps:
@@ -100,7 +116,11 @@ def main() -> None:
     options = parser.parse_args()
     with bench_namespace() as (namespace, audit_log), tempfile.TemporaryDirectory() as prefix:
         install_kernelspecs(Path(prefix), namespace, options.image)
-        print(asyncio.run(measure(options.rounds, namespace, options.image, audit_log)))
+        with (
+            running_server(Path(prefix, "with"), extension=True) as one,
+            running_server(Path(prefix, "without"), extension=False) as two,
+        ):
+            print(asyncio.run(measure(options.rounds, namespace, options.image, audit_log, pages(one, two))))
 
 
 if __name__ == "__main__":
