@@ -32,6 +32,10 @@ exec(source)'
     value=${KUBERNEL_CONFIG#*"$newline$1="}
     printf %s "${value%%"$newline"*}"
   }
+  case $KUBERNEL_CONFIG in *"$newline"member=1"$newline"*)
+    echo "kubernel: no Python in this image: its pods cannot wait in a KernelPool" >&2
+    exit 126 ;;
+  esac
   file=$(setting connectionFile)
   # A read-only root file system still has /dev/shm.
   ( umask 077; mkdir -p "${file%/*}" ) 2>/dev/null

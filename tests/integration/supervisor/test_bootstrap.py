@@ -286,3 +286,13 @@ def test_plain_container_object_is_the_shell(supervise: Supervise, no_python: di
     container: Container = supervise(["sleep", "1000"], shell=(str(shutil.which("dash")),), env=no_python)
     eventually(lambda: any(comm(pid) == "sleep" for pid in descendants(container.pid)), "the kernel")
     assert comm(container.pid) == "sh"
+
+
+def test_without_python_a_pools_pod_ends(
+    supervise: Supervise, shell: tuple[str, ...], no_python: dict[str, str]
+) -> None:
+    """It has no key yet: a kernel that is started now would take anybody for its client."""
+    container = supervise(["cat", "{connection_file}"], shell=shell, env=no_python, key=None, member=1)
+    assert container.wait() == 126
+    assert container.output().endswith("kubernel: no Python in this image: its pods cannot wait in a KernelPool\n")
+    assert not (container.folder / "private").exists()
