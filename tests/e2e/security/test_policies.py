@@ -136,7 +136,7 @@ def pod(**spec: Any) -> Object:
 
 
 SERVICE = {"spec": {"ports": [{"port": 1}]}}
-CHILDREN = "the operator may create, resize and delete children of KernelInstances only"
+CHILDREN = "the operator may create, change, resize and delete children of KernelInstances and KernelPools only"
 HOST = "kernels' pods have no host namespaces, hostPath volumes or privileged containers"
 
 
@@ -187,11 +187,12 @@ def test_the_operators_account_makes_children_of_kernel_instances_only(
         assert create_as(kubectl.within(namespace), user)(good) == ""
 
 
-def test_the_operators_account_deletes_no_other_pod(
+def test_the_operators_account_deletes_and_changes_no_other_pod(
     kubectl: Kubectl, operator: OperatorRelease, namespace: str
 ) -> None:
     user = f"--as=system:serviceaccount:{operator.namespace}:{operator.name}"
     there = kubectl.within(operator.namespace)
     other = there.text("get", "pods", "--output=jsonpath={.items[0].metadata.name}")
-    done = there("delete", "pod", other, user, "--dry-run=server", check=False)
-    assert CHILDREN in done.stderr
+    for arguments in (["delete", "pod", other], ["label", "pod", other, "a=b"]):
+        done = there(*arguments, user, "--dry-run=server", check=False)
+        assert CHILDREN in done.stderr
