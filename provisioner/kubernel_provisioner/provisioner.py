@@ -20,8 +20,9 @@ from kubernel_cluster.login import ClusterKey, in_cluster
 
 from .cluster.background import background
 from .cluster.lease import IN_A_POD_SECONDS, OUTSIDE_SECONDS
+from .encryption import forget_keys, policy_of, wanted_encryption
 from .errors import KernelDeletedError
-from .launch.kernel_resource import PodOptions, SpecFacts, pod_argv, pod_env, wanted_encryption
+from .launch.kernel_resource import PodOptions, SpecFacts, pod_argv, pod_env
 from .launch.launching import Held, LaunchRequest
 from .launch.remote_kernel import RemoteKernel
 from .launch.resizing import asked_amounts
@@ -133,19 +134,13 @@ class KubernetesProvisioner(ProvisionerOptions):
         self.connection_info = cast("KernelConnectionInfo", info)
         if left is not None:
             self._tell_address()
-        self._forget_curve_keys()
+        forget_keys(self.parent, info)
         return self.connection_info
 
     def _tell_address(self) -> None:
         """The manager would not take the address by itself, where an older server's connection file is."""
         manager: Any = self.parent
         manager.load_connection_info(self.connection_info)
-
-    def _forget_curve_keys(self) -> None:
-        """Lets the manager forget those of an earlier kernel: it adds keys that it is given, and takes none away."""
-        manager: Any = self.parent
-        if "curve_publickey" not in self.connection_info and getattr(manager, "curve_publickey", None) is not None:
-            manager.curve_publickey = manager.curve_secretkey = None
 
     def _tell_manager(self, *, is_dead: bool) -> None:
         """After a restart that failed: the kernel is gone, as at the restarter's limit, or is to be watched again.
@@ -170,7 +165,7 @@ class KubernetesProvisioner(ProvisionerOptions):
             options=self._with_folder(self._pod_options(), kwargs.get("cwd")),
             cmd=list(cmd),
             env=dict(kwargs.get("env") or {}),
-            encryption=wanted_encryption(self.encryption, self._encryption_policy),
+            encryption=wanted_encryption(self.encryption, policy_of(self.parent)),
             access=self.access,
             patience=Patience(operator=self.operator_timeout, start=self.start_deadline_seconds),
             orphan_after=self._orphan_after,
@@ -180,13 +175,6 @@ class KubernetesProvisioner(ProvisionerOptions):
             session=self._session,
             left=None if left is None else left.instance,
         )
-
-    @property
-    def _encryption_policy(self) -> str | None:
-        """The manager's; None where clients made here cannot encrypt."""
-        import zmq
-
-        return getattr(self.parent, "transport_encryption", None) if zmq.has("curve") else None
 
     @property
     def _orphan_after(self) -> int:

@@ -131,7 +131,7 @@ def build_kernel_instance(
         options: the provisioner's options.
         cmd: argv in the pod, from ``pod_argv``; empty for a kernelspec inside the image.
         env: environment of the kernel, from ``pod_env``.
-        encryption: Auto, Curve or Disabled, from ``wanted_encryption``.
+        encryption: Auto, Curve or Disabled, from ``encryption.wanted_encryption``.
     """
     body = {
         "templateName": options.template_name,
@@ -324,27 +324,6 @@ def _bytes(text: str) -> int:
 
 def _may_pass(name: str) -> bool:
     return name not in _NEVER_PASSED_ON and not name.startswith(_NEVER_PASSED_ON_PREFIX)
-
-
-def wanted_encryption(option: str, policy: str | None) -> str:
-    """``spec.connection.encryption``: what the option and the kernel manager ask for, as far as this process can.
-
-    Args:
-        option: the provisioner's: Auto, Curve or Disabled.
-        policy: ``KernelManager.transport_encryption``: disabled (its default, which therefore means nothing), auto or
-            required; None where jupyter_client or libzmq here cannot encrypt.
-
-    Raises:
-        ConfigurationError: encryption is asked for, and cannot be had.
-    """
-    if policy is None:
-        if option == "Curve":
-            raise ConfigurationError(
-                "encryption is Curve, which this process cannot do.",
-                "It needs jupyter_client 8.9 or newer, and a pyzmq with CurveZMQ.",
-            )
-        return "Disabled"
-    return "Curve" if policy == "required" else option
 
 
 def _without_unset(mapping: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from kubernel_provisioner.launch.kernel_resource import (
     build_resources,
     pod_argv,
     pod_env,
-    wanted_encryption,
 )
 
 IDENTITY = Identity(kernel_id="abc", server="5e54e5", lease="kubernel-server-5e54e5")
@@ -211,26 +210,6 @@ SERVER_ENVIRONMENT = {
 )
 def test_env(spec: SpecFacts, options: PodOptions, expected: dict[str, str]) -> None:
     assert pod_env(SERVER_ENVIRONMENT, spec, options) == expected
-
-
-@pytest.mark.parametrize(
-    ("option", "policy", "expected"),
-    [
-        ("Auto", "disabled", "Auto"),  # the manager's default: nobody has said anything
-        ("Auto", "auto", "Auto"),
-        ("Auto", "required", "Curve"),
-        ("Curve", "disabled", "Curve"),
-        ("Disabled", "auto", "Disabled"),
-        ("Auto", None, "Disabled"),  # this process cannot
-    ],
-)
-def test_encryption(option: str, policy: str | None, expected: str) -> None:
-    assert wanted_encryption(option, policy) == expected
-
-
-def test_encryption_that_this_process_cannot_do() -> None:
-    with pytest.raises(ConfigurationError, match=r"jupyter_client 8\.9"):
-        wanted_encryption("Curve", None)
 
 
 @pytest.mark.parametrize(
