@@ -30,6 +30,13 @@ class ConnectionKeys:
     key: str = field(repr=False)
     curve: tuple[str, str] | None = field(default=None, repr=False)
 
+    @classmethod
+    def read(cls, data: dict[str, str]) -> ConnectionKeys:
+        """From ``data()``."""
+        texts = {name: base64.b64decode(value).decode() for name, value in data.items()}
+        public, secret = texts.get(SECRET_CURVE_PUBLICKEY), texts.get(SECRET_CURVE_SECRETKEY)
+        return cls(texts[SECRET_KEY], (public, secret) if public and secret else None)
+
     def texts(self) -> dict[str, str]:
         """By the names that they have in the Secret."""
         texts = {SECRET_KEY: self.key}

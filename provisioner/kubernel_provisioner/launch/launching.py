@@ -16,6 +16,7 @@ from kubernel_provisioner.cluster.shared import Cluster
 from kubernel_provisioner.reach.route import Route, find_route
 
 from .kernel_resource import Identity, PodOptions, SpecFacts, build_kernel_instance
+from .key_again import make_key_again
 from .narrator import Narrator
 from .supervised import Supervisor
 from .verdict import Goal
@@ -109,7 +110,8 @@ async def until_usable(
     ready = until_ready(cluster.view, subject, goal, patience, narrator)
     if held.info:
         # Without a Service the address is the pod's, and another one when the pod was replaced.
-        direct = {**held.info, "ip": await _first(_address(ready), _same_address(supervisor, held))}
+        ways = _address(ready), _same_address(supervisor, held)
+        direct = {**held.info, "ip": await _beside(make_key_again(cluster, held.name, held.secret, log), _first(*ways))}
     else:
         direct = connection_info(*await _both(ready, _secret(cluster, held)))
     proof = find_route(route, request.access, cluster, direct, lambda: pod_of(cluster, held), str(subject))
@@ -172,6 +174,15 @@ async def _both(one: Coroutine[Any, Any, T], other: Coroutine[Any, Any, U]) -> t
         return await asyncio.gather(*tasks)
     finally:
         await _cancel(*tasks)
+
+
+async def _beside(errand: Coroutine[Any, Any, None], work: Coroutine[Any, Any, T]) -> T:
+    """What comes of the work; the errand is done meanwhile, as far as it gets."""
+    task = asyncio.create_task(errand)
+    try:
+        return await work
+    finally:
+        await _cancel(task)
 
 
 async def _first(*ways: Coroutine[Any, Any, T]) -> T:

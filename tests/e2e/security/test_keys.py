@@ -105,6 +105,27 @@ def waiting_for_its_key(here: Kubectl, **lifecycle: int) -> Object:
     return waits
 
 
+async def test_a_secret_that_was_deleted(
+    accounts: dict[str, Path], here: Kubectl, kubectl: Kubectl, namespace: str
+) -> None:
+    """The pod that replaces another one waits for it; its client, which has the key, makes it again."""
+    provisioner = KubernetesProvisioner(kubeconfig=str(accounts[ADA]), access="direct")
+    launch = await provisioner.pre_launch()
+    try:
+        info = await provisioner.launch_kernel(launch.pop("cmd"), **launch)
+        (kernel,) = here.items("kernels")
+        here("delete", "secret", kernel["status"]["connection"]["secretName"])
+        here("delete", "pods", "--all", "--wait=false")
+        await provisioner.wait()
+        launch = await provisioner.pre_launch()
+        assert await provisioner.launch_kernel(launch.pop("cmd"), **launch) == info
+        async with client_of(dict(info)) as client:
+            await client.wait_for_ready(timeout=START_SECONDS)
+            assert await run(client, "print(1)") == "1\n"
+    finally:
+        await provisioner.cleanup()
+
+
 async def test_a_secret_that_a_neighbour_was_faster_to_make(
     accounts: dict[str, Path], here: Kubectl, monkeypatch: pytest.MonkeyPatch
 ) -> None:

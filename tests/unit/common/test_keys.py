@@ -51,6 +51,7 @@ def test_a_secret_that_was_made_is_one_that_is_read() -> None:
     info = connection_info(ready, keys.data())
     assert keys.curve == (info["curve_publickey"], info["curve_secretkey"])
     assert info["key"].decode() == keys.key
+    assert ConnectionKeys.read(keys.data()) == keys
     sent = connection_secret(cr(), keys)["stringData"]
     assert keys.data() == {name: base64.b64encode(text.encode()).decode() for name, text in sent.items()}
 
