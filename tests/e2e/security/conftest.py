@@ -2,7 +2,9 @@
 
 import contextlib
 import socket
+import subprocess
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -62,3 +64,25 @@ async def client_of(info: dict[str, Any]) -> AsyncIterator[AsyncKernelClient]:
         yield client
     finally:
         client.stop_channels()
+
+
+def claim(name: str) -> list[Object]:
+    """Volumes of a KernelInstance: that PersistentVolumeClaim."""
+    return [{"name": "v", "mountPath": "/v", "persistentVolumeClaim": {"claimName": name}}]
+
+
+@dataclass(frozen=True)
+class KubectlAs(Kubectl):
+    """kubectl in somebody else's name."""
+
+    impersonation: tuple[str, ...] = ()
+
+    def __call__(self, *arguments: str, **how: Any) -> subprocess.CompletedProcess[str]:
+        """As ``Kubectl``."""
+        return super().__call__(*self.impersonation, *arguments, **how)
+
+
+def as_user(kubectl: Kubectl, user: str, *groups: str) -> Kubectl:
+    """kubectl in the name of a user with those groups."""
+    who = (f"--as={user}", *(f"--as-group={group}" for group in (*groups, "system:authenticated")))
+    return KubectlAs(kubectl.program, kubectl.kubeconfig, kubectl.namespace, who)

@@ -15,6 +15,8 @@ from fixtures.kubectl import Kubectl, Object
 from fixtures.operator_release import OperatorRelease
 from fixtures.waiting import wait_until
 
+from .conftest import claim
+
 CONTAINER = {"name": "kernel", "image": "i"}
 Try = Callable[[Object], str]
 BOUNDS = {
@@ -66,10 +68,6 @@ def instance(template: str, **spec: Any) -> Object:
         "metadata": {"name": "k"},
         "spec": {"templateName": template, **spec},
     }
-
-
-def claim(name: str) -> list[Object]:
-    return [{"name": "v", "mountPath": "/v", "persistentVolumeClaim": {"claimName": name}}]
 
 
 def test_a_template_is_for_those_who_may_use_it(kubectl: Kubectl, namespace: str, template: str) -> None:
@@ -135,6 +133,14 @@ def pod(**spec: Any) -> Object:
     return {"spec": {"containers": [CONTAINER], **spec}}
 
 
+def supervisor(name: str = f"kubernel-supervisor-{'0a' * 16}", **fields: Any) -> Object:
+    """The ConfigMap with a supervisor, as the operator makes it."""
+    labels = {"app.kubernetes.io/managed-by": "kubernel"}
+    head = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "labels": labels}}
+    return {**head, "immutable": True, "data": {"supervisor.py": ""}, **fields}
+
+
+CONFIG_MAPS = "the operator may create and delete the ConfigMaps kubernel-supervisor-* only, and create them immutable"
 SERVICE = {"spec": {"ports": [{"port": 1}]}}
 CHILDREN = "the operator may create, change, resize and delete children of KernelInstances and KernelPools only"
 HOST = "kernels' pods have no host namespaces, hostPath volumes or privileged containers"
@@ -157,6 +163,9 @@ HOST = "kernels' pods have no host namespaces, hostPath volumes or privileged co
             "the operator may create Secrets of the types kubernel.dev/* only",
             id="type of a secret",
         ),
+        pytest.param(supervisor(name="mine"), supervisor(), CONFIG_MAPS, id="name of a ConfigMap"),
+        pytest.param(supervisor(immutable=False), None, CONFIG_MAPS, id="a ConfigMap that can be changed"),
+        pytest.param(supervisor(data={"x": ""}), None, CONFIG_MAPS, id="content of a ConfigMap"),
         pytest.param(
             child("Secret", namespace="kube-system", type="kubernel.dev/pod"),
             None,
@@ -196,3 +205,11 @@ def test_the_operators_account_deletes_and_changes_no_other_pod(
     for arguments in (["delete", "pod", other], ["label", "pod", other, "a=b"]):
         done = there(*arguments, user, "--dry-run=server", check=False)
         assert CHILDREN in done.stderr
+
+
+def test_the_operators_account_deletes_no_other_config_map(
+    kubectl: Kubectl, operator: OperatorRelease, namespace: str
+) -> None:
+    user = f"--as=system:serviceaccount:{operator.namespace}:{operator.name}"
+    done = kubectl.within(namespace)("delete", "configmap", "kube-root-ca.crt", user, "--dry-run=server", check=False)
+    assert CONFIG_MAPS in done.stderr

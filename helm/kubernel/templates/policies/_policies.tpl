@@ -24,3 +24,12 @@ spec:
   policyName: {{ .name }}
   validationActions: [Deny]
 {{- end -}}
+
+{{/* CEL: whether a text fits one of some patterns, in which * stands for any text. Argument: a dict of patterns and name. */}}
+{{- define "kubernel.celFits" -}}
+{{- $fits := list -}}
+{{- range .patterns -}}
+{{- $fits = append $fits (printf "%s.matches('^%s$')" $.name (replace "*" ".*" (replace "." "[.]" .))) -}}
+{{- end -}}
+{{- join " || " $fits | default "false" -}}
+{{- end -}}
