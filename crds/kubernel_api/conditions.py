@@ -63,6 +63,7 @@ class Reason(StrEnum):
     FORBIDDEN = "Forbidden"
     POD_SECURITY_VIOLATION = "PodSecurityViolation"
     INVALID_IMAGE_NAME = "InvalidImageName"
+    IMAGE_REFUSED = "ImageRefused"  # by the registry, twice: there is no such image, or it is not for us
     CONFIG_ERROR = "ConfigError"
     NAME_CONFLICT = "NameConflict"
     # Fine.
@@ -99,6 +100,7 @@ STALLING: Final = frozenset(
         Reason.FORBIDDEN,
         Reason.POD_SECURITY_VIOLATION,
         Reason.INVALID_IMAGE_NAME,
+        Reason.IMAGE_REFUSED,
         Reason.CONFIG_ERROR,
         Reason.NAME_CONFLICT,
     }

@@ -10,6 +10,14 @@ _DECIMAL = {"n": -9, "u": -6, "m": -3, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15,
 _BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
 
 
+def memory(size: Decimal) -> str:
+    """A number of bytes as people write it, 300Mi or 2Gi; empty for less than 1Mi."""
+    mebibytes = int(size / (1 << 20))
+    if mebibytes and mebibytes % 1024 == 0:
+        return f"{mebibytes // 1024}Gi"
+    return f"{mebibytes}Mi" if mebibytes > 0 else ""
+
+
 def amount(quantity: int | str) -> Decimal:
     """A Kubernetes quantity as a number; the API server has checked its form, or will refuse the pod."""
     found = _AMOUNT.fullmatch(str(quantity))

@@ -22,6 +22,7 @@ from .claims import Claims, PoolsToTell
 from .decide.actions import Action, Bind, Claim, Create, Explain, Question, ReadKeys, Request, Resize
 from .decide.binding import waits_for_binding
 from .decide.bounds import objection
+from .decide.images import refused_container
 from .decide.pace import may_write_at, progress
 from .decide.plan import Context, plan
 from .decide.resizing import condition_news
@@ -311,6 +312,8 @@ class Reconciler:
             memory.incarnation_seen = current.incarnation
         memory.pod = current
         memory.deleting_since = {p.name: memory.deleting_since.get(p.name, now) for p in pods if p.deleting}
+        refused = [p.name for p in pods if refused_container(p) is not None]
+        memory.refused_since = {name: memory.refused_since.get(name, now) for name in refused}
         report = memory.reports.get(current.name) if current else None
         if report is not None and report.generation > kernel.wanted:
             # Its server asked the supervisor itself, and the spec will say so in a moment; or the pod tells tales.
@@ -346,6 +349,7 @@ class Reconciler:
             control_failed=memory.control_failed,
             silent_pods=frozenset(memory.silent_pods),
             deleting_since=memory.deleting_since,
+            refused_since=memory.refused_since,
             ends=dict(memory.ends),
             last_seen=memory.last_seen,
             configured=memory.configured,

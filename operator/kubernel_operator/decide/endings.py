@@ -207,9 +207,7 @@ def _process_message(reason: Reason, code: int | None, signal: int | None, memor
             had = f" (it had used {used})" if used else ""
             return (
                 f"The kernel used more memory than {limit}{had} and was killed; its variables are gone. Work on less "
-                "data at a time, or give it more and restart it: kubernel resize NAME --memory AMOUNT, or "
-                "spec.resources.limits.memory. For all kernels of this kind: kubernel install --replace with more "
-                "--memory, or with --memory-max AMOUNT, up to which memory grows by itself."
+                "data at a time, or give it more memory."
             )
         case Reason.IDLE_TIMEOUT:
             return (

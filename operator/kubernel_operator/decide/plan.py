@@ -41,6 +41,7 @@ from .actions import (
 from .binding import waits_for_binding
 from .configuration import idle_timeout, is_configured
 from .endings import silent_node_at
+from .images import believed_at
 from .reasons import misses, pending_reason
 from .resizing import due_resize, resize_again_at
 from .situation import EXPLAINED_SECONDS, Situation, Stage, active_deadline, time_to_live
@@ -355,6 +356,8 @@ def _again_while_starting(
             times.append(situation.start_began + CALLBACK_SILENCE_SECONDS)
     if pod is not None and (silent := silent_node_at(pod, observed)) is not None:
         times.append(silent)
+    if (believed := believed_at(pod, observed)) is not None:
+        times.append(believed)
     return min((t for t in times if t > now), default=now)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,11 +14,13 @@ from kubernel_operator.observe.observed import Refusal
 from kubernel_operator.observe.pod_facts import Container, PodFacts, Terminated, Waiting
 
 TOO_MANY_REQUESTS = 429
+# How the API server begins; the child's name is nothing that its people know.
+_NAME_OF_CHILD = re.compile(r'^[a-z]+ "[^"]*" is forbidden: ')
 
 
 def refusal_of(kind: str, error: ApiError) -> Refusal:
     """Why the API server refused to create a child. ``kind`` is e.g. "Pod"."""
-    text = error.message
+    text = _NAME_OF_CHILD.sub("", error.message)
     if error.status == 403 and "exceeded quota" in text:
         return Refusal(Reason.QUOTA_EXCEEDED, f"{kind} refused: {text}")
     if error.status == 403 and "error looking up service account" in text:
@@ -144,7 +147,7 @@ def _unscheduled(pod: PodFacts, scheduled: Condition) -> tuple[Reason, str]:
     """Why a pod has no node."""
     if pod.gates or scheduled.reason == "SchedulingGated":
         return Reason.SCHEDULING_GATED, _gated(pod)
-    message = scheduled.message or "no node fits"
+    message = (scheduled.message or "no node fits").partition(" preemption:")[0]
     if "unbound immediate PersistentVolumeClaims" in message or "persistentvolumeclaim" in message:
         return Reason.VOLUME_PENDING, f"The pod waits for its volume: {message}"
     return Reason.UNSCHEDULABLE, f"The pod cannot be scheduled: {message}"

@@ -30,6 +30,7 @@ from .endings import (
     is_by_signal,
     silent_node_at,
 )
+from .images import believed_at
 
 # A pod that the cluster ended, or did not take, before its kernel was ever Ready is replaced this often, after 1, 2, 4
 # ... seconds. A ReplicaSet would do it for ever.
@@ -73,6 +74,7 @@ class Situation:
         memory_max: how far its memory may grow by itself; "" for not at all.
         growth: the memory that a kernel is to get that stands still short of its limit.
         resize_objection: why a living pod may not get the cpu and memory that its spec asks for; "" for no reason.
+        image_refused: whether a registry has said, for long enough to be believed, that it does not give the image.
         answering: replaced pods whose kernels may still answer, which is all that the new one waits for.
     """
 
@@ -87,6 +89,7 @@ class Situation:
     start_began: float = 0.0
     ip: str | None = None
     supervised: bool | None = None
+    image_refused: bool = False
     answering: tuple[PodFacts, ...] = ()
     objection: Refusal | None = None
     resize_objection: str = ""
@@ -111,6 +114,7 @@ def situation(kernel: KernelFacts, observed: Observed, now: float) -> Situation:
         start_began=observed.restart_since or observed.first_seen,
         ip=_pod_ip(kernel, pod, observed),
         supervised=_supervised(kernel, observed),
+        image_refused=(believed := believed_at(pod, observed)) is not None and now >= believed,
     )
     if kernel.deleting:
         return base
@@ -318,8 +322,9 @@ def _past_start_deadline(base: Situation, kernel: KernelFacts, now: float) -> bo
 
 
 def _start_timeout(kernel: KernelFacts, observed: Observed, now: float) -> Ending:
-    last = observed.refusal.message if observed.refusal else kernel.status.message or "nothing is known"
-    message = f"Not ready after {kernel.lifecycle.start_deadline:.0f} s; the last that was known: {last}"
+    known = "The restart has not come through" if kernel.status.is_ready else kernel.status.message
+    last = observed.refusal.message if observed.refusal else known or "Nothing is known of it"
+    message = f"{last.rstrip('.')}. Given up after {kernel.lifecycle.start_deadline:.0f} s."
     return Ending(kernel.wanted, Reason.START_TIMEOUT, message, now)
 
 

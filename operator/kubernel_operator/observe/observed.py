@@ -74,6 +74,7 @@ class Observed:
         ends: by incarnation and restartGeneration, Unix seconds when this process first saw that process's end.
         last_seen: the newest pod as it was last seen when it was about to end: it may be gone by now.
         deleting_since: by pod name, Unix seconds when this process first saw that the pod is being deleted.
+        refused_since: by pod name, Unix seconds when this process first saw that a registry refuses its image.
         configured: incarnation of a pod and the idle timeout that its supervisor was told last.
         orphaned: whether the server that created it is gone, by its Lease.
         template: the KernelTemplate that it names, if it is known.
@@ -109,6 +110,7 @@ class Observed:
     ends: Mapping[tuple[int, int], float] = field(default_factory=dict)
     last_seen: PodFacts | None = None
     deleting_since: Mapping[str, float] = field(default_factory=dict)
+    refused_since: Mapping[str, float] = field(default_factory=dict)
     configured: tuple[int, float | None] | None = None
     orphaned: bool = False
     template: TemplateFacts | None = None
@@ -145,6 +147,7 @@ class Memory:
     control_failed: int = -1
     silent_pods: set[str] = field(default_factory=set)
     deleting_since: dict[str, float] = field(default_factory=dict)  # by pod name
+    refused_since: dict[str, float] = field(default_factory=dict)  # by pod name
     ends: dict[tuple[int, int], float] = field(default_factory=dict)
     last_seen: PodFacts | None = None
     configured: tuple[int, float | None] | None = None

@@ -88,7 +88,7 @@ def test_start_deadline(kernels: Kernels) -> None:
     status = kernel.finished()
     assert (status["phase"], status["reason"]) == ("Failed", "StartTimeout")
     assert status["message"].startswith(
-        "Not ready after 2 s; the last that was known: The pod cannot be scheduled: 0/"  # of the nodes of this moment
+        "The pod cannot be scheduled: 0/"  # of the nodes of this moment
     )
     kernel.wait("no pod", lambda: not kernel.children("pods"))
     kernel.wait("both Events", lambda: {e["reason"] for e in kernel.events()} == {"Unschedulable", "StartTimeout"})

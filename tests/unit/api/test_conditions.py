@@ -74,6 +74,7 @@ def test_what_waiting_does_not_heal() -> None:
         "Forbidden",
         "PodSecurityViolation",
         "InvalidImageName",
+        "ImageRefused",
         "ConfigError",
         "NameConflict",
     }

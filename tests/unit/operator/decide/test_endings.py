@@ -22,9 +22,7 @@ from kubernel_wire.callback import MemoryUse
 CRASHED = "The kernel ended with exit code 42."
 OOM = (
     "The kernel used more memory than its limit and was killed; its variables are gone. Work on less data "
-    "at a time, or give it more and restart it: kubernel resize NAME --memory AMOUNT, or "
-    "spec.resources.limits.memory. For all kernels of this kind: kubernel install --replace with more --memory, or "
-    "with --memory-max AMOUNT, up to which memory grows by itself."
+    "at a time, or give it more memory."
 )
 
 

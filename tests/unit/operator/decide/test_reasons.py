@@ -25,9 +25,7 @@ from kubernel_operator.observe.pod_facts import pod_facts
     [
         pytest.param(
             ApiError(403, "Forbidden", 'pods "k1-1" is forbidden: exceeded quota: q, requested: pods=1'),
-            Refusal(
-                Reason.QUOTA_EXCEEDED, 'Pod refused: pods "k1-1" is forbidden: exceeded quota: q, requested: pods=1'
-            ),
+            Refusal(Reason.QUOTA_EXCEEDED, "Pod refused: exceeded quota: q, requested: pods=1"),
             id="quota",
         ),
         pytest.param(

@@ -261,9 +261,7 @@ def test_whole_exit() -> None:
     built = status(cr(status=ready_status()), observed)
     oom = (
         "The kernel used more memory than its limit and was killed; its variables are gone. Work on less data "
-        "at a time, or give it more and restart it: kubernel resize NAME --memory AMOUNT, or "
-        "spec.resources.limits.memory. For all kernels of this kind: kubernel install --replace with more --memory, or "
-        "with --memory-max AMOUNT, up to which memory grows by itself."
+        "at a time, or give it more memory."
     )
     assert built["exit"] == {
         "exitCode": 137,
