@@ -268,6 +268,19 @@ class Cluster:
                 message = f"nothing came for {silence_seconds:.0f} s"
                 raise ApiUnavailableError(f"watch {path}: {message}", message=message) from error
 
+    async def stream(self, path: str, query: Mapping[str, str]) -> AsyncIterator[bytes]:
+        """The body of an answer that is no JSON, in pieces as they come.
+
+        Raises:
+            ApiError: the server refused.
+            ApiUnavailableError: nobody answers.
+        """
+        async with self._connection.send("GET", path, query=query, headers={"Accept": "*/*"}, seconds=None) as answer:
+            if answer.status >= 300:
+                decoded("GET", path, answer.status, await answer.read(), answer.headers)
+            async for piece in answer.content.iter_any():
+                yield piece
+
     def websocket(self, path: str, query: Mapping[str, Any], **options: Any) -> Any:
         """See ``Connection.websocket``."""
         return self._connection.websocket(path, query, **options)

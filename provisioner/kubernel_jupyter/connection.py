@@ -19,7 +19,6 @@ from jupyter_server.services.kernels.connection.base import (
 from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
 from tornado.websocket import WebSocketClosedError
 
-from . import words
 from .kernels import KubernelKernelManager, StartCancelledError
 from .telling import Message, RunningCell, WaitingCells, status
 
@@ -249,6 +248,6 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
             super().on_kernel_restarted()
             return
         is_over = provisioner.is_over
-        self._send(*self._running.died(words.ended(provisioner.describe_end(), is_over=is_over)))
+        self._send(*self._running.died(provisioner.describe_end()))
         if not is_over:
             super().on_kernel_restarted()

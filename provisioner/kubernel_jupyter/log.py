@@ -26,7 +26,7 @@ class OneLine(logging.Filter):
             return True
         is_news = error is not self._said
         self._said = error
-        record.msg, record.args = " ".join(str(error).split()), ()
+        record.msg, record.args = " ".join(str(error).replace("\\\n", " ").split()), ()
         record.exc_info = record.exc_text = record.stack_info = None
         return is_news
 

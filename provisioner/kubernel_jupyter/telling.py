@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from kubernel_provisioner.words import wrapped
+
 from . import words
 
 # Marks an output that is not the notebook's own; see ``saving``.
@@ -39,7 +41,7 @@ def status(state: str) -> Message:
 
 def failed(header: Header, name: str, text: str) -> list[Message]:
     """Ends a cell with an error, as a kernel would: the output, the reply, and "idle"."""
-    lines = words.wrapped(text)
+    lines = wrapped(text)
     error = {"ename": name, "evalue": lines[0] if lines else "", "traceback": lines}
     return [
         Message("iopub", "error", error, header),

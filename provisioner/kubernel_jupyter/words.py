@@ -1,24 +1,8 @@
-"""What a page is told, in words: lines that a notebook neither breaks nor cuts, in a window of 1200 pixels."""
+"""What a page is told of a kernel that starts."""
 
 from __future__ import annotations
 
-import textwrap
-
-COLUMNS = 92
-
-
-def wrapped(text: str) -> list[str]:
-    """Lines that fit; a word that is longer, such as a path, is kept whole."""
-    lines: list[str] = []
-    for line in text.splitlines():
-        lines += textwrap.wrap(line, COLUMNS, break_long_words=False, break_on_hyphens=False) or [""]
-    return lines
-
-
-def ended(text: str, *, is_over: bool) -> str:
-    """How a kernel ended; the dialog of one that is restarted says so itself."""
-    what = text[:1].upper() + text[1:].rstrip(".")
-    return f"{what}. It does not come back by itself: start a new kernel." if is_over else f"{what}."
+from kubernel_provisioner.words import wrapped
 
 
 def starting(seconds: float, reason: str, message: str) -> str:

@@ -18,24 +18,41 @@
         └── KernelUnreachableError      it runs, but does not answer at its address
 
 JupyterLab prints ``str(error)`` in its dialog and jupyter_server sends it as the ``message`` of a 500, so the text is
-two or three short lines: what happened, why, which command shows more. The cause is kept with ``from``.
+a few short lines: the cause first, what is known beside it, the command that mends it, the one that shows more. The
+exception behind it is kept with ``from``.
 """
 
 from __future__ import annotations
 
+from .words import command_lines, one_line, without_ids, wrapped
+
 
 class KubernelError(RuntimeError):
-    """An error with two or three lines for people.
+    """An error with a few lines for people; they fit where nothing breaks them.
 
     Args:
-        what: what happened, naming the thing.
-        why: the reason, as far as it is known.
-        command: a shell command that shows more or mends it.
+        what: the cause; ids of kernels are cut short in it.
+        why: what is known beside it.
+        command: a shell command that mends it, or shows more.
+        more: a shell command that shows more.
     """
 
-    def __init__(self, what: str, why: str = "", command: str = "") -> None:
-        self.what, self.why, self.command = what, why, command
-        super().__init__("\n".join(line for line in (what, why, f"Try: {command}" if command else "") if line))
+    def __init__(self, what: str, why: str = "", command: str = "", more: str = "") -> None:
+        self.what, self.why, self.command, self.more = without_ids(what), why, command, more
+        super().__init__("\n".join(lines_of(self.what, why, command, more)))
+
+    @property
+    def sentence(self) -> str:
+        """The cause and what is known beside it, in one line for a log."""
+        return one_line(f"{self.what} {self.why}")
+
+
+def lines_of(what: str, why: str = "", command: str = "", more: str = "") -> list[str]:
+    """The lines that people read; see ``KubernelError``."""
+    lines = [*wrapped(what), *wrapped(why)]
+    for label, text in (("Try", command), ("More", more)):
+        lines += command_lines(label, text) if text else []
+    return lines
 
 
 class ConfigurationError(KubernelError):
@@ -81,9 +98,9 @@ class ResizeError(KubernelError):
         reason: the word in the condition Resizing.
     """
 
-    def __init__(self, what: str, why: str = "", command: str = "", *, reason: str = "") -> None:
+    def __init__(self, what: str, why: str = "", command: str = "", more: str = "", *, reason: str = "") -> None:
         self.reason = reason
-        super().__init__(what, why, command)
+        super().__init__(what, why, command, more)
 
 
 class LaunchError(KubernelError):
@@ -97,9 +114,9 @@ class KernelFailedError(LaunchError):
         reason: the word in the KernelInstance's status.
     """
 
-    def __init__(self, what: str, why: str = "", command: str = "", *, reason: str = "") -> None:
+    def __init__(self, what: str, why: str = "", command: str = "", more: str = "", *, reason: str = "") -> None:
         self.reason = reason
-        super().__init__(what, why, command)
+        super().__init__(what, why, command, more)
 
 
 class ProgramNotFoundError(KernelFailedError, FileNotFoundError):

@@ -21,9 +21,11 @@ def server_of(instance: dict[str, Any]) -> str:
     return str((instance["metadata"].get("labels") or {}).get(LABEL_SERVER) or "")
 
 
-def taken_over(kernel: str) -> KernelDeletedError:
+def taken_over() -> KernelDeletedError:
     """The error of a server that wants to go on with another one's kernel."""
-    return KernelDeletedError(f"Kernel {kernel} is not this server's any more: another server has taken it over.")
+    return KernelDeletedError(
+        "Another server has taken this kernel over.", "It runs on there; here a new one can be started."
+    )
 
 
 async def read_if_same(api: Api, name: str, uid: str) -> dict[str, Any] | None:

@@ -22,7 +22,7 @@ from .cluster.background import background
 from .cluster.lease import IN_A_POD_SECONDS, OUTSIDE_SECONDS
 from .encryption import forget_keys, policy_of, wanted_encryption
 from .errors import KernelDeletedError
-from .launch.kernel_resource import PodOptions, SpecFacts, pod_argv, pod_env
+from .launch.kernel_resource import PodOptions, SpecFacts, is_installed, pod_argv, pod_env
 from .launch.launching import Held, LaunchRequest
 from .launch.remote_kernel import RemoteKernel
 from .launch.resizing import asked_amounts
@@ -33,6 +33,7 @@ from .reach.socket_options import set_defaults
 
 if TYPE_CHECKING:
     from .launch.claiming import Left
+    from .launch.explaining import Explanation
 
 T = TypeVar("T")
 
@@ -215,7 +216,7 @@ class KubernetesProvisioner(ProvisionerOptions):
         code = self._kernel.poll()
         if code is not None and self._has_process and not self._expects_end:
             self._expects_end = True
-            self.log.warning("Kernel %s ended with %d: %s", self.kernel_id, code, self._kernel.describe_end())
+            self.log.warning("Kernel %s ended with %d: %s", self.kernel_id, code, self._explain_end().sentence)
         return code
 
     async def wait(self) -> int | None:
@@ -311,8 +312,12 @@ class KubernetesProvisioner(ProvisionerOptions):
         return dict(seen.status.get("resources") or {}) if seen else {}
 
     def describe_end(self) -> str:
-        """How the kernel ended, in the words of the KernelInstance's status."""
-        return self._kernel.describe_end()
+        """How the kernel ended, in the words of the KernelInstance's status, and what helps; a few lines."""
+        return str(self._explain_end())
+
+    def _explain_end(self) -> Explanation | KernelDeletedError:
+        spec = self._spec_facts()
+        return self._kernel.explain_end(spec.name if is_installed(spec) else "", is_over=self.is_over)
 
     @property
     def is_over(self) -> bool:
@@ -355,7 +360,7 @@ class KubernetesProvisioner(ProvisionerOptions):
         self.connection_info = cast("KernelConnectionInfo", info)
         self._has_process, self._expects_end = True, False
         if self._kernel.held is None:
-            raise KernelDeletedError(f"Kernel {left.kernel_id} was deleted meanwhile.")
+            raise KernelDeletedError("Somebody deleted the kernel meanwhile.")
         self._tell_address()
         return self.connection_info
 

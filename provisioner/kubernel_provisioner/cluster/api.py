@@ -112,9 +112,13 @@ class Api:
 
     async def list_instances(self, selector: str = "") -> list[dict[str, Any]]:
         """The KernelInstances with these labels."""
+        return await self.list_all(self.instances, selector)
+
+    async def list_all(self, path: str, selector: str = "") -> list[dict[str, Any]]:
+        """The objects of a collection with these labels."""
         selectors = {"labelSelector": selector} if selector else {}
         with self.words_for_people():
-            return (await self._cluster.list(self.instances, **selectors)).items
+            return (await self._cluster.list(path, **selectors)).items
 
     # The rest.
 
@@ -145,6 +149,16 @@ class Api:
                     yield socket
             except aiohttp.WSServerHandshakeError as error:
                 raise ApiError(error.status, "", f"port-forward to pod {pod}: {error.message}") from error
+
+    async def pod_log(self, pod: str, query: dict[str, str]) -> AsyncIterator[bytes]:
+        """A pod's log, in pieces.
+
+        Raises:
+            ApiError: there is none, or it may not be read.
+        """
+        with self.words_for_people():
+            async for piece in self._cluster.stream(f"{paths.core('pods', self.namespace)}/{pod}/log", query):
+                yield piece
 
     async def create_lease(self, lease: dict[str, Any]) -> None:
         """Posts a Lease."""

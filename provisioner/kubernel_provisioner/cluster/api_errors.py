@@ -1,6 +1,8 @@
-"""What the API server's refusals mean, in two or three lines."""
+"""What the API server's refusals mean, in a few lines, the cause first."""
 
 from __future__ import annotations
+
+import re
 
 from kubernel_api.constants import GROUP, PLURAL
 from kubernel_cluster.errors import ApiError, ApiUnavailableError, NoLoginError
@@ -29,30 +31,33 @@ def explain(error: ApiError, doing: str, key: ClusterKey, namespace: str) -> Clu
     kubectl = key.kubectl()
     if error.status == 401:
         return NotPermittedError(
-            f"Cannot {doing}: the API server does not accept the credentials (401).",
+            f"The API server does not accept the credentials (401): cannot {doing}.",
             error.message,
             f"{kubectl} auth whoami",
         )
     if error.status == 404 and error.details.get("kind") == "namespaces":
         return NamespaceMissingError(
-            f"Cannot {doing}: namespace {namespace!r} does not exist.",
+            f"Namespace {namespace!r} does not exist: cannot {doing}.",
             "Set namespace in the provisioner's config or KUBERNEL_NAMESPACE, or create it.",
             f"{kubectl} create namespace {namespace}",
         )
     if error.status == 404 and not error.details.get("name"):
         return CRDMissingError(
-            f"Cannot {doing}: the cluster does not know {PLURAL}.{GROUP}.",
+            f"The cluster does not know {PLURAL}.{GROUP}: cannot {doing}.",
             "kubernel's operator and its CRD are not installed there.",
             "helm install kubernel <the chart> --namespace kubernel --create-namespace",
         )
     if error.status == 403 and "exceeded quota" not in error.message:
         return NotPermittedError(
-            f"Cannot {doing}: not permitted (403).", error.message, _can_i(error, kubectl, namespace)
+            f"Not permitted (403): cannot {doing}.", error.message, _can_i(error, kubectl, namespace)
         )
-    command = f"{kubectl} {_more_about(error, namespace)}"
-    return RefusedError(
-        f"Cannot {doing}: the API server refused ({error.status} {error.reason}).", error.message, command
-    )
+    why = f"The API server refused to {doing} ({error.status} {error.reason})."
+    return RefusedError(_cause(error.message) or why, why, f"{kubectl} {_more_about(error, namespace)}")
+
+
+def _cause(message: str) -> str:
+    """What the API server says, without what it says it of: that is named beside it."""
+    return re.sub(r'^\S+ ("[^"]*" )?is (forbidden|invalid): ', "", message)
 
 
 def _more_about(error: ApiError, namespace: str) -> str:

@@ -17,7 +17,8 @@ class Seen:
     """A KernelInstance as last seen.
 
     Args:
-        instance: metadata, spec.restartGeneration and status; the rest is dropped to keep 1,000 of them small.
+        instance: metadata, of spec what was asked for of resources and time, and status; the rest is dropped to keep
+            1,000 of them small.
         gone: whether it was deleted, as far as this server is concerned.
         taken: whether it lives on with another server.
     """
@@ -49,11 +50,12 @@ class Seen:
 
 def slim(instance: dict[str, Any]) -> dict[str, Any]:
     """The parts of a KernelInstance that anybody here reads."""
-    metadata = instance["metadata"]
+    metadata, spec = instance["metadata"], instance.get("spec") or {}
+    asked = {key: spec[key] for key in ("resources", "lifecycle") if key in spec}
     kept = ("name", "namespace", "uid", "resourceVersion", "generation", "deletionTimestamp")
     return {
         "metadata": {key: metadata[key] for key in kept if key in metadata},
-        "spec": {"restartGeneration": instance.get("spec", {}).get("restartGeneration", 0)},
+        "spec": {"restartGeneration": spec.get("restartGeneration", 0), **asked},
         "status": instance.get("status") or {},
     }
 

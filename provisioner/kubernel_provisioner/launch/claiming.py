@@ -92,12 +92,12 @@ async def way_to(
     try:
         direct = connection_info(left.instance["status"]["connection"], await cluster.api.read_secret(secret))
     except ApiError as error:
-        raise cluster.api.explain(error, f"read Secret {secret}") from error
+        raise cluster.api.explain(error, "read the key of the kernel") from error
     restart = int(left.instance["spec"].get("restartGeneration") or 0)
     held = Held(name, uid, metadata["generation"], restart, direct, server_of(left.instance))
     cluster.view.offer(left.instance)
     route = Route()
-    await find_route(route, access, cluster, direct, lambda: pod_of(cluster, held), f"Kernel {name}")
+    await find_route(route, access, cluster, direct, lambda: pod_of(cluster, held))
     return held, route
 
 

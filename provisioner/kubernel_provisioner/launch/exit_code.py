@@ -40,13 +40,3 @@ def code_of(ended: dict[str, Any]) -> int:
         return KILLED
     code = ended.get("exitCode")
     return KILLED if code is None else int(code)
-
-
-def describe_end(status: dict[str, Any] | None, *, gone: bool) -> str:
-    """One line for the log: how the kernel ended, with the operator's reason."""
-    if gone and not (status or {}).get("exit"):
-        return "its KernelInstance was deleted"
-    ended = (status or {}).get("exit") or {}
-    reason = ended.get("reason") or (status or {}).get("reason") or "unknown"
-    message = ended.get("message") or (status or {}).get("message") or ""
-    return f"{reason}: {message}" if message else str(reason)

@@ -58,7 +58,9 @@ class PodOptions:
     working_dir: str | None = None
     resources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     cpu: str | None = None
+    cpu_request: str | None = None
     memory: str | None = None
+    memory_request: str | None = None
     memory_max: str | None = None
     memory_when_full: str | None = None
     gpu: str | None = None
@@ -209,12 +211,13 @@ def _kernel(spec: SpecFacts, options: PodOptions, cmd: Sequence[str]) -> dict[st
 def build_resources(options: PodOptions) -> dict[str, dict[str, Any]]:
     """``resources`` with the shortcuts worked in; what ``resources`` says itself wins.
 
-    ``cpu`` and ``memory`` are request and limit at once: who asks for 2Gi expects to get them, and no more.
+    ``cpu`` and ``memory`` are request and limit at once, unless there is a request of its own.
 
     Raises:
         ConfigurationError: ``resources`` has other parts, or parts that are no mappings.
     """
     shortcuts = _without_unset({"cpu": options.cpu, "memory": options.memory})
+    requests = _without_unset({"cpu": options.cpu_request, "memory": options.memory_request})
     gpus = _without_unset({"nvidia.com/gpu": options.gpu})
     given = options.resources
     wrong = [name for name, amounts in given.items() if name not in _RESOURCES or not isinstance(amounts, Mapping)]
@@ -225,7 +228,7 @@ def build_resources(options: PodOptions) -> dict[str, dict[str, Any]]:
         )
     return _without_unset(
         {
-            "requests": {**shortcuts, **given.get("requests", {})},
+            "requests": {**shortcuts, **requests, **given.get("requests", {})},
             "limits": {**shortcuts, **gpus, **given.get("limits", {})},
         }
     )
@@ -244,6 +247,11 @@ def _memory(options: PodOptions) -> dict[str, Any]:
     return _without_unset({"max": options.memory_max, "whenFull": options.memory_when_full})
 
 
+def is_installed(spec: SpecFacts) -> bool:
+    """Whether ``kubernel install`` wrote the kernelspec, and can change it."""
+    return tuple(spec.argv[: len(NOT_LOCAL_ARGV)]) == NOT_LOCAL_ARGV
+
+
 def pod_argv(spec: SpecFacts, options: PodOptions, *, kernel_id: str, extra_arguments: Sequence[str] = ()) -> list[str]:
     """The kernel's command in the pod; empty when a kernelspec inside the image is to be started.
 
@@ -257,7 +265,7 @@ def pod_argv(spec: SpecFacts, options: PodOptions, *, kernel_id: str, extra_argu
         return []
     if options.argv:
         argv = list(options.argv)
-    elif not spec.argv or tuple(spec.argv[:2]) == NOT_LOCAL_ARGV:
+    elif not spec.argv or is_installed(spec):
         argv = list(DEFAULT_ARGV)
     else:
         argv = [_program(spec.argv[0]), *spec.argv[1:]]

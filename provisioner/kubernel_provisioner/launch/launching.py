@@ -15,12 +15,13 @@ from kubernel_cluster.errors import ApiError
 from kubernel_provisioner.cluster.shared import Cluster
 from kubernel_provisioner.reach.route import Route, find_route
 
-from .kernel_resource import Identity, PodOptions, SpecFacts, build_kernel_instance
+from .kernel_resource import Identity, PodOptions, SpecFacts, build_kernel_instance, is_installed
 from .key_again import make_key_again
 from .narrator import Narrator
+from .subject import Subject
 from .supervised import Supervisor
 from .verdict import Goal
-from .waiting import Patience, Subject, until_over, until_ready
+from .waiting import Patience, until_over, until_ready
 
 # The operator writes the Secret within some 20 ms; a kernel needs half a second more. One read in between finds it, and
 # when the kernel is ready nothing has to be read any more.
@@ -103,7 +104,8 @@ async def until_usable(
     Raises:
         KubernelError: it did not start, or cannot be reached.
     """
-    subject = Subject(held.name, cluster.api.namespace, cluster.api.key.kubectl())
+    kernelspec = request.spec.name if is_installed(request.spec) else ""
+    subject = Subject(held.name, cluster.api.namespace, cluster.api.key.kubectl(), kernelspec)
     goal = Goal(held.generation, held.restart)
     narrator = Narrator(log, str(subject), time.monotonic)
     patience = request.patience.for_restart() if held.info else request.patience
@@ -114,7 +116,7 @@ async def until_usable(
         direct = {**held.info, "ip": await _beside(make_key_again(cluster, held.name, held.secret, log), _first(*ways))}
     else:
         direct = connection_info(*await _both(ready, _secret(cluster, held)))
-    proof = find_route(route, request.access, cluster, direct, lambda: pod_of(cluster, held), str(subject))
+    proof = find_route(route, request.access, cluster, direct, lambda: pod_of(cluster, held))
     await _unless_over(proof, until_over(cluster.view, subject, goal))
     return direct
 
@@ -151,7 +153,7 @@ async def _secret(cluster: Cluster, held: Held) -> dict[str, str]:
         except ApiError as error:
             is_named = "secretName" in ((known.status.get("connection") if known else None) or {})
             if error.status != 404 or is_named:
-                raise cluster.api.explain(error, f"read Secret {name}") from error
+                raise cluster.api.explain(error, "read the key of the kernel") from error
         await cluster.view.change(held.name, known, None)
 
 

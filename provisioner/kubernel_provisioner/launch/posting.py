@@ -63,7 +63,7 @@ class Poster:
             instance = await self._create_or_undo(cluster, name, build(name), keys)
             if instance is not None:
                 return instance
-        raise LaunchError(f"Kernel {kernel_id} did not start: {NAME_ATTEMPTS} names for it are taken, up to {name}.")
+        raise LaunchError(f"{NAME_ATTEMPTS} names for the kernel are taken.", f"The last that was tried: {name}.")
 
     async def _create_or_undo(
         self, cluster: Cluster, name: str, body: dict[str, Any], keys: ConnectionKeys | None
@@ -102,7 +102,7 @@ class Poster:
             return await cluster.api.create_instance(body)
         except ApiError as error:
             if error.reason != "AlreadyExists":
-                raise cluster.api.explain(error, f"create KernelInstance {name}") from error
+                raise cluster.api.explain(error, "create a KernelInstance") from error
         found = await cluster.api.read_instance(name)
         is_ours = found["metadata"].get("labels", {}).get(LABEL_SERVER) == cluster.server
         return found if is_ours and is_new else None
@@ -155,6 +155,6 @@ async def _create_secret(cluster: Cluster, secret: dict[str, Any]) -> bool:
         await cluster.api.create_secret(secret)
     except ApiError as error:
         if error.reason != "AlreadyExists":
-            raise cluster.api.explain(error, f"create Secret {secret['metadata']['name']}") from error
+            raise cluster.api.explain(error, "create the Secret with the kernel's key") from error
         return False
     return True

@@ -26,11 +26,13 @@ from kubernel_provisioner.reach.route import Endpoint, Route, adopt_route
 from kubernel_wire.control import ControlError
 from kubernel_wire.keys import new_keys
 
-from .exit_code import KILLED, describe_end, exit_code
+from .exit_code import KILLED, exit_code
+from .explaining import OVER, Explanation, explain_end
 from .launching import Held, LaunchRequest, pod_of, until_usable
 from .posting import Poster
 from .resizing import resize_held
 from .restarting import next_restart, tell_api_server
+from .subject import Subject
 from .supervised import Supervisor
 from .verdict import is_current, is_finished
 
@@ -121,12 +123,21 @@ class RemoteKernel:
         connection = self.seen.status.get("connection") if self.seen else None
         return not connection or "controlPort" in connection
 
-    def describe_end(self) -> str:
-        """How it ended, in one line."""
-        seen = self.seen
+    def explain_end(self, kernelspec: str, *, is_over: bool) -> Explanation | KernelDeletedError:
+        """How it ended; ``str`` of it is for people.
+
+        Args:
+            kernelspec: see ``Subject``.
+            is_over: see ``explaining.explain_end``.
+        """
+        seen, held = self.seen, self.held
         if seen is not None and seen.taken:
-            return "another server has taken it over"
-        return describe_end(seen.status, gone=seen.gone) if seen else "its KernelInstance was deleted"
+            return taken_over()
+        if seen is None:
+            return KernelDeletedError("The kernel's KernelInstance was deleted.", OVER)
+        name = held.name if held is not None else seen.instance["metadata"]["name"]
+        subject = Subject(name, self.namespace, self._key.kubectl(), kernelspec)
+        return explain_end(subject, seen.status, seen.instance.get("spec") or {}, gone=seen.gone, is_over=is_over)
 
     def give_out(self) -> Held | None:
         """From now on the kernel outlives this process, until the Lease ends or another process takes it over."""
@@ -185,7 +196,7 @@ class RemoteKernel:
             if self.held is not None and self.held.info and self.held.server != cluster.server:
                 await self.adopt(self.held, request.orphan_after)  # a forked child restarts its parent's kernel
             if deletions != self._deletions:
-                raise KernelDeletedError(f"Kernel {request.kernel_id} was shut down while it started.")
+                raise KernelDeletedError("The kernel was shut down while it started.")
             held = self.held = await self._restart(cluster, request) or await self._begin(cluster, request, ticket)
             route = self._route
             if deletions != self._deletions:  # a newer launch waited for this one, and was abandoned
@@ -193,7 +204,7 @@ class RemoteKernel:
         direct = await until_usable(cluster, held, route, request, self._log, self._supervisor(held))
         if self.held is None or self.held.uid != held.uid:
             await route.close()
-            raise KernelDeletedError(f"Kernel {request.kernel_id} was shut down while it started.")
+            raise KernelDeletedError("The kernel was shut down while it started.")
         self.held = replace(self.held, info=direct)
         return route.info(direct)
 
@@ -235,7 +246,7 @@ class RemoteKernel:
         if held is None:
             return None
         if seen is not None and seen.taken:
-            raise taken_over(request.kernel_id)
+            raise taken_over()
         if seen is not None and seen.gone:
             self._move_on(held, request, "deleted")
             return None
@@ -255,11 +266,11 @@ class RemoteKernel:
         try:
             told = tell.result() if tell.done() else held
         except ApiError as error:
-            raise cluster.api.explain(error, f"restart KernelInstance {held.name}") from error
+            raise cluster.api.explain(error, "restart the kernel") from error
         if told is None:
             self._move_on(held, request, "deleted")
         elif told.server != held.server:
-            raise taken_over(request.kernel_id)
+            raise taken_over()
         return told
 
     async def _tell_api_server(
@@ -283,8 +294,10 @@ class RemoteKernel:
         """
         if not request.may_move:
             raise KernelDeletedError(
-                f"Kernel {request.kernel_id} cannot be restarted: its KernelInstance was {end}.",
-                "Start a new kernel: this one's clients could not follow it to another address.",
+                f"The kernel cannot be restarted: it was {end}.",
+                "Start a new one: this one's clients could not follow it to another address.",
+                "",
+                f"kubernel events {held.name}",
             )
         self._log.warning("KernelInstance %s was %s: starting another one, at another address", held.name, end)
 
@@ -325,10 +338,10 @@ class RemoteKernel:
         try:
             instance = await patch_own(cluster.api, held.name, held.uid, None, held.server, patch)
         except ApiError as error:
-            raise cluster.api.explain(error, f"take over KernelInstance {held.name}") from error
+            raise cluster.api.explain(error, "take over the kernel") from error
         if instance is not None:
             if server_of(instance) != cluster.server:
-                raise taken_over(held.name)
+                raise taken_over()
             cluster.view.offer(instance)
         return instance
 

@@ -17,8 +17,8 @@ from kubernel_provisioner.errors import ConfigurationError, KernelDeletedError, 
 from kubernel_provisioner.ownership import server_of, taken_over
 
 from .launching import Held
+from .subject import Subject
 from .verdict import Failed, Gone, Ready, Unseen, Verdict, Waiting, is_current, is_finished
-from .waiting import Subject
 
 Json = dict[str, Any]
 #: Gives the newest KernelInstance, or None when it is gone; returns at once, or when something may have changed.
@@ -116,11 +116,13 @@ async def resize_held(
     try:
         written = await write_resources(cluster.api, held.name, asked, is_ours)
     except ApiError as error:
-        raise cluster.api.explain(error, f"resize kernel {held.name}") from error
+        raise cluster.api.explain(error, "resize the kernel") from error
     if written is None or written["metadata"]["uid"] != held.uid:
-        raise KernelDeletedError(f"{subject} cannot be resized: its KernelInstance was deleted.")
+        raise KernelDeletedError(
+            "Somebody deleted the kernel: it cannot be resized.", "", "", subject.kubernel("events")
+        )
     if not is_ours(written):
-        raise taken_over(held.name)
+        raise taken_over()
     cluster.view.offer(written)
     if wait_seconds is None:
         return dict(written["spec"]["resources"])
@@ -171,15 +173,17 @@ async def until_resized(look: Look, subject: Subject, generation: int, seconds: 
             case Ready(resources):
                 return resources
             case Gone():
-                raise KernelDeletedError(f"{subject} was deleted while it was resized.")
+                raise KernelDeletedError(
+                    "Somebody deleted the kernel while it was resized.", "", "", subject.kubernel("events")
+                )
             case Failed(reason, message):
-                raise ResizeError(f"{subject} was not resized: {reason}.", message, subject.describe, reason=reason)
+                raise ResizeError(f"The kernel was not resized: {reason}.", message, subject.describe, reason=reason)
         if time.monotonic() >= deadline:
             raise _late(subject, verdict, seconds)
 
 
 def _late(subject: Subject, verdict: Verdict, seconds: float) -> ResizeError:
-    what = f"{subject} is not resized after {seconds:.0f} s"
+    what = f"The kernel is not resized after {seconds:.0f} s"
     if isinstance(verdict, Waiting):
         return ResizeError(f"{what}: {verdict.reason}.", verdict.message, subject.describe, reason=verdict.reason)
     return ResizeError(f"{what}.", "No kubernel operator has looked at it; is one running?", subject.describe)

@@ -8,9 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from kubernel_api.conditions import Reason
 from kubernel_provisioner.errors import KernelFailedError
 from kubernel_provisioner.reach.route import Endpoint
 from kubernel_wire.control import ControlError, ControlUnreachableError, control
+
+from .explaining import OUTPUT
 
 CONTROL_SECONDS = 2.0
 # A running operator passes on within milliseconds that a kernel is ready again; so the supervisor is asked only then.
@@ -101,8 +104,11 @@ class Supervisor:
                     return
                 if status.get("state") == "exited":
                     await asyncio.sleep(LAST_WORDS_SECONDS)
+                    output = str(status.get("log") or "")
                     raise KernelFailedError(
-                        f"{self.subject} did not start: {_end(status)}.", str(status.get("log", ""))
+                        f"The kernel {_end(status)} (KernelCrashed).",
+                        f"{OUTPUT}\n{output}" if output else "",
+                        reason=Reason.KERNEL_CRASHED,
                     )
             await asyncio.sleep(LOOK_EVERY_SECONDS)
 

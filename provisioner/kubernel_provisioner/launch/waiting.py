@@ -13,7 +13,9 @@ from kubernel_provisioner.errors import (
     ProgramNotFoundError,
 )
 
+from .explaining import Explanation, explain_start
 from .narrator import Narrator
+from .subject import Subject
 from .verdict import Failed, Goal, Gone, Ready, Unseen, Verdict, Waiting, judge
 
 # Seconds without an operator before the log says so. A running one takes milliseconds, a restarted one a few seconds.
@@ -39,29 +41,6 @@ class Patience:
         return Patience(self.start + DEADLINE_GRACE_SECONDS, self.start)
 
 
-@dataclass(frozen=True)
-class Subject:
-    """What is waited for, in words.
-
-    Args:
-        name: of the KernelInstance.
-        namespace: of the KernelInstance.
-        kubectl: kubectl with the flags for that cluster.
-    """
-
-    name: str
-    namespace: str
-    kubectl: str
-
-    def __str__(self) -> str:
-        return f"Kernel {self.namespace}/{self.name}"
-
-    @property
-    def describe(self) -> str:
-        """The command that shows more."""
-        return f"{self.kubectl} describe kernel {self.name} -n {self.namespace}"
-
-
 async def until_ready(
     view: View, subject: Subject, goal: Goal, patience: Patience, narrator: Narrator
 ) -> dict[str, Any]:
@@ -73,13 +52,15 @@ async def until_ready(
         OperatorNotRunningError: no operator looked at it.
     """
     seen: Seen | None = view.get(subject.name)
+    waited_for = ""
     while True:
         verdict = judge(seen.instance, goal, gone=seen.gone) if seen else Gone()
         if isinstance(verdict, Ready):
             return verdict.connection
-        _raise_if_over(verdict, subject)
+        _raise_if_over(verdict, subject, _spec(seen), waited_for)
         _narrate(verdict, narrator)
-        _raise_if_late(verdict, subject, patience, narrator)
+        _raise_if_late(verdict, subject, _spec(seen), patience, narrator)
+        waited_for = verdict.reason if isinstance(verdict, Waiting) else waited_for
         seen = await view.change(subject.name, seen, _next_look(verdict, patience, narrator))
 
 
@@ -87,36 +68,42 @@ async def until_over(view: View, subject: Subject, goal: Goal) -> None:
     """Never returns; raises like ``until_ready`` when the kernel ends after all."""
     while True:
         seen = view.get(subject.name)
-        _raise_if_over(judge(seen.instance, goal, gone=seen.gone) if seen else Gone(), subject)
+        _raise_if_over(judge(seen.instance, goal, gone=seen.gone) if seen else Gone(), subject, _spec(seen))
         await view.change(subject.name, seen, None)
 
 
-def _raise_if_over(verdict: Verdict, subject: Subject) -> None:
+def _spec(seen: Seen | None) -> dict[str, Any]:
+    return dict(seen.instance.get("spec") or {}) if seen else {}
+
+
+def _raise_if_over(verdict: Verdict, subject: Subject, spec: dict[str, Any], waited_for: str = "") -> None:
     match verdict:
         case Failed(reason, message, is_missing):
-            raise (ProgramNotFoundError if is_missing else KernelFailedError)(
-                f"{subject} did not start: {reason or 'unknown reason'}.", message, subject.describe, reason=reason
-            )
+            type_ = ProgramNotFoundError if is_missing else KernelFailedError
+            raise failed(explain_start(subject, reason, message, spec, waited_for), reason, type_)
         case Gone():
             raise KernelDeletedError(
-                f"{subject} was deleted while it started.", "", f"{subject.kubectl} get events -n {subject.namespace}"
+                "The kernel was deleted while it started.", "Start a new one.", "", subject.kubernel("events")
             )
 
 
-def _raise_if_late(verdict: Verdict, subject: Subject, patience: Patience, narrator: Narrator) -> None:
+def failed(why: Explanation, reason: str, type_: type[KernelFailedError] = KernelFailedError) -> KernelFailedError:
+    """The error with that explanation."""
+    return type_(why.what, why.why, why.command, why.more, reason=reason)
+
+
+def _raise_if_late(
+    verdict: Verdict, subject: Subject, spec: dict[str, Any], patience: Patience, narrator: Narrator
+) -> None:
     if isinstance(verdict, Unseen) and narrator.seconds >= patience.operator:
         raise OperatorNotRunningError(
-            f"{subject} did not start: no kubernel operator has looked at it for {narrator.seconds:.0f} s.",
+            f"No kubernel operator has looked at the kernel for {narrator.seconds:.0f} s.",
             "The operator is not running, or does not watch this namespace.",
             f"{subject.kubectl} get deployments -A -l app.kubernetes.io/name=kubernel",
         )
     if isinstance(verdict, Waiting) and narrator.seconds >= patience.start + DEADLINE_GRACE_SECONDS:
-        raise KernelFailedError(
-            f"{subject} did not start within {patience.start:.0f} s: {verdict.reason}.",
-            verdict.message,
-            subject.describe,
-            reason=verdict.reason,
-        )
+        message = f"{verdict.message.rstrip('.')}. It was waited for {patience.start:.0f} s."
+        raise failed(explain_start(subject, verdict.reason, message, spec), verdict.reason)
 
 
 def _narrate(verdict: Verdict, narrator: Narrator) -> None:

@@ -90,7 +90,7 @@ class Route:
 
 
 async def find_route(
-    route: Route, access: str, network: Network, direct: dict[str, Any], pod: Callable[[], str | None], subject: str
+    route: Route, access: str, network: Network, direct: dict[str, Any], pod: Callable[[], str | None]
 ) -> None:
     """Returns once the kernel has answered along the route, which is decided first if it is a new kernel's.
 
@@ -100,24 +100,23 @@ async def find_route(
         network: learns whether its addresses can be reached from here.
         direct: connection info with the cluster's own addresses.
         pod: the name of the kernel's pod at the time of a call; None while there is none.
-        subject: the kernel, in words.
 
     Raises:
         KernelUnreachableError: there is no way.
     """
     async with route._search:
         if not route.is_found:
-            await _decide(route, access, network, direct, pod, subject)
+            await _decide(route, access, network, direct, pod)
             route.is_found = True
         else:
-            await prove(route, direct, subject)
+            await prove(route, direct)
 
 
 async def _decide(
-    route: Route, access: str, network: Network, direct: dict[str, Any], pod: Callable[[], str | None], subject: str
+    route: Route, access: str, network: Network, direct: dict[str, Any], pod: Callable[[], str | None]
 ) -> None:
     if access == "direct" or (access == "auto" and network.is_around):
-        await prove(route, direct, subject, PATIENCE_SECONDS)
+        await prove(route, direct, PATIENCE_SECONDS)
         return
     if access == "auto" and network.direct is not False:
         if await _answers(direct, PATIENCE_SECONDS if network.direct else TRIAL_SECONDS):
@@ -126,7 +125,7 @@ async def _decide(
         network.direct = None  # a VPN may have ended since
     route.forward = await PortForward.open(network.api, pod)
     try:
-        await prove(route, direct, subject, PATIENCE_SECONDS)
+        await prove(route, direct, PATIENCE_SECONDS)
     except BaseException as error:
         await route.close()
         # Slow, perhaps, and no port-forward is allowed.
@@ -167,7 +166,7 @@ async def adopt_route(
     return direct, Route(await PortForward.open(api, pod, wanted=wanted), is_found=True)
 
 
-async def prove(route: Route, direct: dict[str, Any], subject: str, seconds: float = PATIENCE_SECONDS) -> None:
+async def prove(route: Route, direct: dict[str, Any], seconds: float = PATIENCE_SECONDS) -> None:
     """Returns once the kernel has answered along the route.
 
     At the cluster's own addresses its heartbeat is echoed. Through the API server, whose every connection costs round
@@ -185,12 +184,12 @@ async def prove(route: Route, direct: dict[str, Any], subject: str, seconds: flo
     except TimeoutError as error:
         if route.forward is not None:
             raise KernelUnreachableError(
-                f"{subject} runs, but does not answer through the API server.",
+                "The kernel runs, but does not answer through the API server.",
                 route.forward.last_error or f"Nothing came back for {seconds:.0f} s.",
                 f"{route.forward.command} {direct['hb_port']}",
             ) from error
         raise KernelUnreachableError(
-            f"{subject} runs, but does not answer at {info['ip']}:{info['hb_port']} from here.",
+            f"The kernel runs, but does not answer at {info['ip']}:{info['hb_port']} from here.",
             "This machine is outside the cluster's network, or a NetworkPolicy keeps it out.",
             "KUBERNEL_ACCESS=port-forward",
         ) from error

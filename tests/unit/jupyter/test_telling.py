@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from kubernel_jupyter import words
 from kubernel_jupyter.telling import MARK, Message, RunningCell, WaitingCells
 
 GPU = "no node has room: 1 Insufficient nvidia.com/gpu"
@@ -133,9 +132,3 @@ class TestDied:
         running.status("busy", other)
         running.status("idle", other)
         assert told(running.died("OOMKilled"))[0] == ("m1", "error")
-
-
-def test_how_a_kernel_ended() -> None:
-    assert words.ended("OOMKilled: it used too much.", is_over=False) == "OOMKilled: it used too much."
-    gone = "Its KernelInstance was deleted. It does not come back by itself: start a new kernel."
-    assert words.ended("its KernelInstance was deleted", is_over=True) == gone

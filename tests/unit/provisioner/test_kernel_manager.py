@@ -92,7 +92,7 @@ async def test_a_restart_that_fails_for_good(manager: AsyncKernelManager, server
     dead = dead_calls(manager)
     stalled = {"conditions": [{"type": "Stalled", "status": "True"}], "reason": "Forbidden", "message": "No."}
     server.answers["PATCH", KERNEL] = [(200, instance(version=6, **pod.status(restart=1, **stalled)))]
-    with pytest.raises(KubernelError, match="did not start: Forbidden"):
+    with pytest.raises(KubernelError, match=r"No \(Forbidden\)\."):
         await manager.restart_kernel(now=True)
     assert dead == [True] * isinstance(manager, AsyncIOLoopKernelManager)
     assert not manager.has_kernel
@@ -105,7 +105,7 @@ async def test_a_kernel_whose_restart_failed_lives_and_is_watched(
     await manager.start_kernel()
     dead = dead_calls(manager)
     server.answers["PATCH", KERNEL] = [failure(403, "Forbidden")]
-    with pytest.raises(KubernelError, match="restart KernelInstance k-1"):
+    with pytest.raises(KubernelError, match="cannot restart the kernel"):
         await manager.restart_kernel(now=True)
     assert (manager.has_kernel, await manager.is_alive(), dead) == (True, True, [])
     assert ("DELETE", KERNEL) not in server.calls()

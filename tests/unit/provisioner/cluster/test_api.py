@@ -58,7 +58,7 @@ async def test_an_answer_that_stays(api: Api, server: FakeApiServer, status: int
 async def test_a_server_that_stays_busy(api: Api, server: FakeApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Patience, "delay", lambda *_: None if len(server.requests) > 3 else 0.0)
     server.answers["GET", INSTANCES] = [failure(503, "ServiceUnavailable")]
-    with pytest.raises(ClusterBusyError, match=r"cannot do it now \(503 ServiceUnavailable\)"):
+    with pytest.raises(ClusterBusyError, match=r"cannot do it now \(503\sServiceUnavailable\)"):
         await api.list_instances("")
 
 

@@ -29,29 +29,29 @@ def answer(status: int, reason: str, message: str, **details: Any) -> ApiError:
         pytest.param(
             answer(401, "Unauthorized", "Unauthorized"),
             NotPermittedError,
-            "Cannot start: the API server does not accept the credentials (401).\nUnauthorized\n"
+            "The API server does not accept the credentials (401): cannot start.\nUnauthorized\n"
             "Try: kubectl --context c auth whoami",
             id="credentials",
         ),
         pytest.param(
             answer(403, "Forbidden", FORBIDDEN, kind="kernelinstances", group="kubernel.dev"),
             NotPermittedError,
-            f"Cannot start: not permitted (403).\n{FORBIDDEN}\n"
-            "Try: kubectl --context c auth can-i --list -n jhub  (needed: kernelinstances.kubernel.dev)",
+            "Not permitted (403): cannot start.\n"
+            'kernelinstances.kubernel.dev is forbidden: User "system:serviceaccount:jhub:hub" cannot\ncreate resource\n'
+            "Try: kubectl --context c auth can-i --list -n jhub (needed: kernelinstances.kubernel.dev)",
             id="rights",
         ),
         pytest.param(
             answer(403, "Forbidden", 'kernelinstances "k-1" is forbidden: exceeded quota: q', kind="kernelinstances"),
             RefusedError,
-            "Cannot start: the API server refused (403 Forbidden).\n"
-            'kernelinstances "k-1" is forbidden: exceeded quota: q\n'
+            "exceeded quota: q\nThe API server refused to start (403 Forbidden).\n"
             "Try: kubectl --context c describe resourcequota -n jhub",
             id="quota",
         ),
         pytest.param(
             answer(404, "NotFound", 'namespaces "jhub" not found', kind="namespaces", name="jhub"),
             NamespaceMissingError,
-            "Cannot start: namespace 'jhub' does not exist.\n"
+            "Namespace 'jhub' does not exist: cannot start.\n"
             "Set namespace in the provisioner's config or KUBERNEL_NAMESPACE, or create it.\n"
             "Try: kubectl --context c create namespace jhub",
             id="namespace",
@@ -59,7 +59,7 @@ def answer(status: int, reason: str, message: str, **details: Any) -> ApiError:
         pytest.param(
             ApiError(404, "Unknown", "404 page not found"),
             CRDMissingError,
-            "Cannot start: the cluster does not know kernelinstances.kubernel.dev.\n"
+            "The cluster does not know kernelinstances.kubernel.dev: cannot start.\n"
             "kubernel's operator and its CRD are not installed there.\n"
             "Try: helm install kubernel <the chart> --namespace kubernel --create-namespace",
             id="no CRD",
@@ -67,14 +67,14 @@ def answer(status: int, reason: str, message: str, **details: Any) -> ApiError:
         pytest.param(
             answer(422, "Invalid", "spec.image: too long", kind="KernelInstance", name="k-1"),
             RefusedError,
-            "Cannot start: the API server refused (422 Invalid).\nspec.image: too long\n"
+            "spec.image: too long\nThe API server refused to start (422 Invalid).\n"
             "Try: kubectl --context c explain kernel.spec",
             id="invalid",
         ),
         pytest.param(
             answer(404, "NotFound", 'secrets "s" not found', kind="secrets", name="s"),
             RefusedError,
-            'Cannot start: the API server refused (404 NotFound).\nsecrets "s" not found\n'
+            'secrets "s" not found\nThe API server refused to start (404 NotFound).\n'
             "Try: kubectl --context c get events -n jhub",
             id="another thing is missing",
         ),
@@ -105,6 +105,6 @@ def test_busy() -> None:
 def test_no_login() -> None:
     error = NoLoginError("the kubeconfig's command `aws` failed (exit code 255)", "SSO session expired")
     assert str(no_login(error, ClusterKey(context="c"))) == (
-        "Cannot log in to the Kubernetes cluster: the kubeconfig's command `aws` failed (exit code 255).\n"
+        "Cannot log in to the Kubernetes cluster: the kubeconfig's command `aws` failed (exit code\n255).\n"
         "SSO session expired\nTry: kubectl --context c auth whoami"
     )

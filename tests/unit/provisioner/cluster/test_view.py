@@ -26,7 +26,11 @@ def test_an_entry_holds_what_is_read_and_no_more() -> None:
     whole = instance(phase="Running")
     whole["metadata"] |= {"managedFields": [1], "labels": {"a": "b"}}
     whole["spec"] |= {"env": [{"name": "A", "value": "x"}]}
-    assert slim(whole) == instance(phase="Running")
+    asked = {"resources": {"limits": {"memory": "1Gi"}}, "lifecycle": {"idleTimeoutSeconds": 60}}
+    whole["spec"] |= asked
+    expected = instance(phase="Running")
+    expected["spec"] |= asked
+    assert slim(whole) == expected
 
 
 @pytest.mark.parametrize(

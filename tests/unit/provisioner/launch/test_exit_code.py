@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from kubernel_provisioner.launch.exit_code import describe_end, exit_code
+from kubernel_provisioner.launch.exit_code import exit_code
 
 FINISHED = [{"type": "Finished", "status": "True"}]
 
@@ -67,18 +67,3 @@ def test_after_a_restart_was_asked_for(status: dict[str, Any], current: bool, ex
 )
 def test_deleted(status: dict[str, Any] | None, expected: int) -> None:
     assert exit_code(status, wanted=0, current=False, gone=True) == expected
-
-
-@pytest.mark.parametrize(
-    ("status", "gone", "expected"),
-    [
-        pytest.param(ended(reason="OOMKilled", message="Over 1Gi."), False, "OOMKilled: Over 1Gi.", id="from exit"),
-        pytest.param({"reason": "NodeLost", "message": "node1"}, False, "NodeLost: node1", id="from status"),
-        pytest.param({"reason": "Evicted"}, False, "Evicted", id="no message"),
-        pytest.param(None, False, "unknown", id="nothing known"),
-        pytest.param(None, True, "its KernelInstance was deleted", id="deleted"),
-        pytest.param(ended(reason="Completed"), True, "Completed", id="deleted after its end"),
-    ],
-)
-def test_describe_end(status: dict[str, Any] | None, gone: bool, expected: str) -> None:
-    assert describe_end(status, gone=gone) == expected

@@ -59,7 +59,7 @@ async def test_a_key_that_may_not_be_made(
     provisioner: KubernetesProvisioner, server: FakeApiServer, background: Background
 ) -> None:
     server.answers["POST", SECRETS] = [failure(403, "Forbidden")]
-    with pytest.raises(KubernelError, match=r"^Cannot create Secret k-1-u1.*: not permitted \(403\)"):
+    with pytest.raises(KubernelError, match=r"^Not permitted \(403\): cannot create the Secret"):
         await provisioner.launch_kernel([])
     await background.finish_errands(10)
     assert server.calls()[-1] == ("DELETE", KERNEL)
@@ -123,7 +123,7 @@ async def test_a_launch_that_fails_leaves_nothing(
         await provisioner.launch_kernel([])
     for method, path in (("POST", INSTANCES), ("PATCH", KERNEL)):
         server.answers[method, path] = [(200, instance(version=6, **pod.status(restart=1, **STALLED)))]
-    with pytest.raises(KernelFailedError, match="did not start: Forbidden"):
+    with pytest.raises(KernelFailedError, match=r"No \(Forbidden\)\."):
         await provisioner.launch_kernel([])
     await background.finish_errands(10)
     assert server.calls()[-1] == ("DELETE", KERNEL)
@@ -136,7 +136,7 @@ async def test_a_restart_that_is_refused_leaves_the_kernel_alone(
 ) -> None:
     """It lives, with all that is in its memory, and the next restart is one of the same kernel."""
     server.answers["PATCH", KERNEL] = [failure(403, "Forbidden"), *server.answers["PATCH", KERNEL]]
-    with pytest.raises(KubernelError, match="restart KernelInstance k-1"):
+    with pytest.raises(KubernelError, match="cannot restart the kernel"):
         await running.launch_kernel([])
     await background.finish_errands(10)
     assert (running.has_process, await running.poll()) == (True, None)
@@ -316,7 +316,7 @@ async def test_under_a_server_nobody_brings_back_what_was_deleted_by_hand(
     if is_known:
         cluster.view.apply("DELETED", instance(version=7, **pod.status()))
     server.answers["PATCH", KERNEL] = [(404, {"reason": "NotFound", "message": "not found"})]
-    with pytest.raises(KernelDeletedError, match=r"its KernelInstance was deleted\.\nStart a new kernel"):
+    with pytest.raises(KernelDeletedError, match=r"it was deleted\.\nStart a new one"):
         await running.launch_kernel([])
     assert ("POST", INSTANCES) not in server.calls()
     assert told == ["dead"]

@@ -23,7 +23,7 @@ async def test_what_was_given_out_outlives_the_process(running: KubernetesProvis
 
 
 def taken(pod: Pod, version: int = 9) -> dict[str, Any]:
-    """The KernelInstance once another server has taken it over."""
+    """The KernelInstance once Another server has taken this kernel over."""
     return instance(version=version, server="other", **pod.status())
 
 
@@ -40,7 +40,7 @@ async def test_a_kernel_that_another_server_took_over_is_let_go(
     (await server.watches.get()).send("DELETED", instance(version=9, **pod.status()))
     assert await running.wait() == -9
     await running.poll()
-    with pytest.raises(KernelDeletedError, match="another server has taken it over"):
+    with pytest.raises(KernelDeletedError, match="Another server has taken this kernel over"):
         await running.launch_kernel([])
     await running.cleanup()
     await background.finish_errands(10)
@@ -63,7 +63,7 @@ async def test_who_has_not_heard_of_a_take_over_does_no_harm(
     for method in ("PATCH", "DELETE"):
         server.answers[method, KERNEL] = [failure(409, "Conflict")]
     if ending == "restart":
-        with pytest.raises(KernelDeletedError, match="another server has taken it over"):
+        with pytest.raises(KernelDeletedError, match="Another server has taken this kernel over"):
             await running.launch_kernel([])
     elif ending == "cleanup":
         await running.cleanup()
@@ -83,7 +83,7 @@ async def test_of_two_servers_that_take_over_one_wins(
     server.answers["GET", KERNEL] = [(200, instance(version=5, **pod.status())), (200, taken(pod))]
     server.answers["PATCH", KERNEL] = [failure(409, "Conflict")]
     late = KubernetesProvisioner(kubeconfig=running.kubeconfig)
-    with pytest.raises(KernelDeletedError, match="another server has taken it over"):
+    with pytest.raises(KernelDeletedError, match="Another server has taken this kernel over"):
         await late.load_provisioner_info(info)
     assert not late.has_process
 

@@ -55,14 +55,14 @@ async def test_another_server_was_faster(
     provisioner: KubernetesProvisioner, left: Left, server: FakeApiServer, pod: Pod
 ) -> None:
     server.answers["GET", KERNEL] = [(200, left_behind(pod, server="third"))]
-    with pytest.raises(KernelDeletedError, match="another server has taken it over"):
+    with pytest.raises(KernelDeletedError, match="Another server has taken this kernel over"):
         await provisioner.launch_kernel([], kubernel_left=left)
     assert {method for method, path in server.calls() if path == KERNEL} == {"GET"}
 
 
 async def test_it_was_deleted_meanwhile(provisioner: KubernetesProvisioner, left: Left, server: FakeApiServer) -> None:
     server.answers["GET", KERNEL] = [failure(404, "NotFound")]
-    with pytest.raises(KernelDeletedError, match="deleted meanwhile"):
+    with pytest.raises(KernelDeletedError, match="deleted the kernel meanwhile"):
         await provisioner.launch_kernel([], kubernel_left=left)
 
 
@@ -83,14 +83,14 @@ async def test_one_that_starts_and_whose_key_may_not_be_read_is_deleted(
 ) -> None:
     server.answers["GET", SECRET] = [failure(403, "Forbidden")]
     starting = Left({**left.instance, "status": {}}, left.kernel_id, left.kernel_name, left.session)
-    with pytest.raises(NotPermittedError, match="read Secret"):
+    with pytest.raises(NotPermittedError, match="cannot read the key"):
         await provisioner.launch_kernel([], kubernel_left=starting)
     await server.asked("DELETE", KERNEL)
 
 
 async def test_its_key_may_not_be_read(provisioner: KubernetesProvisioner, left: Left, server: FakeApiServer) -> None:
     server.answers["GET", SECRET] = [failure(403, "Forbidden")]
-    with pytest.raises(NotPermittedError, match="read Secret"):
+    with pytest.raises(NotPermittedError, match="cannot read the key"):
         await provisioner.launch_kernel([], kubernel_left=left)
     assert ("PATCH", KERNEL) not in server.calls()
 

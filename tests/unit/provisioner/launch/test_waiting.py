@@ -11,8 +11,9 @@ import pytest
 from kubernel_provisioner.cluster.view import View
 from kubernel_provisioner.errors import KernelDeletedError, KernelFailedError, KubernelError, OperatorNotRunningError
 from kubernel_provisioner.launch.narrator import Narrator
+from kubernel_provisioner.launch.subject import Subject
 from kubernel_provisioner.launch.verdict import Goal
-from kubernel_provisioner.launch.waiting import OPERATOR_WARNING_SECONDS, Patience, Subject, until_over, until_ready
+from kubernel_provisioner.launch.waiting import OPERATOR_WARNING_SECONDS, Patience, until_over, until_ready
 
 SUBJECT = Subject("k-1", "ns", "kubectl")
 PATIENCE = Patience(operator=15, start=300)
@@ -65,14 +66,14 @@ FAILED = {
             "MODIFIED",
             FAILED,
             KernelFailedError,
-            "Kernel ns/k-1 did not start: Forbidden.\npods is forbidden.\nTry: kubectl describe kernel k-1 -n ns",
+            "pods is forbidden (Forbidden).\nMore: kubernel events k-1 -n ns",
             id="needs a person",
         ),
         pytest.param(
             "DELETED",
             {},
             KernelDeletedError,
-            "Kernel ns/k-1 was deleted while it started.\nTry: kubectl get events -n ns",
+            "The kernel was deleted while it started.\nStart a new one.\nMore: kubernel events k-1 -n ns",
             id="deleted",
         ),
     ],
@@ -106,15 +107,26 @@ async def test_a_program_that_is_not_in_the_image(view: View) -> None:
     with pytest.raises(FileNotFoundError) as caught:
         await until_ready(view, SUBJECT, Goal(1), PATIENCE, narrator(1.0))
     assert isinstance(caught.value, KernelFailedError)
-    assert str(caught.value).splitlines()[:2] == ["Kernel ns/k-1 did not start: KernelCrashed.", "R: not found."]
+    assert str(caught.value).splitlines()[0] == "R: not found (KernelCrashed)."
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+async def test_a_remedy_knows_what_was_asked_for(view: View) -> None:
+    ended = {"restartGeneration": 0, "oomKilled": True}
+    killed = instance(2, phase="Exited", exit=ended, reason="OOMKilled", message="Too much.")
+    killed["spec"] = {"resources": {"limits": {"memory": "300Mi"}}}
+    view.apply("MODIFIED", killed)
+    subject = Subject("k-1", "ns", "kubectl", "science")
+    with pytest.raises(KernelFailedError) as caught:
+        await until_ready(view, subject, Goal(1), PATIENCE, narrator(1.0))
+    assert caught.value.command == "kubernel install --name science --memory 600Mi --update"
 
 
 async def test_no_operator(view: View) -> None:
     with pytest.raises(OperatorNotRunningError) as caught:
         await until_ready(view, SUBJECT, Goal(1), PATIENCE, narrator(15.0))
     assert str(caught.value) == (
-        "Kernel ns/k-1 did not start: no kubernel operator has looked at it for 15 s.\n"
+        "No kubernel operator has looked at the kernel for 15 s.\n"
         "The operator is not running, or does not watch this namespace.\n"
         "Try: kubectl get deployments -A -l app.kubernetes.io/name=kubernel"
     )
@@ -124,10 +136,8 @@ async def test_an_operator_that_went_away_does_not_keep_it_waiting_for_ever(view
     view.apply("MODIFIED", instance(2, observedGeneration=1, reason="Unschedulable", message="No node."))
     with pytest.raises(KernelFailedError) as caught:
         await until_ready(view, SUBJECT, Goal(1), PATIENCE, narrator(330.0))
-    assert (caught.value.reason, caught.value.what) == (
-        "Unschedulable",
-        "Kernel ns/k-1 did not start within 300 s: Unschedulable.",
-    )
+    assert (caught.value.reason, caught.value.what) == ("Unschedulable", "No node (Unschedulable).")
+    assert caught.value.why == "It was waited for 300 s."
 
 
 async def test_the_log_says_early_that_there_may_be_no_operator(view: View, caplog: pytest.LogCaptureFixture) -> None:

@@ -13,7 +13,6 @@ from kubernel_provisioner.errors import KernelUnreachableError
 from kubernel_provisioner.reach import port_forward, route
 from kubernel_provisioner.reach.route import Endpoint, Route, adopt_route, find_route, prove
 
-SUBJECT = "Kernel ns/k-1"
 # A port that nobody listens on: the lowest are given to system services only.
 NOBODY = 1
 
@@ -26,7 +25,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 async def find(cluster: Cluster, access: str, direct: dict[str, object], way: Route | None = None) -> Route:
     """The route, once it is found."""
     way = way or Route()
-    await find_route(way, access, cluster, direct, lambda: "k-1-1", SUBJECT)
+    await find_route(way, access, cluster, direct, lambda: "k-1-1")
     return way
 
 
@@ -174,9 +173,9 @@ async def test_channels_that_nobody_takes_are_closed(
 
 async def test_a_kernel_that_does_not_answer_at_its_address(pod: Pod) -> None:
     with pytest.raises(KernelUnreachableError) as caught:
-        await prove(Route(), pod.info(hb_port=NOBODY), SUBJECT, 0.2)
+        await prove(Route(), pod.info(hb_port=NOBODY), 0.2)
     assert str(caught.value) == (
-        f"Kernel ns/k-1 runs, but does not answer at {HOST}:{NOBODY} from here.\n"
+        f"The kernel runs, but does not answer at {HOST}:{NOBODY} from here.\n"
         "This machine is outside the cluster's network, or a NetworkPolicy keeps it out.\n"
         "Try: KUBERNEL_ACCESS=port-forward"
     )
@@ -209,8 +208,8 @@ async def test_a_kernel_that_does_not_answer_through_the_api_server(
     way = Route()
     with pytest.raises(KernelUnreachableError) as caught:
         await find(cluster, "port-forward", pod.info(), way)
-    assert str(caught.value) == (
-        "Kernel ns/k-1 runs, but does not answer through the API server.\n"
+    assert str(caught.value).replace(" \\\n    ", " ") == (
+        "The kernel runs, but does not answer through the API server.\n"
         f"{why}\n"
         f"Try: {cluster.api.key.kubectl()} port-forward -n jhub pod/k-1-1 {pod.hb_port}"
     )
