@@ -153,7 +153,13 @@ class ProvisionerOptions(KernelProvisionerBase):
     ).tag(config=True)
     resources = Table(help="Kubernetes resources: {'requests': {...}, 'limits': {...}}.").tag(config=True)
     cpu = Quantity(None, allow_none=True, help="CPU that is requested, and the limit: 500m, 2.").tag(config=True)
+    cpu_request = Quantity(
+        None, allow_none=True, help="CPU that is requested, if it is less than the limit: 250m."
+    ).tag(config=True)
     memory = Quantity(None, allow_none=True, help="Memory that is requested, and the limit: 2Gi.").tag(config=True)
+    memory_request = Quantity(
+        None, allow_none=True, help="Memory that is requested, if it is less than the limit: 1Gi."
+    ).tag(config=True)
     memory_max = Quantity(
         None,
         allow_none=True,

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from kubernel_provisioner.commands.check import RIGHTS
+from kubernel_provisioner.commands.check import LIST_EVENTS, RIGHTS
 
 from .conftest import CHART, Object, Render
 
@@ -23,6 +23,7 @@ OPERATOR_RULES = {
 CLIENT_RULES = {
     ("kubernel.dev", "kernelinstances"): ["create", "get", "list", "watch", "patch", "delete"],
     ("", "secrets"): ["create"],
+    ("", "events"): ["list"],
     ("coordination.k8s.io", "leases"): ["create", "patch", "delete"],
 }
 NAMESPACED = CHART / "ci" / "namespaced-values.yaml"
@@ -80,7 +81,9 @@ def test_notebook_servers(render: Render) -> None:
 
 
 def test_notebook_servers_get_what_the_provisioner_uses() -> None:
-    assert {(group, resource): list(verbs) for group, resource, verbs in RIGHTS} == CLIENT_RULES
+    used = {(group, resource): list(verbs) for group, resource, verbs in RIGHTS}
+    group, resource, verb = LIST_EVENTS
+    assert {**used, (group, resource): [verb]} == CLIENT_RULES
 
 
 def test_notebook_servers_outside_of_the_cluster(find: Find) -> None:

@@ -20,6 +20,8 @@ RIGHTS = (
 )
 # What other processes than the one that started a kernel need to use it.
 READ_KEYS = ("", "secrets", "get")
+# What tells why a kernel that is gone did not start.
+LIST_EVENTS = ("", "events", "list")
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
@@ -64,6 +66,7 @@ async def _check_cluster(api: Api, key: ClusterKey) -> AsyncIterator[Finding]:
     yield crd
     for group, resource, verbs in RIGHTS:
         yield await _rights(api, group, resource, verbs)
+    yield await _may_list_events(api)
     yield await _may_read_keys(api)
     if crd.ok:
         yield await _operator(api, key)
@@ -103,6 +106,14 @@ async def _may_read_keys(api: Api) -> Finding:
         return Finding(True, "may get secrets: connect to any kernel of this namespace")
     text = "may not get secrets: kernels are used by the process that started them, and kubernel connect cannot work"
     return Finding(None, text, "to allow it: clientRole.readKeys of the chart")
+
+
+async def _may_list_events(api: Api) -> Finding:
+    if await _may(api, *LIST_EVENTS):
+        return Finding(True, "may list events")
+    text = "may not list events: kubernel events cannot say what happened to a kernel"
+    rule = '{apiGroups: [""], resources: [events], verbs: [list]}'
+    return Finding(None, text, f"add to its Role in {api.namespace}: {rule}")
 
 
 async def _may(api: Api, group: str, resource: str, verb: str) -> bool:

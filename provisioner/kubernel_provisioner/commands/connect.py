@@ -16,8 +16,10 @@ from kubernel_api.connection import connection_info
 from kubernel_cluster.errors import ApiError
 from kubernel_cluster.login import ClusterKey, kubeconfig_path
 from kubernel_provisioner.cluster.api import Api
-from kubernel_provisioner.errors import KernelFailedError, RefusedError
+from kubernel_provisioner.errors import KernelFailedError
 from kubernel_provisioner.reach.route import Route, find_route
+
+from .kernels import read_kernel
 
 
 @dataclass
@@ -49,7 +51,7 @@ async def connect(name: str, key: ClusterKey, access: str, path: Path, say: Call
     try:
         connection, pod = await _read(api, name)
         direct = connection_info(connection, await _read_secret(api, name, connection["secretName"]))
-        await find_route(route, access, vantage, direct, lambda: pod, f"Kernel {api.namespace}/{name}")
+        await find_route(route, access, vantage, direct, lambda: pod)
         write_connection_file(route.info(direct), path)
         say(f"Wrote {path}\nTry: jupyter console --existing {path}")
         if route.forward is not None:
@@ -62,13 +64,7 @@ async def connect(name: str, key: ClusterKey, access: str, path: Path, say: Call
 
 async def _read(api: Api, name: str) -> tuple[dict[str, Any], str]:
     """``status.connection``, and the pod's name."""
-    try:
-        instance = await api.read_instance(name)
-    except ApiError as error:
-        if error.status == 404 and error.details.get("name") == name:
-            command = f"{api.key.kubectl()} get kernels -n {api.namespace}"
-            raise RefusedError(f"There is no kernel {name} in namespace {api.namespace}.", "", command) from error
-        raise api.explain(error, f"read kernel {name}") from error
+    instance = await read_kernel(api, name)
     connection = _ready_connection(instance, f"{api.key.kubectl()} describe kernel {name} -n {api.namespace}")
     return connection, str(instance["status"].get("podName") or "")
 

@@ -1,7 +1,8 @@
 """Kernelspecs of kernels on the cluster: what ``kubernel install``, ``list`` and ``remove`` do.
 
-A kernelspec is one kernel.json. The command in the pod stands in the provisioner's config; the top-level argv is run
-only by programs that ignore provisioners, and tells them so instead of starting a local kernel under a wrong name.
+A kernelspec is one kernel.json, and logos. The command in the pod stands in the provisioner's config; the top-level
+argv is run only by programs that ignore provisioners, and tells them so instead of starting a local kernel under a
+wrong name.
 """
 
 from __future__ import annotations
@@ -13,13 +14,16 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_core.paths import jupyter_data_dir
 
+from kubernel_api.quantity import amount, memory
 from kubernel_provisioner.errors import ConfigurationError
+from kubernel_provisioner.launch.explaining import as_options
 from kubernel_provisioner.launch.kernel_resource import (
     NOT_LOCAL_ARGV,
     Identity,
@@ -27,6 +31,9 @@ from kubernel_provisioner.launch.kernel_resource import (
     SpecFacts,
     build_kernel_instance,
 )
+
+from .logos import find_logos, given_logos
+from .logos import read as _read_logos
 
 PROVISIONER_NAME = "kubernel"
 
@@ -36,6 +43,8 @@ _ARGV_BY_LANGUAGE: Mapping[str, Sequence[str]] = {
     "r": ("R", "--slave", "-e", "IRkernel::main()", "--args", "{connection_file}"),
 }
 _NAME = re.compile(r"[a-zA-Z0-9._-]+")
+# What is reserved of an amount when nobody says so: notebooks mostly wait, and others find room meanwhile.
+_RESERVED = {"cpu": Decimal("0.25"), "memory": Decimal("0.5")}
 
 
 @dataclass(frozen=True)
@@ -45,16 +54,23 @@ class KernelspecOptions:
     Args:
         argv: command in the pod; empty for the language's usual one.
         kernel_name: instead of argv, a kernelspec inside the image.
-        config: further options of the provisioner, by name; None is unset.
+        config: further options of the provisioner, by name; None and empty values are unset.
+        logos: folder with logos; None: those of the language.
     """
 
     name: str
     display_name: str = ""
-    language: str = "python"
+    language: str = ""
     interrupt_mode: str = ""
     argv: Sequence[str] = ()
     kernel_name: str | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
+    logos: Path | None = None
+
+    @property
+    def language_or_python(self) -> str:
+        """The language; python when none was named."""
+        return self.language or "python"
 
 
 @dataclass(frozen=True)
@@ -73,7 +89,8 @@ def build_kernel_json(options: KernelspecOptions) -> dict[str, Any]:
     Raises:
         ConfigurationError: the language's usual command is not known.
     """
-    is_python = options.language.lower() == "python"
+    language = options.language_or_python
+    is_python = language.lower() == "python"
     metadata: dict[str, Any] = {
         "kernel_provisioner": {"provisioner_name": PROVISIONER_NAME, "config": _config(options)},
     }
@@ -82,7 +99,7 @@ def build_kernel_json(options: KernelspecOptions) -> dict[str, Any]:
     return {
         "argv": [*NOT_LOCAL_ARGV, "{connection_file}"],
         "display_name": options.display_name or options.name,
-        "language": options.language,
+        "language": language,
         # Interrupts by message need neither the API server nor a signal; kernels other than ipykernel rarely know them.
         "interrupt_mode": options.interrupt_mode or ("message" if is_python else "signal"),
         "metadata": metadata,
@@ -90,16 +107,31 @@ def build_kernel_json(options: KernelspecOptions) -> dict[str, Any]:
 
 
 def _config(options: KernelspecOptions) -> dict[str, Any]:
-    config = {key: value for key, value in options.config.items() if value is not None and value != {}}
+    config = _given(options.config)
     if options.kernel_name:
         config["kernel_name"] = options.kernel_name
     elif argv := list(options.argv) or _usual_argv(options):
         config["argv"] = argv
+    for name, share in _RESERVED.items():
+        if name in config and f"{name}_request" not in config and (part := _part(name, config[name], share)):
+            config[f"{name}_request"] = part
     return config
 
 
+def _given(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in config.items() if value is not None and value not in ({}, [])}
+
+
+def _part(name: str, quantity: str, share: Decimal) -> str:
+    """A share of an amount of cpu or memory; empty when it is no amount, or too small a one."""
+    size = amount(quantity) * share
+    if name == "memory":
+        return memory(size)
+    return f"{int(size * 1000)}m" if size * 1000 >= 1 else ""
+
+
 def _usual_argv(options: KernelspecOptions) -> list[str]:
-    argv = _ARGV_BY_LANGUAGE.get(options.language.lower())
+    argv = _ARGV_BY_LANGUAGE.get(options.language_or_python.lower())
     if argv is None:
         raise ConfigurationError(
             f"There is no usual command for kernels of language {options.language!r}.",
@@ -129,18 +161,78 @@ def install(options: KernelspecOptions, folder: Path, *, replace: bool = False) 
     target = folder / options.name.lower()
     if target.exists() and not replace:
         raise ConfigurationError(
-            f"There is a kernelspec {options.name!r} already, in {target}.", "", "the same with --replace"
+            f"There is a kernelspec {options.name!r} already, in {target}.",
+            "",
+            "the same with --replace, or with --update to change what is named and nothing else",
         )
     _refuse_what_the_api_refuses(options)
-    text = json.dumps(build_kernel_json(options), indent=1, ensure_ascii=False) + "\n"
+    logos = given_logos(options.logos) if options.logos else _language_logos(options.language_or_python)
+    _write(target, build_kernel_json(options), logos)
+    return target
+
+
+def update(options: KernelspecOptions, folder: Path | None = None, manager: KernelSpecManager | None = None) -> Path:
+    """Changes what is named of an installed kernelspec; returns its folder.
+
+    Args:
+        options: what is to be changed; empty and None leave things as they are.
+        folder: of kernelspecs, to write the changed one to; None: where it was found.
+        manager: finds it.
+
+    Raises:
+        ConfigurationError: there is none of that name, it is not ours, or an option is wrong.
+    """
+    found = _find(options.name, manager or KernelSpecManager())
+    old = json.loads((Path(found["resource_dir"]) / "kernel.json").read_text(encoding="utf-8"))
+    changed = _merged(options, old)
+    _refuse_what_the_api_refuses(changed)
+    new = build_kernel_json(changed)
+    new["metadata"] = {**(old.get("metadata") or {}), **new["metadata"]}
+    place = Path(found["resource_dir"])
+    target = folder / place.name if folder else place
+    logos = given_logos(options.logos) if options.logos else {}
+    if target != place:
+        logos = {**_read_logos(place), **logos}
+    _write(target, {**old, **new}, logos)
+    return target
+
+
+def _merged(options: KernelspecOptions, old: Mapping[str, Any]) -> KernelspecOptions:
+    """The kernelspec as it is, with what is named changed."""
+    config = dict(_config_of({"spec": old}))
+    argv, kernel_name = config.pop("argv", ()), config.pop("kernel_name", None)
+    given = _given(options.config)
+    for name in _RESERVED:
+        if name in given:  # what was reserved of the old amount says nothing of the new one
+            config.pop(f"{name}_request", None)
+    is_another = bool(options.argv or options.kernel_name or options.language)
+    return dataclasses.replace(
+        options,
+        display_name=options.display_name or old["display_name"],
+        language=options.language or old["language"],
+        interrupt_mode=options.interrupt_mode or ("" if options.language else old.get("interrupt_mode", "")),
+        argv=options.argv if is_another else argv,
+        kernel_name=options.kernel_name if is_another else kernel_name,
+        config={**config, **given},
+    )
+
+
+def _language_logos(language: str) -> dict[str, bytes]:
+    specs = KernelSpecManager().get_all_specs()
+    return find_logos(language, {name: found for name, found in specs.items() if not _is_ours(found)})
+
+
+def _write(target: Path, kernel_json: Mapping[str, Any], logos: Mapping[str, bytes]) -> None:
+    text = json.dumps(kernel_json, indent=1, ensure_ascii=False) + "\n"
     try:
         target.mkdir(parents=True, exist_ok=True)
         (target / "kernel.json").write_text(text, encoding="utf-8")
+        for name, content in logos.items():
+            (target / name).write_bytes(content)
     except OSError as error:
         raise ConfigurationError(
             f"The kernelspec cannot be written to {target}.", str(error.strerror), "the same with --user or --prefix"
         ) from error
-    return target
 
 
 def _refuse_what_the_api_refuses(options: KernelspecOptions) -> None:
@@ -150,9 +242,19 @@ def _refuse_what_the_api_refuses(options: KernelspecOptions) -> None:
         ConfigurationError: with the API server's own sentence.
     """
     from pydantic import ValidationError
+    from traitlets import TraitError
 
     from kubernel_api.spec import KernelInstanceSpec
+    from kubernel_provisioner.provisioner import KubernetesProvisioner
 
+    try:
+        KubernetesProvisioner(**_config(options))
+    except TraitError as error:
+        raise ConfigurationError(f"Kernelspec {options.name!r} could start no kernel.", str(error)) from error
+    for name in _RESERVED:
+        limit, request = options.config.get(name), options.config.get(f"{name}_request")
+        if limit and request and amount(request) > amount(limit):
+            raise ConfigurationError(f"{name}_request {request} is more than {name} {limit}.")
     known = {field.name for field in dataclasses.fields(PodOptions)}
     pod = PodOptions(**{name: value for name, value in _config(options).items() if name in known})
     identity = Identity("", "", "l")
@@ -164,7 +266,7 @@ def _refuse_what_the_api_refuses(options: KernelspecOptions) -> None:
         where = ".".join(str(part) for part in first["loc"])
         raise ConfigurationError(
             f"Kernelspec {options.name!r} could start no kernel.",
-            f"spec.{where}: {first['msg']}; it is {first['input']!r}.",
+            f"{as_options(f'spec.{where}')}: {first['msg']}; it is {first['input']!r}.",
         ) from error
 
 
@@ -184,13 +286,19 @@ def remove(name: str, manager: KernelSpecManager | None = None) -> str:
     Raises:
         ConfigurationError: there is none of that name, or it is not ours.
     """
-    found = (manager or KernelSpecManager()).get_all_specs().get(name.lower())
-    if found is None or not _is_ours(found):
-        what = "There is no kernelspec" if found is None else "kubernel did not install the kernelspec"
-        command = "kubernel list" if found is None else f"jupyter kernelspec remove {name}"
-        raise ConfigurationError(f"{what} {name!r}.", "", command)
+    found = _find(name, manager or KernelSpecManager())
     shutil.rmtree(found["resource_dir"])
     return str(found["resource_dir"])
+
+
+def _find(name: str, manager: KernelSpecManager) -> Mapping[str, Any]:
+    """One of ours."""
+    found: Mapping[str, Any] | None = manager.get_all_specs().get(name.lower())
+    if found is None or not _is_ours(found):
+        what = "There is no kernelspec" if found is None else "kubernel did not install the kernelspec"
+        command = "kubernel list" if found is None else f"jupyter kernelspec list; and look at {name} yourself"
+        raise ConfigurationError(f"{what} {name!r}.", "", command)
+    return found
 
 
 def _is_ours(found: Mapping[str, Any]) -> bool:

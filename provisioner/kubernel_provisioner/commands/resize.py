@@ -8,9 +8,10 @@ from typing import Any
 from kubernel_cluster.errors import ApiError
 from kubernel_cluster.login import ClusterKey
 from kubernel_provisioner.cluster.api import Api
-from kubernel_provisioner.errors import RefusedError
 from kubernel_provisioner.launch.resizing import asked_amounts, polling, until_resized, write_resources
-from kubernel_provisioner.launch.waiting import Subject
+from kubernel_provisioner.launch.subject import Subject
+
+from .kernels import no_kernel
 
 
 async def resize(
@@ -61,8 +62,7 @@ async def _write(api: Api, name: str, asked: dict[str, str]) -> dict[str, Any]:
     except ApiError as error:
         raise api.explain(error, f"resize kernel {name}") from error
     if written is None:
-        command = f"{api.key.kubectl()} get kernels -n {api.namespace}"
-        raise RefusedError(f"There is no kernel {name} in namespace {api.namespace}.", "", command)
+        raise no_kernel(api, name)
     return written
 
 

@@ -72,7 +72,7 @@ def test_a_kernel_that_is_killed_from_outside(kubectl: Kubectl, namespace: str) 
 
 def test_a_start_that_fails(kubectl: Kubectl, namespace: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBERNEL_ARGV", '["python3", "-m", "no_such_kernel"]')
-    with pytest.raises(KernelFailedError, match="did not start: KernelCrashed") as caught:
+    with pytest.raises(KernelFailedError, match=r"exit code 1 \(KernelCrashed") as caught:
         NotebookClient(notebook("1"), kernel_name="python3").execute()
     assert caught.value.reason == "KernelCrashed"
     assert kubectl.within(namespace).items("kernels") == []

@@ -64,7 +64,7 @@ async def test_async_with_a_pending_start_that_fails(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("KUBERNEL_ARGV", '["python3", "-m", "no_such_kernel"]')
     manager = AsyncMultiKernelManager(use_pending_kernels=True)
     kernel_id = await manager.start_kernel(kernel_name="python3")
-    with pytest.raises(KernelFailedError, match="did not start: KernelCrashed"):
+    with pytest.raises(KernelFailedError, match=r"exit code 1 \(KernelCrashed"):
         await manager.get_kernel(kernel_id).ready
     await manager.shutdown_kernel(kernel_id)
     assert manager.list_kernel_ids() == []

@@ -36,9 +36,9 @@ def test_a_start_that_fails(start_server: StartServer, namespace: str, kubectl: 
     server = start_server(PENDING, env={"KUBERNEL_ARGV": '["python3", "-m", "no_such_kernel"]'})
     kernel_id = server.start_kernel()
     lines = reason_of(server, kernel_id).splitlines()
-    assert lines[0] == f"Kernel {namespace}/k-{kernel_id} did not start: KernelCrashed."
+    assert lines[0] == "The kernel ended with exit code 1 (KernelCrashed)."
     assert lines[2].endswith("No module named no_such_kernel")
-    assert lines[-1].startswith("Try: kubectl ")
+    assert f"More: kubernel events k-{kernel_id} -n {namespace}" in "\n".join(lines)
     assert kubectl.within(namespace).items("kernels") == []
     server.request("DELETE", f"/kernels/{kernel_id}")
     assert server.request("GET", "/kernels") == []
@@ -58,6 +58,7 @@ def test_a_start_that_waits_until_its_deadline(start_server: StartServer, namesp
     server.request("DELETE", f"/kernels/{unwanted}")
     wait_until("its end", lambda: len(server.request("GET", "/kernels")) == 1, seconds=30)
     reason = reason_of(server, kernel_id)
-    assert reason.startswith(f"Kernel {namespace}/k-{kernel_id} did not start: ")
-    assert "didn't match Pod's node affinity/selector" in reason
+    assert reason.startswith("The pod cannot be scheduled: 0/")
+    assert "(StartTimeout, Unschedulable)" in reason
+    assert "didn't match Pod's node affinity/selector" in " ".join(reason.split())
     assert kubectl.within(namespace).items("kernels") == []

@@ -44,6 +44,10 @@
 - apiGroups: [""]
   resources: [secrets]
   verbs: [create{{ if .Values.clientRole.readKeys }}, get{{ end }}]
+# Why a kernel that is gone did not start: kubernel events.
+- apiGroups: [""]
+  resources: [events]
+  verbs: [list]
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
   verbs: [create, patch, delete]

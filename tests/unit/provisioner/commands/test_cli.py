@@ -42,7 +42,9 @@ def test_install_list_remove(tmp_path: Path, capsys: Capture) -> None:
         "template_name": "gpu",
         "image": "s:1",
         "cpu": "2",
+        "cpu_request": "500m",
         "memory": "4Gi",
+        "memory_request": "2Gi",
         "gpu": "1",
         "namespace": "jhub",
         "service": "None",
@@ -114,3 +116,113 @@ def test_help_does_not_load_kubernetes() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.endswith("[]\n")
+
+
+def test_every_option_of_install(tmp_path: Path) -> None:
+    """As kernel.json has it; ``test_kernelspec`` shows that the provisioner takes it."""
+    options = """--image-pull-secret a --image-pull-secret b --image-pull-policy Always --env-allow HTTPS_PROXY
+    --volume home-me:/work --volume data.x:/data:ro --volume {"name":"tmp","mountPath":"/t","emptyDir":{}}
+    --node-selector a/b=c --toleration gpu:NoSchedule --toleration k=v --runtime-class gvisor --priority-class low
+    --start-deadline 600 --idle-timeout 3600 --active-deadline 7200 --orphan-after 60 --fork Auto --preload pandas
+    --cpu 2 --cpu-request 1 --memory 4Gi --memory-request 1Gi --memory-max 8Gi
+    --memory-when-full Continue --path-map /home/me=/work --access direct"""
+    assert main(["install", "--name", "n", "--prefix", str(tmp_path), *options.split()]) == 0
+    spec = json.loads((tmp_path / "share/jupyter/kernels/n/kernel.json").read_text())
+    assert spec["metadata"]["kernel_provisioner"]["config"] == {
+        "image_pull_secrets": ["a", "b"],
+        "image_pull_policy": "Always",
+        "env_allow": ["HTTPS_PROXY"],
+        "volumes": [
+            {"name": "home-me", "mountPath": "/work", "persistentVolumeClaim": {"claimName": "home-me"}},
+            {
+                "name": "data-x",
+                "mountPath": "/data",
+                "persistentVolumeClaim": {"claimName": "data.x"},
+                "readOnly": True,
+            },
+            {"name": "tmp", "mountPath": "/t", "emptyDir": {}},
+        ],
+        "node_selector": {"a/b": "c"},
+        "tolerations": [
+            {"key": "gpu", "operator": "Exists", "effect": "NoSchedule"},
+            {"key": "k", "operator": "Equal", "value": "v"},
+        ],
+        "runtime_class_name": "gvisor",
+        "priority_class_name": "low",
+        "start_deadline_seconds": 600,
+        "idle_timeout_seconds": 3600,
+        "active_deadline_seconds": 7200,
+        "orphan_after_seconds": 60,
+        "fork": "Auto",
+        "preload": ["pandas"],
+        "cpu": "2",
+        "cpu_request": "1",
+        "memory": "4Gi",
+        "memory_request": "1Gi",
+        "memory_max": "8Gi",
+        "memory_when_full": "Continue",
+        "path_map": {"/home/me": "/work"},
+        "access": "direct",
+    }
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        *("--volume=data", "--volume=data:relative", "--volume=:/data", "--volume=data:/x:rx", "--volume={", "--env=A"),
+        *("--volume=data:/", "--idle-timeout=0", "--cpu=-1", "--cpu-request=many", "--node-selector=x"),
+        *("--image=A b", "--toleration=a:Sometimes", "--preload=1x", "--memory-request=2Gi"),
+    ],
+)
+def test_bad_values_are_refused(tmp_path: Path, capsys: Capture, option: str) -> None:
+    """Before anything is written, in a few lines that name the option."""
+    assert main(["install", "--name", "n", "--memory", "1Gi", "--prefix", str(tmp_path), option]) == 1
+    assert not (tmp_path / "share").exists()
+    error = capsys.readouterr().err
+    name = option.removeprefix("--").partition("=")[0].replace("-", "_").removesuffix("_request")
+    assert name in error.replace("-", "_").replace("mountPath", "volume").replace("requests", "memory")
+    assert len(error.splitlines()) <= 4
+
+
+def test_as_a_plugin_of_kubectl(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/kubectl-kernel"])
+    with pytest.raises(SystemExit):
+        main(["ps", "--help"])
+    assert capsys.readouterr().out.startswith("usage: kubectl kernel ps ")
+
+
+def test_stop_wants_to_know_whom(capsys: Capture) -> None:
+    assert main(["stop"]) == 2
+    assert main(["stop", "k-1", "--all"]) == 2
+    assert capsys.readouterr().out == "Name the kernels, or say --all.\n" * 2
+
+
+def completions(line: str) -> list[str]:
+    """As kubectl asks for them."""
+    code = "import sys; from kubernel_provisioner.commands.completion import main; sys.exit(main())"
+    words = line.split(" ")
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        pytest.param("re", ["remove", "restart", "resize"], id="commands"),
+        pytest.param("ps -o w", ["wide"], id="choices"),
+        pytest.param("install --name n --image-p", ["--image-pull-policy", "--image-pull-secret"], id="options"),
+        pytest.param("remove s", ["science"], id="kernelspecs"),
+        pytest.param("events k", [], id="kernels of a cluster that does not answer"),
+    ],
+)
+def test_completion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, offered: list[str]) -> None:
+    monkeypatch.setenv("KUBECONFIG", "/nowhere")
+    assert main(["install", "--name", "science", "--prefix", str(tmp_path)]) == 0
+    *found, directive = completions(line)
+    assert (sorted(found), directive) == (sorted(offered), ":4")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_of_a_shell(capsys: Capture, shell: str) -> None:
+    assert main(["completion", shell]) == 0
+    assert "kubernel" in capsys.readouterr().out

@@ -17,6 +17,7 @@ from kubernel_provisioner.commands.kernelspec import (
     kernels_folder,
     list_installed,
     remove,
+    update,
 )
 from kubernel_provisioner.errors import ConfigurationError
 
@@ -39,7 +40,10 @@ def test_kernel_json() -> None:
         "language": "python",
         "interrupt_mode": "message",
         "metadata": {
-            "kernel_provisioner": {"provisioner_name": "kubernel", "config": {"image": "s:1", "cpu": "1"}},
+            "kernel_provisioner": {
+                "provisioner_name": "kubernel",
+                "config": {"image": "s:1", "cpu": "1", "cpu_request": "250m"},
+            },
             "debugger": True,
             "supported_encryption": ["curve"],
         },
@@ -96,7 +100,7 @@ def test_a_name_that_is_none(tmp_path: Path, name: str) -> None:
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigurationError, match=r"cannot be written to .*\nNot a directory\nTry: .*--user"):
+    with pytest.raises(ConfigurationError, match=r"cannot be written to(.|\n)*Not a directory\nTry: .*--user"):
         install(KernelspecOptions(name="n"), tmp_path / "file")
 
 
@@ -127,12 +131,12 @@ AMOUNT = "must be an amount such as 2, 500m or 1.5Gi, and not negative"
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        ({"memory": "4Gb"}, f"spec.resources.requests.memory: {AMOUNT}; it is '4Gb'."),
-        ({"cpu": "-1"}, f"spec.resources.requests.cpu: {AMOUNT}; it is '-1'."),
-        ({"gpu": "one"}, f"spec.resources.limits.nvidia.com/gpu: {AMOUNT}; it is 'one'."),
+        ({"memory": "4Gb"}, f"memory: {AMOUNT}; it is '4Gb'."),
+        ({"cpu": "-1"}, f"cpu: {AMOUNT}; it is '-1'."),
+        ({"gpu": "one"}, f"gpu: {AMOUNT}; it is 'one'."),
         (
             {"image": "a b"},
-            "spec.image: is no image name such as quay.io/jupyter/scipy-notebook:2026-07-28; it is 'a b'.",
+            "image: is no image name such as quay.io/jupyter/scipy-notebook:2026-07-28; it is 'a b'.",
         ),
     ],
 )
@@ -140,10 +144,96 @@ def test_what_the_api_would_refuse(tmp_path: Path, config: dict[str, Any], said:
     """With the API server's own sentence, before anything is written."""
     with pytest.raises(ConfigurationError) as caught:
         install(KernelspecOptions(name="n", config=config), tmp_path)
-    assert str(caught.value).splitlines() == ["Kernelspec 'n' could start no kernel.", said]
+    assert (caught.value.what, caught.value.why) == ("Kernelspec 'n' could start no kernel.", said)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("memory", ["4Gi", "4G", "1.5Gi", "4e9", "500M", "1000", ".5Gi", "+1Gi", "0"])
 def test_amounts_that_the_api_takes(tmp_path: Path, memory: str) -> None:
     install(KernelspecOptions(name="n", config={"memory": memory, "cpu": "500m"}), tmp_path)
+
+
+def config_of(folder: Path) -> dict[str, Any]:
+    found = json.loads((folder / "kernel.json").read_text())
+    return dict(found["metadata"]["kernel_provisioner"]["config"])
+
+
+def test_less_is_reserved_than_may_be_used(tmp_path: Path) -> None:
+    given = {"cpu": "1", "memory": "3Gi", "memory_request": "3Gi"}
+    folder = install(KernelspecOptions(name="n", config=given), tmp_path)
+    assert config_of(folder) == {**given, "cpu_request": "250m"}
+
+
+@pytest.mark.parametrize(
+    ("cpu", "memory", "expected"),
+    [("100m", "300Mi", ("25m", "150Mi")), ("64", "1000", ("16000m", None)), ("1m", "1Mi", (None, None))],
+)
+def test_what_is_reserved(tmp_path: Path, cpu: str, memory: str, expected: tuple[str | None, ...]) -> None:
+    folder = install(KernelspecOptions(name="n", config={"cpu": cpu, "memory": memory}), tmp_path)
+    found = config_of(folder)
+    assert (found.get("cpu_request"), found.get("memory_request")) == expected
+
+
+def test_an_update_keeps_what_is_not_named(tmp_path: Path, manager: KernelSpecManager) -> None:
+    first = KernelspecOptions(
+        name="n", display_name="N", language="R", config={"image": "r:1", "memory": "1Gi", "env": {"A": "1"}}
+    )
+    folder = install(first, tmp_path)
+    mine = json.loads((folder / "kernel.json").read_text())
+    mine["metadata"]["mine"], mine["env"] = 1, {"B": "2"}
+    (folder / "kernel.json").write_text(json.dumps(mine))
+    assert update(KernelspecOptions(name="N", config={"memory": "4Gi", "env": {}}), None, manager) == folder
+    after = json.loads((folder / "kernel.json").read_text())
+    config = {"image": "r:1", "memory": "4Gi", "memory_request": "2Gi", "env": {"A": "1"}, "argv": IRKERNEL}
+    mine["metadata"]["kernel_provisioner"]["config"] = config
+    assert after == mine
+
+
+def test_an_update_into_another_folder(tmp_path: Path, manager: KernelSpecManager) -> None:
+    """Of a kernelspec that one may not write, for instance in a hub's image."""
+    folder = install(KernelspecOptions(name="n", config={"image": "s:1"}), tmp_path)
+    mine = update(KernelspecOptions(name="n", config={"gpu": "1"}), tmp_path / "mine", manager)
+    assert mine == tmp_path / "mine" / "n"
+    assert (config_of(mine), config_of(folder)) == ({"image": "s:1", "gpu": "1"}, {"image": "s:1"})
+    assert {logo.name for logo in mine.glob("logo-*")} == {logo.name for logo in folder.glob("logo-*")}
+
+
+@pytest.mark.parametrize(
+    ("config", "error"), [({"memory": "4Gb"}, "could start no kernel"), ({"idle_timeout_seconds": 0}, "could start no")]
+)
+def test_an_update_that_is_wrong_changes_nothing(
+    tmp_path: Path, manager: KernelSpecManager, config: dict[str, Any], error: str
+) -> None:
+    folder = install(KernelspecOptions(name="n", config={"memory": "1Gi"}), tmp_path)
+    before = (folder / "kernel.json").read_text()
+    with pytest.raises(ConfigurationError, match=error):
+        update(KernelspecOptions(name="n", config=config), None, manager)
+    assert (folder / "kernel.json").read_text() == before
+
+
+def test_only_what_is_there_is_updated(tmp_path: Path, manager: KernelSpecManager) -> None:
+    with pytest.raises(ConfigurationError, match="There is no kernelspec 'absent'"):
+        update(KernelspecOptions(name="absent"), None, manager)
+
+
+def test_the_logos_of_the_language(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ipykernel's for Python; else those of a local kernelspec; else none."""
+    local = tmp_path / "share" / "jupyter" / "kernels" / "ir"
+    local.mkdir(parents=True)
+    (local / "kernel.json").write_text(json.dumps({"argv": ["R"], "display_name": "R", "language": "R"}))
+    (local / "logo-64x64.png").write_bytes(b"R's")
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "share" / "jupyter"))
+    python = install(KernelspecOptions(name="p"), tmp_path / "new")
+    r = install(KernelspecOptions(name="r", language="r"), tmp_path / "new")
+    other = install(KernelspecOptions(name="j", language="julia", kernel_name="j"), tmp_path / "new")
+    assert (python / "logo-64x64.png").read_bytes().startswith(b"\x89PNG")
+    assert (r / "logo-64x64.png").read_bytes() == b"R's"
+    assert [path.name for path in other.iterdir()] == ["kernel.json"]
+
+
+def test_logos_of_ones_own(tmp_path: Path) -> None:
+    (tmp_path / "logo-svg.svg").write_text("<svg/>")
+    folder = install(KernelspecOptions(name="n", logos=tmp_path), tmp_path / "new")
+    assert [path.name for path in folder.glob("logo-*")] == ["logo-svg.svg"]
+    with pytest.raises(ConfigurationError, match="There is no logo in"):
+        install(KernelspecOptions(name="m", logos=tmp_path / "new"), tmp_path / "new")

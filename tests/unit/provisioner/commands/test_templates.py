@@ -29,7 +29,7 @@ async def test_a_refusal_says_where(server: FakeApiServer, write_kubeconfig: Cal
     ]
     with pytest.raises(NotPermittedError) as refused:
         await list_templates(write_kubeconfig(server.port), "kubernel-system")
-    lines = str(refused.value).splitlines()
-    assert lines[0] == "Cannot list the KernelTemplates of namespace kubernel-system: not permitted (403)."
+    lines = str(refused.value).replace(" \\\n    ", " ").splitlines()
+    assert lines[0] == "Not permitted (403): cannot list the KernelTemplates of namespace kubernel-system."
     assert lines[1] == "nb cannot list kerneltemplates"
-    assert "auth can-i --list -n kubernel-system  (needed: kerneltemplates.kubernel.dev)" in lines[2]
+    assert "auth can-i --list -n kubernel-system (needed: kerneltemplates.kubernel.dev)" in lines[2]

@@ -1,0 +1,162 @@
+"""``kubernel ps``, ``stop``, ``restart``, ``events`` and ``logs`` against an API server of a few lines."""
+
+import json
+from typing import Any
+
+import pytest
+
+from fixtures.fake_api_server import INSTANCES, KERNEL, NAMESPACE, FakeApiServer, failure, instance, listing
+from kubernel_cluster.login import ClusterKey
+from kubernel_provisioner.commands import events, kernels, logs
+from kubernel_provisioner.errors import KernelFailedError, NotPermittedError, RefusedError
+
+EVENTS = f"/api/v1/namespaces/{NAMESPACE}/events"
+POD_LOG = f"/api/v1/namespaces/{NAMESPACE}/pods/k-1-1/log"
+READY = {"conditions": [{"type": "Ready", "status": "True"}], "connection": {"ip": "10.0.0.7"}, "observedGeneration": 2}
+
+
+@pytest.fixture
+def key(server: FakeApiServer, write_kubeconfig: Any) -> ClusterKey:
+    found: ClusterKey = write_kubeconfig(server.port)
+    return found
+
+
+def kernel(name: str, created: str = "2026-11-29T12:00:00Z", **status: Any) -> dict[str, Any]:
+    made = instance(name, **status)
+    made["metadata"]["creationTimestamp"] = created
+    made["spec"] |= {"kernel": {"displayName": "Science"}, "image": "s:1", "owner": "ann"}
+    return made
+
+
+def test_the_table() -> None:
+    now = 1796040000.0  # 2026-11-30T12:00:00Z
+    living = kernel("k-1", phase="Running", reason="Running", nodeName="n1", resources={"limits": {"memory": "2Gi"}})
+    dying = kernel("k-2", created="2026-11-30T11:59:30Z")
+    dying["metadata"]["deletionTimestamp"] = "2026-11-30T12:00:00Z"
+    assert kernels.table([living, dying], now) == [
+        ["NAME", "KERNEL", "PHASE", "REASON", "MEMORY", "AGE"],
+        ["k-1", "Science", "Running", "Running", "2Gi", "24h"],
+        ["k-2", "Science", "Deleting", "-", "-", "30s"],
+    ]
+    assert kernels.table([living], now, wide=True, everywhere=True)[1] == [
+        *(NAMESPACE, "k-1", "Science", "Running", "Running", "2Gi", "24h", "n1", "s:1", "ann")
+    ]
+
+
+async def test_listing_is_by_age(server: FakeApiServer, key: ClusterKey) -> None:
+    server.answers["GET", INSTANCES] = [
+        listing(1, kernel("b"), kernel("a"), kernel("c", created="2026-11-01T00:00:00Z"))
+    ]
+    assert [item["metadata"]["name"] for item in await kernels.list_kernels(key)] == ["c", "a", "b"]
+
+
+async def test_listing_everywhere(server: FakeApiServer, key: ClusterKey) -> None:
+    everywhere = "/apis/kubernel.dev/v1beta1/kernelinstances"
+    server.answers["GET", everywhere] = [listing(1), failure(403, "Forbidden", "no")]
+    assert await kernels.list_kernels(key, everywhere=True) == []
+    with pytest.raises(NotPermittedError, match="cannot list kernels"):
+        await kernels.list_kernels(key, everywhere=True)
+
+
+async def test_stop(server: FakeApiServer, key: ClusterKey) -> None:
+    """The one that was found, and no later one of the same name."""
+    server.answers["GET", KERNEL] = [(200, kernel("k-1"))]
+    server.answers["DELETE", KERNEL] = [(200, {})]
+    said: list[str] = []
+    await kernels.stop(["k-1"], key, said.append)
+    assert said == ["Kernel k-1 is being stopped."]
+    assert server.requests[-1] == ("DELETE", KERNEL, {"preconditions": {"uid": "u1"}})
+
+
+@pytest.mark.parametrize("what", ["stop", "restart", "logs"])
+async def test_there_is_no_such_kernel(server: FakeApiServer, key: ClusterKey, what: str) -> None:
+    server.answers["GET", KERNEL] = [failure(404, "NotFound", name="k-1")]
+    work = {
+        "stop": lambda: kernels.stop(["k-1"], key, print),
+        "restart": lambda: kernels.restart("k-1", key, print, None),
+        "logs": lambda: logs.logs("k-1", key, {}, print),
+    }
+    with pytest.raises(RefusedError, match="There is no kernel k-1 in namespace jhub") as caught:
+        await work[what]()
+    assert "kubernel events k-1" in str(caught.value).replace(" \\\n    ", " ")
+
+
+async def test_restart(server: FakeApiServer, key: ClusterKey) -> None:
+    """A change in between does not count twice, and ready is what was ready after it."""
+    server.answers["GET", KERNEL] = [
+        (200, kernel("k-1")),
+        (200, kernel("k-1", version=6)),
+        (200, kernel("k-1", version=7, restartGeneration=0, **READY)),
+        (200, kernel("k-1", version=8, restartGeneration=1, **READY)),
+    ]
+    written = kernel("k-1", version=7)
+    written["metadata"]["generation"], written["spec"]["restartGeneration"] = 2, 1
+    server.answers["PATCH", KERNEL] = [failure(409, "Conflict"), (200, written)]
+    said: list[str] = []
+    await kernels.restart("k-1", key, said.append, 60)
+    assert said == ["Kernel k-1 is ready again."]
+    patches = [body for method, _, body in server.requests if method == "PATCH"]
+    assert patches[-1] == {"metadata": {"uid": "u1", "resourceVersion": "6"}, "spec": {"restartGeneration": 1}}
+
+
+async def test_a_kernel_that_is_over_cannot_be_restarted(server: FakeApiServer, key: ClusterKey) -> None:
+    over = {"conditions": [{"type": "Finished", "status": "True"}], "reason": "OOMKilled"}
+    server.answers["GET", KERNEL] = [(200, kernel("k-1", **over))]
+    with pytest.raises(KernelFailedError, match="is over: OOMKilled"):
+        await kernels.restart("k-1", key, print, None)
+
+
+def event(name: str, reason: str, time: str, kind: str = "Pod") -> dict[str, Any]:
+    about = {"kind": kind, "name": name}
+    return {
+        "metadata": {},
+        "involvedObject": about,
+        "lastTimestamp": time,
+        "type": "Normal",
+        "reason": reason,
+        "message": "a\nb",
+    }
+
+
+async def test_events_of_a_kernel_and_its_pods(server: FakeApiServer, key: ClusterKey) -> None:
+    """Also when nothing of it is left, and none of a kernel whose name begins like its own."""
+    server.answers["GET", EVENTS] = [
+        listing(
+            1,
+            event("k-1-2", "Pulled", "2026-11-30T11:59:58Z"),
+            event("k-1", "Unschedulable", "2026-11-30T11:59:00Z", "KernelInstance"),
+            event("k-10", "Other", "2026-11-30T11:59:00Z"),
+            event("k-1-a", "Other", "2026-11-30T11:59:00Z"),
+        )
+    ]
+    found = await events.read_events("k-1", key)
+    assert events.table(found, 1796040000.0) == [
+        ["LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"],
+        ["60s", "Normal", "Unschedulable", "its own", "a b"],
+        ["2s", "Normal", "Pulled", "pod k-1-2", "a b"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        ((200, kernel("k-1")), "has no pod yet"),
+        (failure(404, "NotFound", name="k-1-1"), "pod of kernel k-1 is gone"),
+        (failure(400, "BadRequest", "container is waiting to start"), "has no log yet"),
+        (failure(403, "Forbidden", "no"), "Not permitted"),
+    ],
+)
+async def test_a_log_that_cannot_be_had(server: FakeApiServer, key: ClusterKey, answer: Any, error: str) -> None:
+    has_pod = answer[0] != 200
+    server.answers["GET", KERNEL] = [(200, kernel("k-1", **({"podName": "k-1-1"} if has_pod else {})))]
+    server.answers["GET", POD_LOG] = [answer]
+    with pytest.raises((RefusedError, NotPermittedError), match=error):
+        await logs.logs("k-1", key, {}, print)
+
+
+async def test_a_log(server: FakeApiServer, key: ClusterKey) -> None:
+    server.answers["GET", KERNEL] = [(200, kernel("k-1", podName="k-1-1"))]
+    server.answers["GET", POD_LOG] = [(200, {"a": 1})]
+    pieces: list[bytes] = []
+    await logs.logs("k-1", key, {"tailLines": "3"}, pieces.append)
+    assert json.loads(b"".join(pieces)) == {"a": 1}
