@@ -62,6 +62,10 @@ test: venv tools cluster images ## Run all tests: unit, charts, integration, end
 	  $(PYTEST) --last-failed --last-failed-no-failures none tests/unit tests/charts tests/integration tests/e2e tests/browser $(PYTEST_ARGS); }
 	@$(MAKE) test-oldest
 
+.PHONY: labextension
+labextension: venv ## Test and build the labextension, after a change in labextension/ (needs Node 20)
+	@labextension/build
+
 .PHONY: test-oldest
 test-oldest: venv tools cluster images ## Run the provisioner's tests with the oldest jupyter_client that is supported
 	@PYTHONPATH=.venv/oldest $(PYTEST_SHARED) -q -W "ignore:Passing unrecognized:DeprecationWarning" tests/unit/provisioner tests/e2e/provisioner/test_lifecycle.py $(PYTEST_ARGS)

@@ -11,6 +11,7 @@ from jupyter_server.services.sessions.sessionmanager import SessionManager
 
 from . import events
 from .connection import KubernelConnection
+from .handlers import add_handlers
 from .kernels import KubernelKernelManager
 from .log import shorten
 from .reattach import take_up_all
@@ -46,6 +47,7 @@ def _load_jupyter_server_extension(serverapp: Any) -> None:
     shorten(serverapp.log)
     # Now: a listener hears of those schemas only that were registered before it came.
     serverapp.event_logger.register_event_schema(events.SCHEMA)
+    add_handlers(serverapp)
     serverapp.contents_manager.register_pre_save_hook(drop_transient_outputs)
     work = take_up_all(serverapp.kernel_manager, serverapp.session_manager)
     if serverapp.io_loop.asyncio_loop.is_running():  # in a test, or a notebook

@@ -1,0 +1,114 @@
+"""``/kubernel/kernels/ID``: what a page shows of a kernel beside its cells, and more memory for it."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Any
+
+from jupyter_server.auth.decorator import authorized
+from jupyter_server.base.handlers import APIHandler
+from jupyter_server.utils import url_path_join
+from tornado import web
+
+from kubernel_provisioner.errors import ConfigurationError, KubernelError
+
+from .events import SCHEMA_ID
+from .kernels import KubernelKernelManager
+
+_KERNEL = r"/kernels/([^/]+)"
+_AMOUNTS = frozenset({"cpu", "memory"})
+
+
+class ServerFacts:
+    """What pages are told of the server itself.
+
+    Attributes:
+        id: another one for each start of the server.
+        reattached: how many kernels of an earlier server it has taken up.
+    """
+
+    def __init__(self) -> None:
+        self.id = uuid.uuid4().hex
+        self.reattached = 0
+
+    async def hear(self, logger: Any, schema_id: str, data: dict[str, Any]) -> None:  # noqa: ARG002 - jupyter_events'
+        """Listens to our events."""
+        self.reattached += data.get("phase") == "reattached"
+
+
+class KernelHandler(APIHandler):
+    """One kernel."""
+
+    auth_resource = "kernels"
+
+    def initialize(self, facts: ServerFacts) -> None:
+        """Called by tornado."""
+        self._facts = facts
+
+    @property
+    def _kernels(self) -> KubernelKernelManager:
+        kernels: KubernelKernelManager = self.kernel_manager
+        return kernels
+
+    @web.authenticated
+    @authorized
+    async def get(self, kernel_id: str) -> None:
+        """What it waits for, uses, and why it died; null for a kernel that is none of ours."""
+        told = await self._tell(kernel_id) if self._kernels.is_ours(kernel_id) else None
+        server = {"id": self._facts.id, "reattached": self._facts.reattached}
+        self.finish(json.dumps({"id": kernel_id, "kernel": told, "server": server}))
+
+    async def _tell(self, kernel_id: str) -> dict[str, Any]:
+        kernel = self._kernels.get_kernel(kernel_id)
+        state = "pending" if self._kernels.is_pending(kernel_id) else "ready"
+        state = "dead" if getattr(kernel, "execution_state", "") == "dead" else state
+        provisioner = self._kernels.provisioner_of(kernel_id)  # a start has none in its first moment
+        reason, message = provisioner.why_waiting if provisioner is not None and state == "pending" else ("", "")
+        used = await provisioner.usage() if provisioner is not None and state == "ready" else None
+        spec = getattr(kernel, "kernel_spec", None)
+        return {
+            "name": getattr(spec, "display_name", "") or kernel.kernel_name,
+            "state": state,
+            "seconds": round(self._kernels.seconds_since_start(kernel_id), 1),
+            "reason": reason,
+            "message": message,
+            "died": getattr(kernel, "reason", "") or "",
+            "memory": (used or {}).get("memory"),
+        }
+
+
+class ResizeHandler(APIHandler):
+    """More or less cpu and memory for a kernel that runs."""
+
+    auth_resource = "kernels"
+
+    @web.authenticated
+    @authorized
+    async def post(self, kernel_id: str) -> None:
+        """Takes ``cpu``, ``memory`` or both; answers with what is in force."""
+        provisioner = self.kernel_manager.provisioner_of(kernel_id)
+        if provisioner is None:
+            raise web.HTTPError(404, f"There is no such kernel on Kubernetes: {kernel_id}")
+        asked = self.get_json_body()
+        if not isinstance(asked, dict) or not asked or set(asked) - _AMOUNTS:
+            raise web.HTTPError(400, "The body has cpu, memory or both, and nothing else")
+        try:
+            resources = await provisioner.resize(**asked)
+        except ConfigurationError as error:
+            raise web.HTTPError(400, str(error)) from error
+        except KubernelError as error:
+            raise web.HTTPError(409, str(error)) from error
+        self.finish(json.dumps({"resources": resources}))
+
+
+def add_handlers(serverapp: Any) -> None:
+    """Makes a server answer there."""
+    facts = ServerFacts()
+    serverapp.event_logger.add_listener(schema_id=SCHEMA_ID, listener=facts.hear)
+    base = url_path_join(serverapp.web_app.settings["base_url"], "kubernel")
+    routes = [
+        (url_path_join(base, rf"{_KERNEL}/?"), KernelHandler, {"facts": facts}),
+        (url_path_join(base, rf"{_KERNEL}/resize/?"), ResizeHandler),
+    ]
+    serverapp.web_app.add_handlers(".*$", routes)
