@@ -42,8 +42,9 @@ ASK_SECONDS, ASK_TIMES = 60.0, 3
 # One of which nothing was heard, since the operator is new or its callbacks do not arrive.
 ASK_UNHEARD_SECONDS = 1.0
 ASKED_AT_ONCE = 8
-# After members that never became ready, and after a refusal: 1, 2, 4 ... seconds.
+# After members that died young, and after a refusal: 1, 2, 4 ... seconds, until one has lived for long enough.
 PAUSE_MAX_SECONDS = 60.0
+YOUNG_SECONDS = 60.0
 
 
 @dataclass
@@ -52,7 +53,7 @@ class PoolMemory:
 
     uid: str
     refusal: Refusal | None = None
-    failed_times: int = 0  # in a row: members that were never ready, and refusals
+    failed_times: int = 0  # in a row: members that died young, and refusals
     not_before: float = 0.0
     said_at: float = 0.0
     told: str = ""
@@ -141,7 +142,7 @@ class Pools:
             await self._delete(pool, memory, pod, why)
         for _ in range(plan.create):
             await self._create(pool, memory, context)
-        if any(state.ready for state in states):
+        if any(state.ready and now >= state.since + YOUNG_SECONDS for state in states):
             memory.failed_times = 0
         states = self._states(pool, now)
         await self._report(pool, memory, states, shape, refusal or memory.refusal, now)
@@ -181,10 +182,9 @@ class Pools:
             memory.refusal, memory.told = None, ""
 
     async def _delete(self, pool: PoolFacts, memory: PoolMemory, pod: PodFacts, why: str) -> None:
-        report = self._members.report((pod.namespace, pod.name))
         await self._writes.delete_member(pod, why)
         if pod.has_ended or not pod.kernel_may_run:
-            if report is None:
+            if self._clock() < self._asked[pod.namespace, pod.name].since + YOUNG_SECONDS:
                 self._pause(memory)
             message = f"Pod {pod.name}: {why}; another is made."
             await self._writes.post_event(pool, MEMBER_FAILED, message)

@@ -246,6 +246,22 @@ def test_a_member_that_died_is_replaced(world: World) -> None:
     assert dead["metadata"]["name"] not in {m["metadata"]["name"] for m in members(world)}
 
 
+def test_members_that_die_young_are_made_ever_more_seldom(world: World) -> None:
+    filled(world, replicas=1)
+    made = set()
+    for _ in range(60):  # two minutes
+        for pod in members(world):
+            made.add(pod["metadata"]["name"])
+            ended = [{"name": "kernel", "state": {"terminated": {"exitCode": 137}}}]
+            world.change_pod(pod, phase="Failed", podIP="", containerStatuses=ended)
+        world.watch()
+        world.fill()
+        run_members(world)
+        world.fill()
+        world.now += 2
+    assert len(made) <= 9
+
+
 def test_a_member_that_hangs_is_replaced(world: World) -> None:
     filled(world)
     hanging = members(world)[0]
