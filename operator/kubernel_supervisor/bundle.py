@@ -40,6 +40,7 @@ SECOND_STAGE = (
     "output",
     "usage",
     "freezer",
+    "cpu_alarm",
     "memory_guard",
     "kernel_memory",
     "activity",

@@ -56,6 +56,11 @@ class KernelMemory:
         if self._guard is not None:
             self._guard.end()
 
+    def busy(self) -> None:
+        """The kernel's process has used CPU time; told where the guard asked for it."""
+        if self._guard is not None:
+            self._guard.busy()
+
     def let_go(self) -> None:
         """Somebody has chosen what becomes of a kernel that stands still for want of memory."""
         if self._guard is not None:

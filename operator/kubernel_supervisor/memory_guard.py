@@ -3,6 +3,7 @@
 import time
 
 from .console import log
+from .cpu_alarm import CpuAlarm
 from .freezer import Freezer
 from .loop import Loop
 from .usage import MemoryGauge
@@ -17,6 +18,9 @@ REASON = "memory"
 #: FILL_RATE bytes a second. Ten milliseconds let one of numpy get 19 to 125 MiB further, 33 in the median.
 SHORTEST_LOOK, LONGEST_LOOK, FILL_RATE = 0.01, 0.1, 4 << 30
 FROZEN_LOOK = 0.02
+#: A kernel is quiet when its memory has stood still for QUIET_SECONDS. Its own process then wakes us when it has used
+#: BUSY_CPU, more than an idle ipykernel uses in ten seconds; its children are looked at every QUIET_LOOK.
+QUIET_SECONDS, QUIET_CHANGE, BUSY_CPU, QUIET_LOOK = 1.0, MIB, 0.005, 0.5
 #: Where there is no limit; one may come.
 NO_LIMIT_LOOK = 5.0
 #: For how long the kernel stands still at most, and how often the operator is told again meanwhile: the one that was
@@ -52,6 +56,8 @@ class MemoryGuard:
         self._loop, self._freezer, self._interrupts = loop, freezer, interrupts
         self._tell, self._interrupt = tell, interrupt
         self._gauge = gauge or MemoryGauge()
+        self._alarm = None  # type: CpuAlarm | None
+        self._changed = (0, 0.0)  # bytes when they had last changed, and the moment
         self._leader = 0
         self._limit = 0  # when it was stopped
         self._asked_at = 0.0
@@ -61,11 +67,24 @@ class MemoryGuard:
     def begin(self, leader: int) -> None:
         """A kernel runs: its process is ``leader``."""
         self._leader, self._spent = leader, 0
+        try:
+            self._alarm = CpuAlarm(leader)
+        except (ImportError, OSError, AttributeError):
+            pass  # it is looked at all the time
         self._look()
+
+    def busy(self) -> None:
+        """The kernel's process has used CPU time."""
+        if self._alarm is not None and self.frozen_at is None:
+            self._changed = (self._changed[0], time.monotonic())
+            self._look()
 
     def end(self) -> None:
         """The kernel has ended, or is to end."""
         self._loop.cancel(REASON)
+        if self._alarm is not None:
+            self._alarm.close()
+            self._alarm = None
         self.frozen_at = None
         self._freezer.release(REASON)
 
@@ -95,7 +114,16 @@ class MemoryGuard:
         if left <= 0 and limit != self._spent:
             self._freeze(limit, most - left)
             return FROZEN_LOOK
+        if self._alarm is not None and self._is_quiet(most - left):
+            self._alarm.after(BUSY_CPU)
+            return QUIET_LOOK
         return min(max(left / FILL_RATE, SHORTEST_LOOK), LONGEST_LOOK) if left > 0 else LONGEST_LOOK
+
+    def _is_quiet(self, used: int) -> bool:
+        now = time.monotonic()
+        if abs(used - self._changed[0]) >= QUIET_CHANGE:
+            self._changed = (used, now)
+        return now >= self._changed[1] + QUIET_SECONDS
 
     def _freeze(self, limit: int, used: int) -> None:
         self._freezer.hold(REASON, self._leader)

@@ -14,6 +14,7 @@ from .callbacks import Reporter, usable_targets
 from .console import NOT_EXECUTABLE, StartError, log
 from .control_requests import Binding, RequestError
 from .control_server import ControlServer
+from .cpu_alarm import ALARM
 from .first_stage import BLOCKED_AT_START
 from .forks import ForkError, Forks
 from .freezer import Freezer
@@ -94,7 +95,7 @@ class Supervisor:
         os.set_blocking(read_end, False)
         os.set_blocking(write_end, False)
         signal.set_wakeup_fd(write_end)
-        for number in BLOCKED_AT_START:
+        for number in (*BLOCKED_AT_START, ALARM):
             signal.signal(number, lambda *_: None)
         self.loop.watch(read_end, lambda: self._signals(os.read(read_end, 512)))
         signal.pthread_sigmask(signal.SIG_UNBLOCK, BLOCKED_AT_START)
@@ -113,6 +114,8 @@ class Supervisor:
                 self.signal_kernel(signal.SIGINT)
             elif number == signal.SIGTERM:
                 self._terminate()
+            elif number == ALARM:
+                self.memory.busy()
         if self.ending and self.kernel.state == "exited" and not self.reporter.is_waiting:
             self._end()
 

@@ -32,6 +32,9 @@ class GuardTest(unittest.TestCase):
         self.clock = patcher.start()
         self.addCleanup(patcher.stop)
         self.clock.monotonic.return_value = 1000.0
+        alarm = mock.patch.object(memory_guard, "CpuAlarm")
+        self.alarm = alarm.start()
+        self.addCleanup(alarm.stop)
         log = container_log()
         self.log = log.__enter__()
         self.addCleanup(log.__exit__, None, None, None)
@@ -97,6 +100,29 @@ class GuardTest(unittest.TestCase):
             for used in (10, 190, 230, 235):
                 self.look(used)
         self.assertEqual([round(seconds, 3) for seconds in looks], [0.056, 0.012, 0.01, 0.01])
+
+    def test_a_quiet_kernel_wakes_its_guard(self):
+        looks = []
+        with mock.patch.object(self.loop, "later", lambda name, seconds, action: looks.append(seconds)):
+            self.look(100, after=1.1)
+            self.assertEqual(looks, [memory_guard.QUIET_LOOK])
+            self.alarm.return_value.after.assert_called_once_with(memory_guard.BUSY_CPU)
+            self.guard.busy()
+            self.look(100, after=0.5)
+            self.look(150, after=0.9)
+            self.look(150, after=0.9)
+            self.assertEqual([round(seconds, 3) for seconds in looks[1:]], [0.034, 0.034, 0.022, 0.022])
+            self.look(150, after=0.2)
+        self.assertEqual(looks[-1], memory_guard.QUIET_LOOK)
+
+    def test_where_there_are_no_alarms_it_is_looked_at_all_the_time(self):
+        self.alarm.side_effect = OSError
+        self.guard = self.made(interrupts=True)
+        self.guard.begin(1)
+        looks = []
+        with mock.patch.object(self.loop, "later", lambda name, seconds, action: looks.append(seconds)):
+            self.look(100, after=100)
+        self.assertEqual([round(seconds, 3) for seconds in looks], [0.034])
 
     def test_the_end_of_a_kernel_that_stands_still(self):
         self.look(300)
