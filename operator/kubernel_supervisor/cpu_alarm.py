@@ -2,10 +2,6 @@
 
 import signal
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    pass
-
 ALARM = signal.SIGVTALRM
 CPUCLOCK_SCHED = 2  # <linux/posix-timers.h>: how the clock of a process is named
 
@@ -23,7 +19,7 @@ class CpuAlarm:
         import ctypes
 
         self._long = ctypes.c_long
-        self._library = ctypes.CDLL(None, use_errno=True)  # type: Any
+        self._library = ctypes.CDLL(None, use_errno=True)
         if not hasattr(self._library, "timer_create"):  # glibc before 2.34
             self._library = ctypes.CDLL("librt.so.1", use_errno=True)
         self._timer = ctypes.c_void_p()

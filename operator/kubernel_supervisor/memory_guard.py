@@ -18,9 +18,9 @@ REASON = "memory"
 #: FILL_RATE bytes a second. Ten milliseconds let one of numpy get 19 to 125 MiB further, 33 in the median.
 SHORTEST_LOOK, LONGEST_LOOK, FILL_RATE = 0.01, 0.1, 4 << 30
 FROZEN_LOOK = 0.02
-#: A kernel is quiet when its memory has stood still for QUIET_SECONDS. Its own process then wakes us when it has used
-#: BUSY_CPU, more than an idle ipykernel uses in ten seconds; its children are looked at every QUIET_LOOK.
-QUIET_SECONDS, QUIET_CHANGE, BUSY_CPU, QUIET_LOOK = 1.0, MIB, 0.005, 0.5
+#: A kernel is quiet when its memory has stood still for STILL_SECONDS. Its own process then wakes us when it has used
+#: BUSY_CPU, more than an idle ipykernel uses in ten seconds; its children are looked at every STILL_LOOK.
+STILL_SECONDS, STILL_CHANGE, BUSY_CPU, STILL_LOOK = 1.0, MIB, 0.005, 0.5
 #: Where there is no limit; one may come.
 NO_LIMIT_LOOK = 5.0
 #: For how long the kernel stands still at most, and how often the operator is told again meanwhile: the one that was
@@ -114,16 +114,16 @@ class MemoryGuard:
         if left <= 0 and limit != self._spent:
             self._freeze(limit, most - left)
             return FROZEN_LOOK
-        if self._alarm is not None and self._is_quiet(most - left):
+        if self._alarm is not None and self._is_steady(most - left):
             self._alarm.after(BUSY_CPU)
-            return QUIET_LOOK
+            return STILL_LOOK
         return min(max(left / FILL_RATE, SHORTEST_LOOK), LONGEST_LOOK) if left > 0 else LONGEST_LOOK
 
-    def _is_quiet(self, used: int) -> bool:
+    def _is_steady(self, used: int) -> bool:
         now = time.monotonic()
-        if abs(used - self._changed[0]) >= QUIET_CHANGE:
+        if abs(used - self._changed[0]) >= STILL_CHANGE:
             self._changed = (used, now)
-        return now >= self._changed[1] + QUIET_SECONDS
+        return now >= self._changed[1] + STILL_SECONDS
 
     def _freeze(self, limit: int, used: int) -> None:
         self._freezer.hold(REASON, self._leader)

@@ -105,7 +105,7 @@ class GuardTest(unittest.TestCase):
         looks = []
         with mock.patch.object(self.loop, "later", lambda name, seconds, action: looks.append(seconds)):
             self.look(100, after=1.1)
-            self.assertEqual(looks, [memory_guard.QUIET_LOOK])
+            self.assertEqual(looks, [memory_guard.STILL_LOOK])
             self.alarm.return_value.after.assert_called_once_with(memory_guard.BUSY_CPU)
             self.guard.busy()
             self.look(100, after=0.5)
@@ -113,7 +113,7 @@ class GuardTest(unittest.TestCase):
             self.look(150, after=0.9)
             self.assertEqual([round(seconds, 3) for seconds in looks[1:]], [0.034, 0.034, 0.022, 0.022])
             self.look(150, after=0.2)
-        self.assertEqual(looks[-1], memory_guard.QUIET_LOOK)
+        self.assertEqual(looks[-1], memory_guard.STILL_LOOK)
 
     def test_where_there_are_no_alarms_it_is_looked_at_all_the_time(self):
         self.alarm.side_effect = OSError
