@@ -84,7 +84,7 @@ class Cluster:
             raise self.api.explain(error, "list KernelInstances") from error
         self._following = self.run(follower.follow_for_ever())
         self.run(self.lease.renew_for_ever())
-        self.run(on_wake_up(self._look_anew))
+        self.run(on_wake_up(self.look_anew))
 
     def _new_follower(self) -> Follower:
         return self.api.follower(f"{LABEL_SERVER}={self.server}", self)
@@ -120,8 +120,8 @@ class Cluster:
                 self.view.lose(seen, taken=found is not None)
             return
 
-    def _look_anew(self) -> None:
-        """After a sleep: the watch's connection may be long dead, and the operator doubts this process."""
+    def look_anew(self) -> None:
+        """After a sleep, or silence: the watch's connection may be long dead, and the operator doubts this process."""
         self.lease.renew_soon()
         if self._following is not None:
             self._following.cancel()

@@ -20,8 +20,8 @@ from .key_again import make_key_again
 from .narrator import Narrator
 from .subject import Subject
 from .supervised import Supervisor
-from .verdict import Goal
-from .waiting import Patience, until_over, until_ready
+from .verdict import Goal, Unseen, judge
+from .waiting import OPERATOR_WARNING_SECONDS, Patience, until_over, until_ready
 
 # The operator writes the Secret within some 20 ms; a kernel needs half a second more. One read in between finds it, and
 # when the kernel is ready nothing has to be read any more.
@@ -110,15 +110,24 @@ async def until_usable(
     narrator = Narrator(log, str(subject), time.monotonic)
     patience = request.patience.for_restart() if held.info else request.patience
     ready = until_ready(cluster.view, subject, goal, patience, narrator)
+    doubt = _doubt_the_watch(cluster, held.name, goal)
     if held.info:
         # Without a Service the address is the pod's, and another one when the pod was replaced.
-        ways = _address(ready), _same_address(supervisor, held)
+        ways = _address(_beside(doubt, ready)), _same_address(supervisor, held)
         direct = {**held.info, "ip": await _beside(make_key_again(cluster, held.name, held.secret, log), _first(*ways))}
     else:
-        direct = connection_info(*await _both(ready, _secret(cluster, held)))
+        direct = connection_info(*await _both(_beside(doubt, ready), _secret(cluster, held)))
     proof = find_route(route, request.access, cluster, direct, lambda: pod_of(cluster, held))
     await _unless_over(proof, until_over(cluster.view, subject, goal))
     return direct
+
+
+async def _doubt_the_watch(cluster: Cluster, name: str, goal: Goal) -> None:
+    """Looks anew when no operator seems to have looked: a proxy may hold a watch open that has lost its other end."""
+    await asyncio.sleep(OPERATOR_WARNING_SECONDS)
+    seen = cluster.view.get(name)
+    if seen is None or isinstance(judge(seen.instance, goal, gone=seen.gone), Unseen):
+        cluster.look_anew()
 
 
 async def _address(ready: Coroutine[Any, Any, dict[str, Any]]) -> str:

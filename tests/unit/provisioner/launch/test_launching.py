@@ -18,12 +18,14 @@ from fixtures.fake_api_server import (
     FakeApiServer,
     failure,
     instance,
+    listing,
 )
 from fixtures.kernel_pod import Pod
 from kubernel_provisioner import KubernetesProvisioner
 from kubernel_provisioner.cluster.background import Background
 from kubernel_provisioner.cluster.shared import Cluster
 from kubernel_provisioner.errors import KernelDeletedError, KernelFailedError, KubernelError
+from kubernel_provisioner.launch import launching
 from kubernel_provisioner.reach import route
 from kubernel_provisioner.reach.port_forward import POD_PORTS
 
@@ -45,6 +47,17 @@ async def test_a_start(provisioner: KubernetesProvisioner, server: FakeApiServer
     sent = server.requests[-1][2]
     assert sent["metadata"]["ownerReferences"][0]["uid"] == "u1"
     assert (sent["metadata"]["name"], sent["stringData"]) == ("k-1-u1", {"key": "k3y"})
+
+
+async def test_a_watch_that_has_gone_deaf(
+    provisioner: KubernetesProvisioner, server: FakeApiServer, pod: Pod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy holds it open and has lost the other end: each start was blamed on an operator that does not run."""
+    monkeypatch.setattr(launching, "OPERATOR_WARNING_SECONDS", 0.0)
+    server.answers["POST", INSTANCES] = [(201, instance())]
+    server.answers["GET", INSTANCES] = [listing(1), listing(9, instance(version=8, **pod.status()))]
+    assert await provisioner.launch_kernel([]) == pod.info()
+    assert server.calls().count(("GET", INSTANCES)) == 2
 
 
 async def test_a_start_with_the_operators_key(
