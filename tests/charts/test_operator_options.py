@@ -59,6 +59,7 @@ def test_everything(find: Find) -> None:
         preload=("pandas", "matplotlib.pyplot"),
         max_orphan_seconds=3600,
         memory_max="4Gi",
+        read_keys="Always",
         pod_security_context={
             "runAsNonRoot": True,
             "runAsUser": 1000,
