@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 from fixtures.kubectl import Kubectl
+from fixtures.login_command import LoginCommand
 from kubernel_cluster import paths
 from kubernel_cluster.cluster import Cluster
 from kubernel_cluster.errors import ClusterError
@@ -20,13 +20,6 @@ from kubernel_cluster.login import ClusterKey
 
 WRITERS = 10
 RENEWALS = 2
-PLUGIN = """#!/bin/sh
-echo x >> {folder}/runs
-cat <<END
-{{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential",
- "status": {{"token": "$(cat {folder}/token)"}}}}
-END
-"""
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -62,41 +55,12 @@ def account(kubectl: Kubectl, operator_namespace: str) -> Kubectl:
 
 
 @pytest.fixture
-def renew(account: Kubectl, tmp_path: Path) -> Callable[[], str]:
-    """Gives the login command a new token, and ends the last one: it is bound to a Secret that goes. Returns it."""
-    numbers = itertools.count()
-
-    def give() -> str:
-        number = next(numbers)
-        account("create", "secret", "generic", f"bound-{number}")
-        token = account.text(
-            "create", "token", "client", "--bound-object-kind=Secret", f"--bound-object-name=bound-{number}"
-        )
-        (tmp_path / "token").write_text(token)
-        if number:
-            account("delete", "secret", f"bound-{number - 1}")
-        return token
-
-    return give
+def login(account: Kubectl, tmp_path: Path) -> LoginCommand:
+    return LoginCommand(account, "client", tmp_path)
 
 
-@pytest.fixture
-def key(account: Kubectl, renew: Callable[[], str], tmp_path: Path) -> ClusterKey:
-    """A kubeconfig with a login command."""
-    renew()
-    plugin = tmp_path / "plugin"
-    plugin.write_text(PLUGIN.format(folder=tmp_path))
-    plugin.chmod(0o755)
-    config: dict[str, Any] = account.json("config", "view", "--raw", "--minify")
-    user = {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": str(plugin)}}
-    config["users"] = [{"name": "client", "user": user}]
-    config["contexts"][0]["context"].update({"user": "client", "namespace": account.namespace})
-    (tmp_path / "kubeconfig").write_text(json.dumps(config))
-    return ClusterKey(str(tmp_path / "kubeconfig"))
-
-
-async def test_a_token_that_ends_under_load(key: ClusterKey, renew: Callable[[], str], tmp_path: Path) -> None:
-    cluster = await Cluster.open(key, "test")
+async def test_a_token_that_ends_under_load(login: LoginCommand) -> None:
+    cluster = await Cluster.open(ClusterKey(str(login.kubeconfig())), "test")
     sink, written, failures = Sink(), set[str](), list[ClusterError]()
     path = paths.core("configmaps", cluster.namespace)
 
@@ -117,7 +81,7 @@ async def test_a_token_that_ends_under_load(key: ClusterKey, renew: Callable[[],
     writing = [asyncio.create_task(write(writer)) for writer in range(WRITERS)]
     try:
         for number in range(1, RENEWALS + 1):
-            await asyncio.to_thread(renew)
+            await asyncio.to_thread(login.renew)
             # The API server remembers for 10 s that a token was good.
             await until(lambda wanted=number: cluster._connection._renewals == wanted or failures)
             enough = len(written) + 2 * WRITERS
@@ -133,4 +97,4 @@ async def test_a_token_that_ends_under_load(key: ClusterKey, renew: Callable[[],
     await cluster.close()
     await asyncio.sleep(0.1)  # aiohttp's TLS connections close a moment later
     assert sink.lists == 1, "one watch, from the beginning to the end"
-    assert (tmp_path / "runs").read_text().count("x") == 1 + RENEWALS, "ten writers, one login"
+    assert login.runs.read_text().count("x") == 1 + RENEWALS, "ten writers, one login"
