@@ -98,6 +98,14 @@ def test_whoever_uses_kernels_of_another_process_reads_keys(find: Find) -> None:
     assert by_resource(role) == {**CLIENT_RULES, ("", "secrets"): ["create", "get"]}
 
 
+def test_a_hub_binds_the_same_role_where_it_likes(render: Render) -> None:
+    values = CHART.parents[1] / "docs" / "examples" / "jupyterhub" / "kubernel-values.yaml"
+    objects = render(values)
+    (role,) = (o for o in objects if o["metadata"]["name"] == "kubernel-system-client")
+    assert (role["kind"], by_resource(role)) == ("ClusterRole", {**CLIENT_RULES, ("", "secrets"): ["create", "get"]})
+    assert [o["kind"] for o in objects if o.get("roleRef", {}).get("name") == "kubernel-system-client"] == []
+
+
 def test_subjects_are_bound_in_every_namespace(render: Render) -> None:
     bindings = [
         o for o in render(NAMESPACED) if o["kind"] == "RoleBinding" and o["roleRef"]["name"].endswith("-client")

@@ -6,8 +6,8 @@
 {{- if and .Values.watchNamespaces .Values.ignoreNamespaces -}}
 {{- fail "watchNamespaces and ignoreNamespaces exclude each other: name the namespaces to watch, or watch all but some" -}}
 {{- end -}}
-{{- if and .Values.clientRole.subjects (not .Values.clientRole.namespaces) -}}
-{{- fail "clientRole.subjects needs clientRole.namespaces: the namespaces where their kernels run" -}}
+{{- if and .Values.clientRole.subjects (not .Values.clientRole.namespaces) (not .Values.clientRole.clusterRole) -}}
+{{- fail "clientRole.subjects needs clientRole.namespaces: the namespaces where their kernels run; or clientRole.clusterRole, which somebody else binds" -}}
 {{- end -}}
 {{- if has .Release.Namespace .Values.clientRole.namespaces -}}
 {{- fail (printf "clientRole.namespaces has the release's own namespace %s: whoever may read Secrets there reads the operator's key, which speaks for every kernel of the cluster" .Release.Namespace) -}}
