@@ -97,6 +97,7 @@ def test_rights(namespace: str, kubectl: Kubectl) -> None:
     # Every account may ask who it is and what it may, and read the server's own pages.
     everybody = ("selfsubject", " [/")
     assert sorted(" ".join(line.split()) for line in listing if not any(word in line for word in everybody)) == [
+        "events [] [] [list]",
         "kernelinstances.kubernel.dev [] [] [create get list watch patch delete]",
         "leases.coordination.k8s.io [] [] [create patch delete]",
         "secrets [] [] [create]",

@@ -52,7 +52,7 @@ async def test_the_life_of_a_kernel(manager: AsyncKernelManager, kubernel: Kuber
         while await kubernel("ps") != "There are no kernels.\n":  # noqa: ASYNC110 - of another process
             await asyncio.sleep(0.1)
     assert await asyncio.to_thread(main, ["logs", name]) == 1
-    assert "Running" in await kubernel("events", name)  # it is gone, its Events are not
+    assert "Container started" in await kubernel("events", name)  # it is gone, its Events are not
 
 
 async def test_a_log(make_manager: Make, monkeypatch: pytest.MonkeyPatch, kubernel: Kubernel) -> None:

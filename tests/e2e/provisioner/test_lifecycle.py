@@ -34,7 +34,10 @@ def blocking_run(client: BlockingKernelClient, code: str) -> str:
 def threaded_run(manager: KernelManager, code: str) -> str:
     """The status of a cell, by the client whose channels live in a thread: jupyter_console and Qt have it."""
     replies: queue.Queue[dict[str, Any]] = queue.Queue()
-    client = ThreadedKernelClient(**manager.get_connection_info(session=True))
+    info = manager.get_connection_info(session=True)
+    client = ThreadedKernelClient(session=info.pop("session"))
+    # Not as arguments: keys of encryption are text in what jupyter_client 8.9 gives, and its clients take bytes.
+    client.load_connection_info(info)
     client.start_channels()
     client.shell_channel.call_handlers = replies.put
     try:

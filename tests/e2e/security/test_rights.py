@@ -42,6 +42,7 @@ def test_a_notebook_server(operator: OperatorRelease, kubectl: Kubectl, account:
         "kernelinstances.kubernel.dev": {"create", "get", "list", "watch", "patch", "delete"},
         "secrets": {"create"},
         "leases.coordination.k8s.io": {"create", "patch", "delete"},
+        "events": {"list"},
     }
 
 
@@ -55,7 +56,6 @@ def test_a_notebook_server_in_other_namespaces(operator: OperatorRelease, kubect
     [
         ("get", "secrets"),
         ("get", "pods"),
-        ("get", "events"),
         ("get", "leases"),
         ("get", "secret", "any-name"),
         ("run", "mine", "--image=mine"),

@@ -127,7 +127,7 @@ def test_two_users(
     here = Kubectl(kubectl.program, hub.folder / "hub-kubeconfig", operator.namespace)
     bind = ("create", "rolebinding", "x", f"--clusterrole=client-{mark}", "--serviceaccount=default:default")
     assert "the hub makes namespaces kernels-* and their content only" in here(*bind, check=False).stderr
-    assert "Forbidden" in here(*bind[:3], "--clusterrole=admin", *bind[4:], check=False).stderr
+    assert "forbidden" in here(*bind[:3], "--clusterrole=admin", *bind[4:], check=False).stderr
 
     # A server is stopped and started again; its kernel has not noticed.
     alice = users[0]

@@ -42,9 +42,9 @@ def test_get_shows_phase_reason_kernel_restarts_and_age(running: Kubectl) -> Non
     assert row[:-1] == ["demo", "Running", "Running", "python3", "3"]  # the age depends on the clock
 
 
-def test_wide_adds_pod_node_image_ip_template_and_message(running: Kubectl) -> None:
+def test_wide_adds_what_helps_with_a_kernel_that_runs_or_does_not(running: Kubectl) -> None:
     header, row = rows(running.text("get", "kernels", "-o", "wide"))
-    assert header[6:] == ["POD", "NODE", "IMAGE", "IP", "TEMPLATE", "MESSAGE"]
+    assert header[6:] == ["POD", "NODE", "IMAGE", "IP", "TEMPLATE", "MEMORY", "LIMIT", "START", "MESSAGE"]
     assert row[6:] == ["demo-1", "node1", "example.com/kernel:1", "10.0.0.7", "Ready"]
 
 

@@ -34,6 +34,7 @@ FULL_STATUS: dict[str, Any] = {
         "secretName": "demo-0123456789",
         "controlPort": 18886,
         "podIP": "10.244.0.7",
+        "encryption": "Curve",
     },
     "exit": {
         "exitCode": 137,
@@ -48,6 +49,8 @@ FULL_STATUS: dict[str, Any] = {
     "podIncarnation": 1,
     "nodeName": "node1",
     "resources": {"requests": {"memory": "1Gi"}, "limits": {"cpu": "1", "memory": "1Gi"}},
+    "memory": {"usage": "120Mi", "limit": "1Gi", "time": NOW},
+    "start": {"type": "Cold", "pool": "science", "reason": "MemberFailed"},
     "image": "example.com/kernel:1",
     "restartGeneration": 2,
     "restartCount": 2,

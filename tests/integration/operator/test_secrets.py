@@ -11,7 +11,7 @@ from .conftest import Place
 def test_secrets_stay_in_secrets(place: Place) -> None:
     """After a start, a restart, a crash and a refusal, with a log at DEBUG level."""
     kernels = place.kernels
-    kernel = kernels.start(connection={"encryption": "Curve"})
+    kernel = kernels.start(connection={"encryption": "Auto"})
     clients, pods = kernel.secret(SECRET_TYPE), kernel.secret(POD_SECRET_TYPE)
     assert (set(clients["data"]), "token" in pods["data"]) == ({"key", "curve_publickey", "curve_secretkey"}, True)
     kernel.restart(1)

@@ -76,7 +76,7 @@ def test_memory_ends_the_kernel_before_the_supervisor(supervise: Supervise, kern
 
 def test_connection_file_is_private_and_complete(supervise: Supervise, kernel: Kernel, operator: Operator) -> None:
     env = {"KUBERNEL_CURVE_PUBLICKEY": "p.-:+=^!/*?&<>()[]{}@%$#", "KUBERNEL_CURVE_SECRETKEY": "s" * 40}
-    container = supervise(kernel("serve()"), operator=operator, env=env, kernelName="ir")
+    container = supervise(kernel("serve()"), operator=operator, env=env, kernelName="ir", encryption="Auto")
     operator.wait("running")
     path = Path(container.config["connectionFile"])
     assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
