@@ -77,7 +77,9 @@ async def kernels_per_user(spawner):
         namespace = await apis[0].read_namespace(f"kernels-{slug}")
         if (namespace.metadata.labels or {}).get(OWNER) != slug:
             raise RuntimeError(f"Namespace kernels-{slug} is there, and is not that of user {spawner.user.name}.")
-    spawner.environment = {**spawner.environment, "KUBERNEL_NAMESPACE": f"kernels-{slug}"}
+    # Kernels outlive their server when it is stopped, and the next server of that user finds them.
+    kept = {"KUBERNEL_NAMESPACE": f"kernels-{slug}", "KUBERNEL_KEEP_KERNELS": "1"}
+    spawner.environment = {**spawner.environment, **kept}
     if hasattr(spawner, "service_account"):  # KubeSpawner
         spawner.service_account = f"notebook-{slug}"
         spawner.extra_labels = {**spawner.extra_labels, OWNER: slug}
@@ -87,5 +89,3 @@ async def kernels_per_user(spawner):
 
 c = get_config()  # noqa: F821 - JupyterHub's
 c.Spawner.pre_spawn_hook = kernels_per_user
-# Kernels outlive their server when it is stopped, and the next server of that user finds them; without this they end.
-c.Spawner.args = ["--KubernelKernelManager.keep_kernels_on_shutdown=True"]
