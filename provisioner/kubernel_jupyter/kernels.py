@@ -156,6 +156,8 @@ class KubernelKernelManager(AsyncMappingKernelManager):
         error, left = kernel.ready.exception(), (kernel._launch_args or {}).pop("kubernel_left", None)
         if error is None:
             await super()._finish_kernel_start(kernel_id)
+            if self.keep_kernels_on_shutdown:
+                self._release(kernel_id)
             if left is None or not left.is_ready:
                 news.ready(self.seconds_since_start(kernel_id))
             else:
@@ -252,14 +254,22 @@ class KubernelKernelManager(AsyncMappingKernelManager):
 
     shutdown_all = _async_shutdown_all
 
-    def _leave(self, kernel_id: str) -> None:
-        """Lets a kernel outlive this server, if somebody can find it again."""
+    def _release(self, kernel_id: str) -> bool:
+        """Lets a kernel outlive this process, if somebody can find it again; whether it does.
+
+        At once, and not when the server is stopped: one that is interrupted, as JupyterHub does it, shuts nothing down.
+        """
         provisioner = self.provisioner_of(kernel_id)
         if provisioner is None or not provisioner.whose or self.is_pending(kernel_id):
-            return
-        kernel = self.get_kernel(kernel_id)
+            return False
         provisioner.release()
-        kernel.stop_restarter()
+        return True
+
+    def _leave(self, kernel_id: str) -> None:
+        """Forgets a kernel that outlives this server."""
+        if not self._release(kernel_id):
+            return
+        self.get_kernel(kernel_id).stop_restarter()
         self.stop_watching_activity(kernel_id)
         self.stop_buffering(kernel_id)
         self.remove_kernel(kernel_id)
