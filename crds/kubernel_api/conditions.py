@@ -79,6 +79,7 @@ class Reason(StrEnum):
     RESIZE_REFUSED = "ResizeRefused"  # by the API server: a quota, a LimitRange, the QoS class, an older Kubernetes
     # Of a kernel that stands still, in the condition Suspended and in Events.
     MEMORY_LIMIT = "MemoryLimit"  # short of its memory limit, and there is no more, or not yet
+    PAUSED = "Paused"  # by spec.suspend
     # The end.
     COMPLETED = "Completed"  # exit code 0
     KERNEL_CRASHED = "KernelCrashed"  # any other exit code or signal

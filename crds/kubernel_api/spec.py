@@ -306,6 +306,13 @@ class KernelInstanceSpec(Model):
             json_schema_extra=VOLUMES_RULES,
         ),
     ]
+    suspend: Annotated[
+        bool,
+        Field(
+            default=False,
+            description="Pause the kernel: its processes stand still and keep their memory; false lets them go on.",
+        ),
+    ]
     connection: Annotated[Connection, Field(default={}, description="How clients reach the kernel.")]
     lifecycle: Annotated[Lifecycle, Field(default={}, description="When a kernel ends.")]
     restart_generation: Annotated[

@@ -44,6 +44,7 @@ SECOND_STAGE = (
     "memory_guard",
     "kernel_memory",
     "activity",
+    "idle_timeout",
     "forks",
     "operations",
     "supervisor",

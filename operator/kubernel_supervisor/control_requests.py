@@ -146,3 +146,11 @@ def wanted_idle_timeout(request: "dict[str, Any]") -> float:
     if type(seconds) not in (int, float) or not 0 < seconds < float("inf"):
         raise RequestError("idleTimeoutSeconds must be a number of seconds above 0, or null")
     return float(seconds)
+
+
+def wanted_suspension(request: "dict[str, Any]") -> "bool | None":
+    """Whether a configure request pauses the kernel; None: it says nothing of that; raises RequestError."""
+    suspend = request.get("suspend")
+    if suspend is not None and type(suspend) is not bool:
+        raise RequestError("suspend must be true or false")
+    return suspend

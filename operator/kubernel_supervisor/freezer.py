@@ -5,6 +5,7 @@ import signal
 
 from .procfs import descendants, stat_fields
 
+SUSPENDED = "suspended"  # the reason of somebody who has paused the kernel
 STOPPED = (b"T", b"t")  # by a signal, by a debugger
 ROUNDS = 5  # who forks meanwhile has new children; those of a fork bomb are stopped at the next look
 

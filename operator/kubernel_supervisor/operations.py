@@ -1,8 +1,17 @@
 """What can be asked for at the control port."""
 
 import os
+import signal
 
-from .control_requests import Binding, RequestError, wanted_idle_timeout, wanted_restart, wanted_signal
+from .control_requests import (
+    Binding,
+    RequestError,
+    wanted_idle_timeout,
+    wanted_restart,
+    wanted_signal,
+    wanted_suspension,
+)
+from .freezer import SUSPENDED
 from .usage import usage
 
 TYPE_CHECKING = False
@@ -20,14 +29,20 @@ def handle(supervisor: "Any", request: "dict[str, Any]") -> "dict[str, Any]":
     """
     operation = request.get("op")
     if operation == "signal":
-        delivered = supervisor.signal_kernel(wanted_signal(request))
+        number = wanted_signal(request)
+        delivered = supervisor.signal_kernel(number)
         supervisor.memory.let_go()
+        if number == signal.SIGTERM:
+            supervisor.freezer.release(SUSPENDED)
         return {"delivered": delivered}
     if operation == "restart":
         return restart(supervisor, request)
     if operation == "configure":
-        supervisor.configure(wanted_idle_timeout(request))
-        return {"idleTimeoutSeconds": supervisor.kernel.idle_timeout_seconds or None}
+        supervisor.configure(wanted_idle_timeout(request), wanted_suspension(request))
+        return {
+            "idleTimeoutSeconds": supervisor.kernel.idle_timeout_seconds or None,
+            "suspended": SUSPENDED in supervisor.freezer.reasons,
+        }
     if operation == "bind":
         return bind(supervisor, Binding(request, supervisor.keys[b"operator"]))
     if operation == "stop":

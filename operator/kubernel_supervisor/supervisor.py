@@ -17,7 +17,8 @@ from .control_server import ControlServer
 from .cpu_alarm import ALARM
 from .first_stage import BLOCKED_AT_START
 from .forks import ForkError, Forks
-from .freezer import Freezer
+from .freezer import SUSPENDED, Freezer
+from .idle_timeout import IdleTimeout
 from .kernel_memory import KernelMemory
 from .kernel_state import KernelState
 from .launch import Child, Launcher, raise_oom_score
@@ -36,7 +37,6 @@ PORTS_FREE_SECONDS = 2.0  # for the old kernel's ports to become free, and its d
 # What is said to a kernel that is not ready for it.
 MUST_LISTEN = "a kernel must listen on the `ip` of its connection file."
 CAN_ENCRYPT = "ipykernel does so since 7.3; for others set spec.connection.encryption to Auto or Disabled."
-ACTIVITY_SECONDS = 60.0  # between two reports that tell of nothing but activity
 
 
 class Supervisor:
@@ -54,12 +54,13 @@ class Supervisor:
         envelope = {"version": 2, "secret": self.settings.secret, "pod": self.settings.pod, "boot": boot}
         targets = usable_targets(self.settings.callback_urls)
         self.reporter = Reporter(targets, self.token, envelope, self._woken_by_reporter)
-        self.activity = Activity(self.settings.ports["shell"])
         self.kernel = KernelState(
             self.settings.restart_generation, self.settings.address, self.settings.idle_timeout_seconds
         )
         self.keys = {b"connection": launcher.secrets["key"].encode(), b"operator": self.token.encode()}
         self.freezer = Freezer()
+        activity = Activity(self.settings.ports["shell"])
+        self.idle = IdleTimeout(self.loop, self.kernel, activity, self.freezer, self._report, self._idle_too_long)
         self.memory = KernelMemory(
             self.loop, self.kernel, self.freezer, self.settings.memory_guard, self._report, self._interrupt
         )
@@ -73,7 +74,6 @@ class Supervisor:
         self.terminated = False
         self.linger_until = 0.0
         self.done = False
-        self.reported_activity = (0.0, 0.0)  # value, moment
 
     def run(self, child: "Child | None", failure: "StartError | None") -> int:
         """Supervises until the end and returns the container's exit code."""
@@ -252,17 +252,16 @@ class Supervisor:
     def _ready(self) -> None:
         self.kernel.become("running")
         self.kernel.log = ""
-        if self.kernel.idle_timeout_seconds:
-            self._watch_activity_from_now()
+        self.idle.begin()
         self._report()
         self.forks.prepare(self.env)
 
     def _exited(self, status: int) -> None:
         child, self.child = self.child, None
-        self.memory.end()
+        self._continue()
         self.loop.cancel("ready")
         self.loop.cancel("kill")
-        self.loop.cancel("activity")
+        self.idle.cancel()
         self.relay.drain()
         failure = ""
         if child is not None:
@@ -316,10 +315,19 @@ class Supervisor:
         self.kernel.reason = self.kernel.reason or reason
         if self.child is not None:
             self.signal_kernel(signal.SIGTERM)
-            self.memory.end()
+            self._continue()
             self.loop.later("kill", seconds, self._kill)
         else:  # between two kernel processes
             self._over(None, signal.SIGTERM)
+
+    def _idle_too_long(self) -> None:
+        self.flush_seconds = self.settings.restart_grace_seconds
+        self.stop(TERM_SECONDS, "IdleTimeout")
+
+    def _continue(self) -> None:
+        """Nothing holds a kernel that is to end, or has ended."""
+        self.memory.end()
+        self.freezer.release(SUSPENDED)
 
     def restart(self, generation: int, env: "dict[str, str] | None") -> bool:
         """Replaces the kernel process; False when that generation, or a newer one, was asked for before."""
@@ -334,7 +342,7 @@ class Supervisor:
         between = self.restarting
         self.restarting = True
         self.forks.restart_begins()
-        self.memory.end()
+        self._continue()
         self.kernel.starting()
         if self.child is not None:
             self.signal_kernel(signal.SIGKILL)
@@ -367,36 +375,17 @@ class Supervisor:
         self.memory.look_at_kills()
         self._started(child, failure)
 
-    # Idle time.
+    # What may be changed.
 
-    def configure(self, idle_timeout_seconds: float) -> None:
-        """Changes the idle timeout; 0: none. Without one nobody looked, so idle time counts from now on."""
-        had = self.kernel.idle_timeout_seconds
-        self.kernel.idle_timeout_seconds = idle_timeout_seconds
-        self.loop.cancel("activity")
-        if not idle_timeout_seconds:
-            self.kernel.active_at = None
-        elif self.kernel.state == "running" and not self.ending:
-            self._watch_activity() if had else self._watch_activity_from_now()
+    def configure(self, idle_timeout_seconds: float, suspend: "bool | None") -> None:
+        """Changes the idle timeout (0: none), and pauses or continues the kernel; None leaves that as it is."""
+        runs = self.kernel.state == "running" and not self.ending
+        self.idle.configure(idle_timeout_seconds, runs)
+        if suspend and runs and self.child is not None:
+            self.freezer.hold(SUSPENDED, self.child.pid)
+        elif suspend is False:
+            self.freezer.release(SUSPENDED)
         self._report()
-
-    def _watch_activity_from_now(self) -> None:
-        self.activity.restart()
-        self._watch_activity()
-
-    def _watch_activity(self) -> None:
-        idle, limit = self.activity.sample(), self.kernel.idle_timeout_seconds
-        self.kernel.active_at = self.activity.last
-        if idle >= limit:
-            self.flush_seconds = self.settings.restart_grace_seconds
-            self.stop(TERM_SECONDS, "IdleTimeout")
-            return
-        value, moment = self.reported_activity
-        now = time.monotonic()
-        if self.activity.last != value and now - moment >= ACTIVITY_SECONDS:
-            self.reported_activity = (self.activity.last, now)
-            self._report()
-        self.loop.later("activity", min(15.0, limit / 4, limit - idle + 0.01), self._watch_activity)
 
     # The operator and the control port.
 

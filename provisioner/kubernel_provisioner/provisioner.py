@@ -271,6 +271,18 @@ class KubernetesProvisioner(ProvisionerOptions):
         asked = asked_amounts(cpu, memory)
         return await self._do(self._kernel.resize(asked, timeout_seconds if wait else None))
 
+    async def pause(self, *, timeout_seconds: float = 30.0) -> None:
+        """Stops all processes of the kernel; they keep their memory, and use no CPU. ``poll`` goes on to say None.
+
+        Raises:
+            KubernelError: it may not be changed, has ended, or nothing comes of it in that time.
+        """
+        await self._do(self._kernel.suspend(True, timeout_seconds))
+
+    async def resume(self, *, timeout_seconds: float = 30.0) -> None:
+        """Lets a paused kernel go on; raises as ``pause`` does. A restart does so, too."""
+        await self._do(self._kernel.suspend(False, timeout_seconds))
+
     def _warn_once(self, text: str) -> None:
         if text not in self._warned:
             self._warned.add(text)

@@ -13,7 +13,7 @@ from kubernel_operator.build.secret import qualified_secret_name
 from kubernel_operator.decide.actions import Bind, Configure, Probe, ProbeReplaced, Question, Restart
 from kubernel_operator.observe.observed import Memory
 from kubernel_operator.observe.pod_facts import PodFacts
-from kubernel_operator.observe.report import Report, after_probe, from_control_status
+from kubernel_operator.observe.report import PAUSED, Report, after_probe, from_control_status
 from kubernel_operator.observe.template_facts import TemplateFacts
 from kubernel_operator.settings import Settings
 from kubernel_wire.callback import MalformedReportError, token
@@ -89,17 +89,20 @@ class Asker:
         memory.control_failed = question.generation
 
     async def _configure(self, cr: dict[str, Any], memory: Memory, question: Configure) -> None:
-        incarnation, seconds = memory.incarnation_seen, question.idle_timeout_seconds
+        incarnation, seconds, suspend = memory.incarnation_seen, question.idle_timeout_seconds, question.suspend
+        request = {"op": "configure", "idleTimeoutSeconds": seconds, "suspend": suspend}
         try:
-            await self._control(cr, memory, question.ip, {"op": "configure", "idleTimeoutSeconds": seconds})
+            answer = await self._control(cr, memory, question.ip, request)
         except ControlError as error:
             logger.warning("%s: %s", cr["metadata"]["name"], error)
             return
-        memory.configured = incarnation, seconds
+        paused = bool(answer.get("suspended", suspend))  # a process that starts just now cannot be yet
+        memory.configured = incarnation, seconds, paused
         # Its own report says so, too, but need not arrive.
         pod = memory.pod.name if memory.pod is not None else ""
         if (report := memory.reports.get(pod)) is not None:
-            memory.reports[pod] = replace(report, idle_timeout_seconds=seconds)
+            frozen = report.frozen - {PAUSED} | ({PAUSED} if paused else set())
+            memory.reports[pod] = replace(report, idle_timeout_seconds=seconds, frozen=frozen)
 
     async def _probe(self, cr: dict[str, Any], memory: Memory, question: Probe) -> None:
         pod = memory.pod.name if memory.pod is not None else ""

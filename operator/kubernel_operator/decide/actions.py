@@ -130,10 +130,12 @@ class Configure:
 
     Attributes:
         idle_timeout_seconds: None: no timeout.
+        suspend: whether the kernel is to stand still.
     """
 
     ip: str
     idle_timeout_seconds: float | None
+    suspend: bool
     why: str
 
 

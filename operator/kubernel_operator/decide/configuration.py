@@ -1,7 +1,7 @@
 """What may change in the spec of a running kernel, and whether its pod knows it yet. Pure.
 
 Times to live and deadlines are the operator's own business, and looked at in every pass. The idle timeout is the
-supervisor's: only it sees whether anybody is there.
+supervisor's: only it sees whether anybody is there. So is a pause: only it reaches the kernel's processes.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ def idle_timeout(kernel: KernelFacts, situation: Situation) -> float | None:
 
 
 def is_configured(kernel: KernelFacts, situation: Situation, observed: Observed) -> bool:
-    """Whether the idle timeout of the spec is the one in force, as far as that can be known and changed."""
+    """Whether idle timeout and suspension of the spec are in force, as far as that can be known and changed."""
     if situation.stage is not Stage.RUNNING or not situation.supervised:
         return True
     wanted = idle_timeout(kernel, situation)
     if observed.report is not None:
-        return not observed.report.tells_idle_timeout or observed.report.idle_timeout_seconds == wanted
+        is_told = observed.report.idle_timeout_seconds == wanted and observed.report.is_paused == kernel.suspend
+        return not observed.report.tells_idle_timeout or is_told
     # An operator that has just started has heard of no pod: what the status says is done was done.
-    is_done = observed.configured == (situation.incarnation, wanted)
+    is_done = observed.configured == (situation.incarnation, wanted, kernel.suspend)
     return is_done or kernel.generation == kernel.status.observed_generation
 
 

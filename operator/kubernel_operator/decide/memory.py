@@ -13,14 +13,12 @@ from kubernel_operator.observe.facts import Json, seconds_of
 from kubernel_operator.observe.kernel_facts import KernelFacts
 from kubernel_operator.observe.observed import Observed, ResizeAnswer
 from kubernel_operator.observe.pod_facts import PodFacts
-from kubernel_operator.observe.report import MIB, Report, in_mib
+from kubernel_operator.observe.report import FOR_MEMORY, MIB, Report, in_mib
 from kubernel_operator.observe.sizes import Sizes
 
 from .outcome import Outcome
-from .situation import Situation
+from .situation import Situation, Stage
 
-#: Why a supervisor holds a kernel's processes: ``kubernel_supervisor.memory_guard``.
-FOR_MEMORY = "memory"
 #: A limit grows to the largest of these multiples that is to be had.
 STEPS = (2.0, 1.5, 1.25)
 LEAST_STEP = 8 * MIB  # less is not worth a request
@@ -31,6 +29,12 @@ PATIENCE_SECONDS = 2.0
 # Usage is written when it moved by this part of the limit, and so often at most: a little more often than a supervisor
 # tells of it.
 SAID_SHARE, SAID_LEAST, SAID_SECONDS = 25, 8 * MIB, 30.0
+
+
+_PAUSED = (
+    "The kernel is paused: its processes stand still and keep their memory. It goes on with kubernel resume NAME, or "
+    "spec.suspend: false."
+)
 
 
 def memory_status(report: Report | None, known: Json | None) -> Json | None:
@@ -117,6 +121,10 @@ def suspension(kernel: KernelFacts, situation: Situation, observed: Observed, no
                 "more: kubernel resize NAME --memory AMOUNT."
             )
             return Outcome("True", Reason.MEMORY_LIMIT, message)
+    if observed.report is None and situation.stage is Stage.RUNNING:
+        return None  # an operator that has just started asks; till then what was said holds
+    if observed.report is not None and observed.report.is_paused:
+        return Outcome("True", Reason.PAUSED, _PAUSED)
     said = kernel.status.condition(ConditionType.SUSPENDED)
     return None if said is None else Outcome("False", Reason.RUNNING, "")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from kubernel_api.conditions import Reason
+from kubernel_api.conditions import ConditionType, Reason
 from kubernel_api.constants import LABEL_MEMBER, RESTART_GRACE_SECONDS
 from kubernel_api.names import pod_secret_name, secret_name, supervisor_map_name
 from kubernel_operator.build.member import claim_of_pod, claim_of_service
@@ -297,10 +297,14 @@ def _resize(kernel: KernelFacts, situation: Situation, observed: Observed, now: 
 
 def _changed(kernel: KernelFacts, situation: Situation, observed: Observed) -> list[Action]:
     """What has changed in the spec and is the supervisor's business."""
-    if situation.ip is None or is_configured(kernel, situation, observed):
+    if situation.ip is None:
+        return []
+    if observed.report is None and situation.supervised and kernel.status.says(ConditionType.SUSPENDED):
+        return [Probe(situation.ip, situation.wanted, False, "does the kernel still stand still?")]
+    if is_configured(kernel, situation, observed):
         return []
     wanted = idle_timeout(kernel, situation)
-    return [Configure(situation.ip, wanted, "spec.lifecycle.idleTimeoutSeconds has changed")]
+    return [Configure(situation.ip, wanted, kernel.suspend, "spec.lifecycle.idleTimeoutSeconds or suspend has changed")]
 
 
 def _restart(situation: Situation) -> list[Action]:

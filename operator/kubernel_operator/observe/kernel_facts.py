@@ -127,6 +127,7 @@ class KernelFacts:
         template: name of its KernelTemplate; "" for none.
         keys_by_client: whether the connection Secret is made by whoever created the KernelInstance.
         sizes: cpu and memory that the spec names itself.
+        suspend: whether it is to stand still.
         raw: the whole object, for the builders of its children, which pass much of the spec through.
     """
 
@@ -143,6 +144,7 @@ class KernelFacts:
     template: str
     keys_by_client: bool
     sizes: Sizes
+    suspend: bool
     lifecycle: Lifecycle
     status: StatusFacts
     raw: Json
@@ -170,6 +172,7 @@ def kernel_facts(obj: Json) -> KernelFacts:
         template=str(spec.get("templateName") or ""),
         keys_by_client=connection.get("keyFrom") == "Client",
         sizes=sizes(part(spec, "resources")),
+        suspend=spec.get("suspend") is True,
         lifecycle=_lifecycle(part(spec, "lifecycle")),
         status=status_facts(part(obj, "status")),
         raw=obj,

@@ -75,7 +75,7 @@ class Observed:
         last_seen: the newest pod as it was last seen when it was about to end: it may be gone by now.
         deleting_since: by pod name, Unix seconds when this process first saw that the pod is being deleted.
         refused_since: by pod name, Unix seconds when this process first saw that a registry refuses its image.
-        configured: incarnation of a pod and the idle timeout that its supervisor was told last.
+        configured: incarnation of a pod, and the idle timeout and suspension that its supervisor was told last.
         orphaned: whether the server that created it is gone, by its Lease.
         template: the KernelTemplate that it names, if it is known.
         no_template: why that is not known.
@@ -111,7 +111,7 @@ class Observed:
     last_seen: PodFacts | None = None
     deleting_since: Mapping[str, float] = field(default_factory=dict)
     refused_since: Mapping[str, float] = field(default_factory=dict)
-    configured: tuple[int, float | None] | None = None
+    configured: tuple[int, float | None, bool] | None = None
     orphaned: bool = False
     template: TemplateFacts | None = None
     no_template: str = ""
@@ -150,7 +150,7 @@ class Memory:
     refused_since: dict[str, float] = field(default_factory=dict)  # by pod name
     ends: dict[tuple[int, int], float] = field(default_factory=dict)
     last_seen: PodFacts | None = None
-    configured: tuple[int, float | None] | None = None
+    configured: tuple[int, float | None, bool] | None = None
     event_reason: str = ""
     resize: ResizeAnswer | None = None
     reports: dict[str, Report] = field(default_factory=dict)  # by pod name

@@ -8,6 +8,8 @@ from typing import Any
 from kubernel_wire.callback import Callback, KernelState, MemoryUse, State, kernel_state
 
 MIB = 1 << 20
+#: Why a supervisor holds a kernel's processes: it is short of its memory limit, or somebody has paused it.
+FOR_MEMORY, PAUSED = "memory", "suspended"
 
 
 def in_mib(number: int) -> str:
@@ -58,6 +60,11 @@ class Report:
     frozen_since: float | None = None
     encryption: str | None = None
     claim: str | None = None
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the kernel stands still because somebody wants it to."""
+        return PAUSED in self.frozen
 
     @property
     def is_probed(self) -> bool:

@@ -17,8 +17,8 @@ class Seen:
     """A KernelInstance as last seen.
 
     Args:
-        instance: metadata, of spec what was asked for of resources and time, and status; the rest is dropped to keep
-            1,000 of them small.
+        instance: metadata, of spec what was asked for of resources, time and a pause, and status; the rest is dropped
+            to keep 1,000 of them small.
         gone: whether it was deleted, as far as this server is concerned.
         taken: whether it lives on with another server.
     """
@@ -52,6 +52,7 @@ def slim(instance: dict[str, Any]) -> dict[str, Any]:
     """The parts of a KernelInstance that anybody here reads."""
     metadata, spec = instance["metadata"], instance.get("spec") or {}
     asked = {key: spec[key] for key in ("resources", "lifecycle") if key in spec}
+    asked |= {"suspend": True} if spec.get("suspend") else {}
     kept = ("name", "namespace", "uid", "resourceVersion", "generation", "deletionTimestamp")
     return {
         "metadata": {key: metadata[key] for key in kept if key in metadata},

@@ -57,6 +57,7 @@ def make_parser() -> argparse.ArgumentParser:
     events.add_commands(commands)
     _add_connect(commands)
     _add_resize(commands)
+    _add_pause(commands)
     _add_check(commands)
     completion.add_commands(commands)
     not_local = commands.add_parser(NOT_LOCAL_ARGV[1])  # stands in kernel.json; whatever a client adds is fine
@@ -94,6 +95,17 @@ def _add_resize(commands: Commands[argparse.ArgumentParser]) -> None:
     resize.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="to wait; default: 60")
     add_cluster(resize)
     resize.set_defaults(run=_resize)
+
+
+def _add_pause(commands: Commands[argparse.ArgumentParser]) -> None:
+    for word, suspend, what in (
+        ("pause", True, "stop a kernel's processes; they keep their memory"),
+        ("resume", False, "let a paused kernel go on"),
+    ):
+        parser = commands.add_parser(word, help=what)
+        add_name(parser)
+        add_cluster(parser)
+        parser.set_defaults(run=_pause, suspend=suspend)
 
 
 def _add_check(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -135,6 +147,13 @@ def _resize(arguments: argparse.Namespace) -> int:
 
     seconds = arguments.timeout if arguments.wait else None
     asyncio.run(resize(arguments.name, cluster_key(arguments), arguments.cpu, arguments.memory, say, seconds))
+    return 0
+
+
+def _pause(arguments: argparse.Namespace) -> int:
+    from .pause import pause
+
+    asyncio.run(pause(arguments.name, cluster_key(arguments), arguments.suspend, say))
     return 0
 
 

@@ -227,10 +227,13 @@ async def _next_generation(api: Api, name: str) -> Json:
             raise KernelFailedError(
                 f"Kernel {name} is over: {found['status'].get('reason')}.", "It cannot be restarted; start a new one."
             )
-        wanted = int((found.get("spec") or {}).get("restartGeneration") or 0) + 1
+        spec = found.get("spec") or {}
+        wanted = {"restartGeneration": int(spec.get("restartGeneration") or 0) + 1}
+        if spec.get("suspend"):
+            wanted["suspend"] = False  # who restarts a kernel wants to use it
         metadata = {"uid": found["metadata"]["uid"], "resourceVersion": found["metadata"]["resourceVersion"]}
         try:
-            return await api.patch_instance(name, {"metadata": metadata, "spec": {"restartGeneration": wanted}})
+            return await api.patch_instance(name, {"metadata": metadata, "spec": wanted})
         except ConflictError:
             continue  # it has changed meanwhile
         except ApiError as error:

@@ -29,6 +29,7 @@ from kubernel_wire.keys import new_keys
 from .exit_code import KILLED, exit_code
 from .explaining import OVER, Explanation, explain_end
 from .launching import Held, LaunchRequest, pod_of, until_usable
+from .pausing import suspend_held
 from .posting import Poster
 from .resizing import resize_held
 from .restarting import next_restart, tell_api_server
@@ -354,6 +355,12 @@ class RemoteKernel:
         if self.held is None or self._cluster is None or not self.held.info:
             raise ResizeError("There is no kernel to resize: it has not been started, or was shut down.")
         return await resize_held(self._cluster, self.held, self._key.kubectl(), asked, wait_seconds)
+
+    async def suspend(self, suspend: bool, wait_seconds: float) -> None:
+        """Pauses it or lets it go on; see ``pausing.suspend_held``."""
+        if self.held is None or self._cluster is None or not self.held.info:
+            raise KernelDeletedError("There is no kernel to pause: it has not been started, or was shut down.")
+        await suspend_held(self._cluster, self.held, self._key.kubectl(), suspend, wait_seconds)
 
     # Ending.
 

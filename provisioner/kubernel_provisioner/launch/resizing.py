@@ -126,16 +126,22 @@ async def resize_held(
     cluster.view.offer(written)
     if wait_seconds is None:
         return dict(written["spec"]["resources"])
+    look = watching(cluster, held.name)
+    return await until_resized(look, subject, written["metadata"]["generation"], wait_seconds)
+
+
+def watching(cluster: Cluster, name: str) -> Look:
+    """Looks at a KernelInstance in this process's watch."""
     seen: Seen | None = None
 
     async def look() -> Json | None:
         nonlocal seen
         if seen is not None:
-            await cluster.view.change(held.name, seen, LOOK_SECONDS)
-        seen = cluster.view.get(held.name)
+            await cluster.view.change(name, seen, LOOK_SECONDS)
+        seen = cluster.view.get(name)
         return None if seen is None or seen.gone else seen.instance
 
-    return await until_resized(look, subject, written["metadata"]["generation"], wait_seconds)
+    return look
 
 
 def judge_resize(instance: Json | None, generation: int) -> Verdict:

@@ -49,7 +49,9 @@ async def tell_api_server(
     """
     known = cluster.view.get(held.name)
     version = str(known.version) if known is not None and known.uid == held.uid else None
-    spec = {"restartGeneration": held.restart, **({} if env is None else {"env": env_list(env)})}
+    spec: dict[str, Any] = {"restartGeneration": held.restart, **({} if env is None else {"env": env_list(env)})}
+    if known is not None and known.instance["spec"].get("suspend"):
+        spec["suspend"] = False  # who restarts a kernel wants to use it
     attempts = ATTEMPTS if has_happened else 1
     while True:
         attempts -= 1

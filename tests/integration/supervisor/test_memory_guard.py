@@ -140,3 +140,40 @@ def test_the_end_of_one_that_stands_still(container: Container, cgroup: Cgroup) 
     until(container, {"T"})
     container.request("stop")
     assert container.wait() == 128 + signal.SIGTERM
+
+
+def test_pause_and_continue(container: Container, operator: Operator) -> None:
+    answer = container.request("configure", idleTimeoutSeconds=None, suspend=True)
+    assert answer == {"ok": True, "idleTimeoutSeconds": None, "suspended": True}
+    until(container, {"T"})
+    assert operator.wait("running", frozen=["suspended"])["memory"] is not None
+    container.request("configure", idleTimeoutSeconds=None)
+    until(container, {"T"})
+    container.request("configure", idleTimeoutSeconds=None, suspend=False)
+    until(container, {"S"})
+    assert "frozen" not in container.request("status")
+
+
+def test_two_reasons_to_stand_still(container: Container, cgroup: Cgroup, operator: Operator) -> None:
+    cgroup.says(used=300, limit=400)
+    operator.wait("running", frozen=["memory"])
+    container.request("configure", idleTimeoutSeconds=None, suspend=True)
+    operator.wait("running", frozen=["memory", "suspended"])
+    cgroup.says(used=300, limit=800)
+    container.wait_for_output("the kernel goes on")
+    until(container, {"T"})
+    container.request("configure", idleTimeoutSeconds=None, suspend=False)
+    until(container, {"S"})
+
+
+@pytest.mark.parametrize("end", ["signal", "restart"])
+def test_a_paused_kernel_can_be_ended(container: Container, operator: Operator, end: str) -> None:
+    container.request("configure", idleTimeoutSeconds=None, suspend=True)
+    until(container, {"T"})
+    if end == "signal":
+        container.request("signal", signum=signal.SIGTERM)
+        assert operator.wait("exited")["signal"] == signal.SIGTERM
+    else:
+        container.request("restart", generation=1)
+        operator.wait("running", generation=1)
+        until(container, {"S"})

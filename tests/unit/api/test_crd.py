@@ -159,7 +159,16 @@ def test_lists_of_named_things_refuse_two_of_one_name() -> None:
 
 def test_every_field_of_spec_is_immutable_or_known_to_change() -> None:
     names = {field.alias for field in KernelInstanceSpec.model_fields.values()}
-    assert names == {*IMMUTABLE_FIELDS, "env", "resources", "memory", "lifecycle", "owner", "restartGeneration"}
+    assert names == {
+        *IMMUTABLE_FIELDS,
+        "env",
+        "resources",
+        "memory",
+        "suspend",
+        "lifecycle",
+        "owner",
+        "restartGeneration",
+    }
 
 
 def test_immutable_fields_are_compared_where_adding_and_removing_is_seen_too() -> None:

@@ -53,6 +53,7 @@ def test_defaults() -> None:
     model = KernelInstance.model_validate(bare)
     assert model.spec.model_dump(by_alias=True, exclude_none=True) == {
         "connection": {"service": "ClusterIP", "encryption": "Disabled", "keyFrom": "Operator"},
+        "suspend": False,
         "lifecycle": {"startDeadlineSeconds": 300, "ttlSecondsAfterFinished": 300},
         "restartGeneration": 0,
     }

@@ -56,7 +56,7 @@ def test_an_idle_timeout(world: World, reports: bool, before: float | None, afte
     change(world, idleTimeoutSeconds=after)
     assert observed(world) == 1, "it is not in force yet"
     passes(world)
-    assert world.supervisors.asked == [(IP, {"op": "configure", "idleTimeoutSeconds": after})]
+    assert world.supervisors.asked == [(IP, {"op": "configure", "idleTimeoutSeconds": after, "suspend": False})]
     assert observed(world) == 2
     world.start_operator()
     passes(world)
@@ -122,3 +122,63 @@ def test_a_start_deadline(world: World) -> None:
     assert world.instance()["status"]["reason"] == "Creating"
     passes(world, 1)
     assert world.instance()["status"]["reason"] == "StartTimeout"
+
+
+def suspend(world: World, value: bool) -> None:
+    """Somebody pauses the kernel, or lets it go on."""
+    instance = world.instance()
+    metadata = {**instance["metadata"], "generation": instance["metadata"]["generation"] + 1}
+    world.apply({**instance, "metadata": metadata, "spec": {**instance["spec"], "suspend": value}})
+    passes(world)
+    passes(world)
+
+
+def suspended(world: World) -> tuple[str, str] | None:
+    conditions = world.instance()["status"]["conditions"]
+    return next(((c["status"], c["reason"]) for c in conditions if c["type"] == "Suspended"), None)
+
+
+@pytest.mark.parametrize("reports", [pytest.param(True, id="it reports"), pytest.param(False, id="callbacks blocked")])
+def test_pause_and_continue(world: World, reports: bool) -> None:
+    run(world, reports=reports)
+    assert suspended(world) is None
+    suspend(world, True)
+    assert world.supervisors.asked[0] == (IP, {"op": "configure", "idleTimeoutSeconds": None, "suspend": True})
+    passes(world)
+    if reports:
+        assert suspended(world) == ("True", "Paused")
+        assert world.instance()["status"]["message"].startswith("The kernel is paused: ")
+    assert observed(world) == 2
+    world.start_operator()
+    for _ in range(3):
+        passes(world)
+    asked = [request["op"] for _, request in world.supervisors.asked]
+    assert asked.count("configure") == 1
+    suspend(world, False)
+    passes(world)
+    assert observed(world) == 3
+    assert suspended(world) in {("False", "Running"), None}
+
+
+def test_a_kernel_that_was_said_to_stand_still_is_asked_by_the_next_operator(world: World) -> None:
+    """The report that it goes on may have been taken by the one before."""
+    run(world)
+    suspend(world, True)
+    passes(world)
+    world.supervisors.status[IP]["frozen"] = []
+    instance = world.instance()
+    world.apply({**instance, "spec": {**instance["spec"], "suspend": False}})
+    world.start_operator()
+    for _ in range(3):
+        passes(world)
+    assert suspended(world) == ("False", "Running")
+
+
+def test_a_restarted_process_is_paused_again(world: World) -> None:
+    run(world)
+    suspend(world, True)
+    passes(world)
+    report(world, None, sequence=2)  # a new process stands still for nobody
+    passes(world)
+    passes(world)
+    assert [request["suspend"] for _, request in world.supervisors.asked] == [True, True]

@@ -46,13 +46,21 @@ def test_a_restart_brings_the_environment_that_is_asked_for_by_now(world: World)
 def test_configure(world: World) -> None:
     world.supervisors.status[IP] = {"state": "running", "generation": 0}
     before = {"k1-1": report(idle_timeout_seconds=600)}
-    remembered = after(world, memory(reports=before), Configure(IP, 5, "changed"))
-    assert remembered.configured == (1, 5)
+    remembered = after(world, memory(reports=before), Configure(IP, 5, False, "changed"))
+    assert remembered.configured == (1, 5, False)
     assert remembered.reports == {"k1-1": report(idle_timeout_seconds=5)}
 
 
+@pytest.mark.parametrize(("state", "paused"), [("running", True), ("starting", False)])
+def test_a_process_that_starts_is_not_paused_yet(world: World, state: str, paused: bool) -> None:
+    world.supervisors.status[IP] = {"state": state, "generation": 0}
+    remembered = after(world, memory(reports={"k1-1": report()}), Configure(IP, None, True, "changed"))
+    assert remembered.configured == (1, None, paused)
+    assert remembered.reports["k1-1"].is_paused == paused
+
+
 def test_configure_without_an_answer(world: World) -> None:
-    assert after(world, memory(), Configure(IP, 5, "changed")).configured is None
+    assert after(world, memory(), Configure(IP, 5, False, "changed")).configured is None
 
 
 def test_restart_of_a_supervisor_that_does_not_answer(world: World) -> None:

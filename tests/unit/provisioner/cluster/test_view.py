@@ -124,3 +124,12 @@ async def test_without_a_change_the_entry_is_returned_in_time() -> None:
     view.apply("ADDED", instance())
     known = view.get("k-1")
     assert await view.change("k-1", known, 0) is known
+
+
+def test_an_entry_knows_that_a_kernel_is_to_be_paused() -> None:
+    """A restart takes that back."""
+    assert slim({**instance(), "spec": {"restartGeneration": 2, "suspend": True}})["spec"] == {
+        "restartGeneration": 2,
+        "suspend": True,
+    }
+    assert "suspend" not in slim({**instance(), "spec": {"suspend": False}})["spec"]

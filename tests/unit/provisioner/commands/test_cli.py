@@ -208,7 +208,7 @@ def completions(line: str) -> list[str]:
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
-        pytest.param("re", ["remove", "restart", "resize"], id="commands"),
+        pytest.param("re", ["remove", "restart", "resize", "resume"], id="commands"),
         pytest.param("ps -o w", ["wide"], id="choices"),
         pytest.param("install --name n --image-p", ["--image-pull-policy", "--image-pull-secret"], id="options"),
         pytest.param("remove s", ["science"], id="kernelspecs"),

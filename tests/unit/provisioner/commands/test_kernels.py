@@ -1,4 +1,4 @@
-"""``kubernel ps``, ``stop``, ``restart``, ``events`` and ``logs`` against an API server of a few lines."""
+"""``kubernel ps``, ``stop``, ``restart``, ``pause``, ``events`` and ``logs`` against an API server of a few lines."""
 
 import json
 from typing import Any
@@ -8,6 +8,7 @@ import pytest
 from fixtures.fake_api_server import INSTANCES, KERNEL, NAMESPACE, FakeApiServer, failure, instance, listing
 from kubernel_cluster.login import ClusterKey
 from kubernel_provisioner.commands import events, kernels, logs
+from kubernel_provisioner.commands.pause import pause
 from kubernel_provisioner.errors import KernelFailedError, NotPermittedError, RefusedError
 
 EVENTS = f"/api/v1/namespaces/{NAMESPACE}/events"
@@ -68,12 +69,14 @@ async def test_stop(server: FakeApiServer, key: ClusterKey) -> None:
     assert server.requests[-1] == ("DELETE", KERNEL, {"preconditions": {"uid": "u1"}})
 
 
-@pytest.mark.parametrize("what", ["stop", "restart", "logs"])
+@pytest.mark.parametrize("what", ["stop", "restart", "pause", "logs"])
 async def test_there_is_no_such_kernel(server: FakeApiServer, key: ClusterKey, what: str) -> None:
-    server.answers["GET", KERNEL] = [failure(404, "NotFound", name="k-1")]
+    for method in ("GET", "PATCH"):
+        server.answers[method, KERNEL] = [failure(404, "NotFound", name="k-1")]
     work = {
         "stop": lambda: kernels.stop(["k-1"], key, print),
         "restart": lambda: kernels.restart("k-1", key, print, None),
+        "pause": lambda: pause("k-1", key, True, print),
         "logs": lambda: logs.logs("k-1", key, {}, print),
     }
     with pytest.raises(RefusedError, match="There is no kernel k-1 in namespace jhub") as caught:
@@ -97,6 +100,27 @@ async def test_restart(server: FakeApiServer, key: ClusterKey) -> None:
     assert said == ["Kernel k-1 is ready again."]
     patches = [body for method, _, body in server.requests if method == "PATCH"]
     assert patches[-1] == {"metadata": {"uid": "u1", "resourceVersion": "6"}, "spec": {"restartGeneration": 1}}
+
+
+async def test_a_restart_ends_a_pause(server: FakeApiServer, key: ClusterKey) -> None:
+    paused = kernel("k-1")
+    paused["spec"]["suspend"] = True
+    server.answers["GET", KERNEL] = [(200, paused)]
+    server.answers["PATCH", KERNEL] = [(200, paused)]
+    await kernels.restart("k-1", key, print, None)
+    assert server.requests[-1][2]["spec"] == {"restartGeneration": 1, "suspend": False}
+
+
+@pytest.mark.parametrize(("suspend", "words"), [(True, "is paused: its memory is kept."), (False, "goes on.")])
+async def test_pause(server: FakeApiServer, key: ClusterKey, suspend: bool, words: str) -> None:
+    written = kernel("k-1", **READY)
+    server.answers["PATCH", KERNEL] = [(200, written)]
+    server.answers["GET", KERNEL] = [(200, written)]
+    said: list[str] = []
+    await pause("k-1", key, suspend, said.append)
+    assert len(said) == 1
+    assert said[0].endswith(words)
+    assert [body for method, _, body in server.requests if method == "PATCH"] == [{"spec": {"suspend": suspend}}]
 
 
 async def test_a_kernel_that_is_over_cannot_be_restarted(server: FakeApiServer, key: ClusterKey) -> None:

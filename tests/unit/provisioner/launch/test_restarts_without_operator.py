@@ -117,3 +117,14 @@ async def test_a_restart_of_what_was_deleted_by_hand_starts_anew(
     server.answers["PATCH", KERNEL] = [failure(404, "NotFound")]
     assert await running.launch_kernel([]) == pod.info()
     assert server.calls() == [("PATCH", KERNEL), ("POST", INSTANCES), ("POST", SECRETS)]
+
+
+@pytest.mark.usefixtures("no_operator")
+async def test_a_restart_lets_a_paused_kernel_go_on(
+    running: KubernetesProvisioner, server: FakeApiServer, cluster: Cluster, pod: Pod
+) -> None:
+    paused = instance(version=6, **pod.status())
+    paused["spec"] = {**paused.get("spec", {}), "suspend": True}
+    cluster.view.offer(paused)
+    assert await running.launch_kernel([]) == pod.info()
+    assert server.requests[-1][2]["spec"] == {"restartGeneration": 1, "suspend": False}
