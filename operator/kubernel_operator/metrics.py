@@ -10,6 +10,7 @@ from typing import Any
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from kubernel_api.quantity import amount
 from kubernel_operator.clock import unix
 
 # JupyterHub's spawn buckets, with finer ones below: a start here takes about a second.
@@ -44,6 +45,8 @@ CLAIM_SECONDS = Histogram(
     "Time from a KernelInstance to its Ready, of those that got a pool's pod.",
     buckets=(0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5),
 )
+MEMORY = Gauge("kubernel_kernel_memory_bytes", "Memory of running kernels together: usage, and limit.", ["kind"])
+MEMORY_GROWTHS = Counter("kubernel_memory_growths_total", "More memory asked for a kernel short of its limit.")
 API_REQUESTS = Counter("kubernel_api_requests_total", "Requests to the API server by their answer.", ["verb", "code"])
 BUILD_INFO = Gauge("kubernel_build_info", "1; the labels say what runs.", ["version", "python"])
 BUILD_INFO.labels(version("kubernel"), platform.python_version()).set(1)
@@ -58,9 +61,14 @@ class KernelCounts:
     def __init__(self) -> None:
         self._phases: dict[tuple[str, str], str] = {}
         self._counts: Counts[tuple[str, str]] = Counts()
+        self._memory: dict[tuple[str, str], tuple[int, int]] = {}
 
-    def put(self, key: tuple[str, str], phase: str | None) -> None:
-        """The phase of a KernelInstance is known; None: it is gone."""
+    def put(self, key: tuple[str, str], status: dict[str, Any] | None) -> None:
+        """The status of a KernelInstance is known; None: it is gone."""
+        phase = None if status is None else status.get("phase") or "Pending"
+        self._memory.pop(key, None)
+        if status is not None and phase == "Running" and (memory := status.get("memory")):
+            self._memory[key] = int(amount(memory["usage"])), int(amount(memory.get("limit", "0")))
         old = self._phases.pop(key, None)
         if old is not None:
             self._counts[key[0], old] -= 1
@@ -74,9 +82,12 @@ class KernelCounts:
         """Nothing is known: another operator counts."""
         self._phases.clear()
         self._counts.clear()
+        self._memory.clear()
 
     def export(self) -> None:
-        """Sets the gauge."""
+        """Sets the gauges."""
+        for place, kind in enumerate(("usage", "limit")):
+            MEMORY.labels(kind).set(sum(found[place] for found in self._memory.values()))
         sizes: Counts[str] = Counts()
         for (namespace, _), count in self._counts.items():
             sizes[namespace] += count

@@ -169,7 +169,7 @@ class Reconciler:
         if isinstance(untold, ApiError):
             self.queue.add_after(key, GONE_SECONDS)
             return
-        self.counts.put(key, (cr.get("status") or {}).get("phase") or "Pending")
+        self.counts.put(key, cr.get("status") or {})
         # With the status as it is now: deadlines count from the times that it says, and an own write wakes nobody.
         if is_partial(cr):
             cr = {**cr, "spec": whole["spec"]}

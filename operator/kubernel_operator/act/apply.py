@@ -39,6 +39,7 @@ from kubernel_operator.decide.reasons import (
     refusal_of_taken_name,
 )
 from kubernel_operator.decide.resizing import refusal_of_resize
+from kubernel_operator.metrics import MEMORY_GROWTHS
 from kubernel_operator.observe.cache import Cache
 from kubernel_operator.observe.facts import controller_uid, event_facts
 from kubernel_operator.observe.observed import Memory, Refusal, ResizeAnswer
@@ -269,6 +270,8 @@ class Applier:
             "spec": {"containers": [{"name": KERNEL_CONTAINER, "resources": resources}]},
         }
         path = f"{paths.core('pods', pod.namespace)}/{pod.name}/resize"
+        if action.grows:
+            MEMORY_GROWTHS.inc()
         try:
             resized = await self._cluster.strategic_patch(path, body)
         except ConflictError:

@@ -141,11 +141,16 @@ class Configure:
 
 @dataclass(frozen=True)
 class Resize:
-    """Give the kernel's container other amounts of cpu and memory while it runs."""
+    """Give the kernel's container other amounts of cpu and memory while it runs.
+
+    Attributes:
+        grows: whether nobody asked for it: the kernel is short of its limit.
+    """
 
     pod: PodFacts
     to: Sizes
     why: str
+    grows: bool = False
 
 
 @dataclass(frozen=True)

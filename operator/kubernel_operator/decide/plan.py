@@ -291,8 +291,9 @@ def _resize(kernel: KernelFacts, situation: Situation, observed: Observed, now: 
     to = due_resize(kernel, situation, observed, now)
     if to is None or situation.pod is None:
         return []
-    why = "its memory is short of the limit" if to is situation.growth else "spec.resources has changed"
-    return [Resize(situation.pod, to, f"{why}; it has {situation.pod.sizes}")]
+    grows = to is situation.growth
+    why = "its memory is short of the limit" if grows else "spec.resources has changed"
+    return [Resize(situation.pod, to, f"{why}; it has {situation.pod.sizes}", grows)]
 
 
 def _changed(kernel: KernelFacts, situation: Situation, observed: Observed) -> list[Action]:

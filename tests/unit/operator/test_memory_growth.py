@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from fixtures.objects import NOW, cr, pod, ready_status
 from fixtures.operator_world import World
@@ -106,13 +107,19 @@ def kubelet(world: World, in_force: str, *conditions: Json) -> None:
     look(world)
 
 
+def growths() -> float:
+    return REGISTRY.get_sample_value("kubernel_memory_growths_total") or 0.0
+
+
 def test_the_limit_doubles_once(running: World) -> None:
+    before = growths()
     says(running, 300, 400, frozen=0.1)
     assert resources(running) == both("800Mi")
     assert [write for write in running.cluster.writes() if write == RESIZE] == [RESIZE]
     says(running, 300, 400, frozen=2.1)  # told again
     assert [write for write in running.cluster.writes() if write == RESIZE] == [RESIZE]
     assert "More is on its way." in (suspended(running) or ("", "", ""))[2]
+    assert growths() == before + 1
     kubelet(running, "800Mi")
     says(running, 310, 800)
     assert suspended(running) == ("False", "Running", "")

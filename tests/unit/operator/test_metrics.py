@@ -33,7 +33,7 @@ def ready(generation: int = 0) -> dict[str, Any]:
         pytest.param(ready(), ready(), (0, 0, 0), id="nothing new"),
         pytest.param({}, ready_status(), (1, 0, 0), id="start at an unknown time"),
         pytest.param(ready_status(), exited_status(), (0, 1, 0), id="end"),
-        pytest.param(exited_status(), exited_status(phase="Failed"), (0, 0, 0), id="the same end, for good"),
+        pytest.param(exited_status(), exited_status(phase={"phase": "Failed"}), (0, 0, 0), id="the same end, for good"),
     ],
 )
 def test_observe_status(old: dict[str, Any], new: dict[str, Any], counts: tuple[float, float, float]) -> None:
@@ -53,10 +53,10 @@ def told() -> dict[tuple[str, str], float]:
 
 def test_kernels_are_counted_once_in_their_newest_phase() -> None:
     counts = KernelCounts()
-    counts.put(("ns", "a"), "Pending")
-    counts.put(("ns", "b"), "Running")
-    counts.put(("ns", "a"), "Running")
-    counts.put(("other", "a"), "Failed")
+    counts.put(("ns", "a"), {})
+    counts.put(("ns", "b"), {"phase": "Running"})
+    counts.put(("ns", "a"), {"phase": "Running"})
+    counts.put(("other", "a"), {"phase": "Failed"})
     counts.put(("ns", "b"), None)
     counts.put(("ns", "never seen"), None)
     counts.export()
@@ -70,8 +70,21 @@ def test_only_the_largest_namespaces_are_named() -> None:
     counts = KernelCounts()
     for number in range(NAMESPACES_MAX + 20):
         for kernel in range(2 if number < NAMESPACES_MAX else 1):
-            counts.put((f"user-{number}", f"k-{kernel}"), "Running")
+            counts.put((f"user-{number}", f"k-{kernel}"), {"phase": "Running"})
     counts.export()
     assert len(told()) == NAMESPACES_MAX + 1
     assert told()["", "Running"] == 20
     assert sum(told().values()) == 2 * NAMESPACES_MAX + 20
+
+
+def test_memory_of_running_kernels() -> None:
+    counts = KernelCounts()
+    counts.put(("ns", "a"), {"phase": "Running", "memory": {"usage": "100Mi", "limit": "1Gi"}})
+    counts.put(("ns", "b"), {"phase": "Running", "memory": {"usage": "28Mi"}})
+    counts.put(("ns", "c"), {"phase": "Exited", "memory": {"usage": "1Gi", "limit": "1Gi"}})
+    counts.export()
+    kinds = {"usage": 128 << 20, "limit": 1 << 30}
+    assert {k: REGISTRY.get_sample_value("kubernel_kernel_memory_bytes", {"kind": k}) for k in kinds} == kinds
+    counts.put(("ns", "a"), None)
+    counts.export()
+    assert REGISTRY.get_sample_value("kubernel_kernel_memory_bytes", {"kind": "limit"}) == 0
