@@ -36,6 +36,7 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
     held: list[Any] | None = None
     _until_open: asyncio.Task[None] | None = None
     _is_gone = False
+    _cell_watch: asyncio.Task[None] | None = None
     _spoken: str | None = None
     # Of pages that are gone, but whose cells wait for their kernel; by session key, in the order of their going.
     _left: ClassVar[dict[str, KubernelConnection]] = {}
@@ -192,6 +193,9 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
         """Keeps what the page sends until the kernel is ready."""
         if self.held is None:
             super().handle_incoming_message(incoming_msg)
+            if self._why_suspended and (cell := self._cell_in(incoming_msg)) is not None:
+                self._running.waits(cell[0])
+                self._watch()
             return
         self.held.append(incoming_msg)
         cell = self._cell_in(incoming_msg)
@@ -224,6 +228,7 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
             if b'"status"' in bytes(parts[1]):
                 state = self.session.unpack(parts[4]).get("execution_state", "")
                 self._running.status(state, self.session.unpack(parts[2]))
+                self._watch()
         super().handle_outgoing_message(stream, outgoing_msg)
 
     def _send(self, *messages: Message) -> None:
@@ -238,6 +243,23 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
                     self.write_message(serialize_msg_to_ws_v1(message, each.channel, self.session.pack), binary=True)
                 else:
                     self.write_message(json.dumps({**message, "channel": each.channel}, default=json_default))
+
+    # Kernels that stand still.
+
+    @property
+    def _why_suspended(self) -> str:
+        provisioner = self._kernels.provisioner_of(self.kernel_id)
+        return provisioner.why_suspended if provisioner is not None else ""
+
+    def _watch(self) -> None:
+        if self._running.is_running and (self._cell_watch is None or self._cell_watch.done()):
+            self._cell_watch = asyncio.ensure_future(self._watch_cell())
+
+    async def _watch_cell(self) -> None:
+        """Tells a cell that runs why its kernel stands still, short of memory or paused."""
+        while self._running.is_running and self in self._open_sockets:
+            await asyncio.sleep(PROGRESS_SECONDS)
+            self._send(*self._running.stands(self._why_suspended))
 
     # Deaths.
 

@@ -130,6 +130,24 @@ class RunningCell:
 
     def __init__(self) -> None:
         self._header: Header | None = None
+        self._stands = ""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether there is one."""
+        return self._header is not None
+
+    def waits(self, header: Header) -> None:
+        """A cell was sent to a kernel that stands still: it is the next to run, where none does."""
+        self._header = self._header or header
+
+    def stands(self, why: str) -> list[Message]:
+        """The cell is told, once, why its kernel stands still; "" for one that does not."""
+        is_news, self._stands = why != self._stands, why
+        if not (why and is_news) or self._header is None:
+            return []
+        text = "\n".join(wrapped(why)) + "\n"
+        return [Message("iopub", "stream", {"name": "stderr", "text": text}, self._header)]
 
     def status(self, state: str, parent: Header) -> None:
         """A status message of the kernel's."""

@@ -22,11 +22,11 @@ from .cluster.background import background
 from .cluster.lease import IN_A_POD_SECONDS, OUTSIDE_SECONDS
 from .encryption import forget_keys, policy_of, wanted_encryption
 from .errors import KernelDeletedError
+from .last_seen import LastSeen
 from .launch.kernel_resource import PodOptions, SpecFacts, is_installed, pod_argv, pod_env
 from .launch.launching import Held, LaunchRequest
 from .launch.remote_kernel import RemoteKernel
 from .launch.resizing import asked_amounts
-from .launch.verdict import is_current, is_finished
 from .launch.waiting import Patience
 from .options import ProvisionerOptions
 from .reach.socket_options import set_defaults
@@ -41,7 +41,7 @@ T = TypeVar("T")
 UNSUPERVISED_SHUTDOWN_SECONDS = 5.0
 
 
-class KubernetesProvisioner(ProvisionerOptions):
+class KubernetesProvisioner(LastSeen, ProvisionerOptions):
     """Starts kernels as KernelInstances; see ``options.ProvisionerOptions`` for its options.
 
     A restart keeps address, ports and key. It also keeps the working directory and arguments of the first start: they
@@ -310,19 +310,6 @@ class KubernetesProvisioner(ProvisionerOptions):
 
     # What a notebook can be told, from memory.
 
-    @property
-    def why_waiting(self) -> tuple[str, str]:
-        """Reason and message of the KernelInstance's status, as last seen; empty while there is none."""
-        seen = self._kernel.seen
-        status = seen.status if seen else {}
-        return str(status.get("reason") or ""), str(status.get("message") or "")
-
-    @property
-    def amounts(self) -> dict[str, Any]:
-        """What of cpu and memory is in force, as ``limits`` and ``requests``, as last seen; empty: not known."""
-        seen = self._kernel.seen
-        return dict(seen.status.get("resources") or {}) if seen else {}
-
     def describe_end(self) -> str:
         """How the kernel ended, in the words of the KernelInstance's status, and what helps; a few lines."""
         return str(self._explain_end())
@@ -330,15 +317,6 @@ class KubernetesProvisioner(ProvisionerOptions):
     def _explain_end(self) -> Explanation | KernelDeletedError:
         spec = self._spec_facts()
         return self._kernel.explain_end(spec.name if is_installed(spec) else "", is_over=self.is_over)
-
-    @property
-    def is_over(self) -> bool:
-        """Whether it is over for good: a restart by itself cannot bring it back."""
-        held, seen = self._kernel.held, self._kernel.seen
-        if held is None or seen is None:
-            return False
-        is_deleted = seen.gone or "deletionTimestamp" in seen.instance["metadata"]
-        return is_deleted or (is_current(seen.status, held.generation) and is_finished(seen.status))
 
     # Kernels that outlive their server.
 

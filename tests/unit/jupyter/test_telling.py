@@ -132,3 +132,29 @@ class TestDied:
         running.status("busy", other)
         running.status("idle", other)
         assert told(running.died("OOMKilled"))[0] == ("m1", "error")
+
+
+class TestStands:
+    def test_the_cell_that_runs_is_told_once_each_time(self) -> None:
+        running = RunningCell()
+        running.status("busy", cell(1))
+        (message,) = running.stands("It uses 300Mi of its 350Mi of memory.")
+        assert (message.channel, message.msg_type, message.parent) == ("iopub", "stream", cell(1))
+        assert message.content == {"name": "stderr", "text": "It uses 300Mi of its 350Mi of memory.\n"}
+        assert running.stands("It uses 300Mi of its 350Mi of memory.") == []
+        assert running.stands("") == []
+        assert len(running.stands("It uses 300Mi of its 350Mi of memory.")) == 1
+
+    def test_a_cell_that_is_sent_to_a_paused_kernel_is_told(self) -> None:
+        running = RunningCell()
+        running.waits(cell(1))
+        running.waits(cell(2))
+        assert [message.parent for message in running.stands("It is paused.")] == [cell(1)]
+        running.status("busy", cell(1))
+        running.status("idle", cell(1))
+        assert not running.is_running
+
+    def test_nobody_is_told_without_a_cell(self) -> None:
+        running = RunningCell()
+        assert not running.is_running
+        assert running.stands("It is paused.") == []

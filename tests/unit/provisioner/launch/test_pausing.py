@@ -7,6 +7,7 @@ import pytest
 from fixtures.fake_api_server import KERNEL, FakeApiServer, failure, instance
 from fixtures.kernel_pod import Pod
 from kubernel_provisioner import KubernetesProvisioner
+from kubernel_provisioner.cluster.shared import Cluster
 from kubernel_provisioner.errors import (
     KernelDeletedError,
     KernelFailedError,
@@ -64,3 +65,14 @@ async def test_it_may_not_be_changed(
 async def test_no_kernel(provisioner: KubernetesProvisioner) -> None:
     with pytest.raises(KernelDeletedError, match="There is no kernel to pause"):
         await provisioner.pause()
+
+
+@pytest.mark.parametrize(("status", "why"), [("True", "It is paused."), ("False", "")])
+async def test_why_it_stands_still(
+    running: KubernetesProvisioner, cluster: Cluster, pod: Pod, status: str, why: str
+) -> None:
+    assert running.why_suspended == ""
+    known = pod.status()
+    said = {"type": "Suspended", "status": status, "reason": "Paused", "message": "It is paused."}
+    cluster.view.offer(instance(version=6, **{**known, "conditions": [*known.get("conditions", []), said]}))
+    assert running.why_suspended == why

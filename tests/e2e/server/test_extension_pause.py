@@ -1,0 +1,29 @@
+"""The page of a kernel that stands still says why, and the cell goes on where it was."""
+
+import pytest
+
+from fixtures.kubectl import Kubectl
+
+from .conftest import HostServer, new_kernel, own_outputs, until_busy
+
+pytestmark = pytest.mark.extension
+LATER = "import time; print('begun', flush=True); time.sleep(5); print('done')"
+
+
+@pytest.mark.parametrize("runs", [pytest.param(True, id="a cell that runs"), pytest.param(False, id="one sent later")])
+def test_a_cell_is_told_of_a_pause(server: HostServer, kubectl: Kubectl, namespace: str, runs: bool) -> None:
+    here = kubectl.within(namespace)
+
+    def suspend(value: str) -> None:
+        here("patch", "kernel", "--type=merge", f'--patch={{"spec":{{"suspend":{value}}}}}', name)
+        here("wait", f"--for=condition=Suspended={value.title()}", "--timeout=60s", "kernel", name)
+
+    with new_kernel(server) as (kernel_id, socket):
+        name = f"k-{kernel_id}"
+        cell = until_busy(socket, LATER) if runs else ""
+        suspend("true")
+        cell = cell or socket.execute("print('done')")
+        told = next(o for o in socket.outputs(cell) if "The kernel is paused" in o.get("text", ""))
+        assert told["name"] == "stderr"
+        suspend("false")
+        assert "done" in next(own_outputs(socket, cell))["text"]
