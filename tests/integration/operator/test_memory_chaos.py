@@ -1,0 +1,122 @@
+"""A kernel stands still for want of memory while operators die and the API server is away: it grows all the same.
+
+``KUBERNEL_CHAOS_ROUNDS`` makes each of them happen more often.
+"""
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from fixtures.operator_process import OperatorProcess
+from fixtures.waiting import wait_until
+from kubernel_api.constants import PORTS
+
+from .conftest import Place, only
+from .fault_proxy import Fault, Request
+from .kernels import Kernel
+from .test_leadership import TAKEOVER_SECONDS, Pair, kill, stop
+
+ROUNDS = int(os.environ.get("KUBERNEL_CHAOS_ROUNDS", "1"))
+#: A supervisor lets a kernel go on by then; the rest is a busy machine's.
+FROZEN_SECONDS, SLACK_SECONDS = 30.0, 30.0
+FILL = b"data = bytearray(b'x') * (50 << 20)\n"
+RESIZE = only(verb="patch", resource="pods/resize")
+
+
+@pytest.fixture
+def pair(make_place: Callable[..., Place]) -> Iterator[Pair]:
+    """A leader and its standby."""
+    pair = Pair(make_place())
+    yield pair
+    pair.place.proxy.reset()
+    pair.close()
+
+
+def small(pair: Pair) -> Kernel:
+    """A kernel with 100Mi that may have 400Mi, and stands still at 60."""
+    return pair.place.kernels.start(
+        resources={"limits": {"memory": "100Mi"}}, memory={"max": "400Mi", "whenFull": "Continue"}
+    )
+
+
+def fill(kernel: Kernel) -> socket.socket:
+    """Makes it need more; the connection ends when it has got that far."""
+    connection = socket.create_connection((kernel.status["connection"]["podIP"], PORTS["shell"]), 10)
+    connection.sendall(FILL)
+    return connection
+
+
+def limit(kernel: Kernel) -> str:
+    found: str = kernel.status["resources"]["limits"]["memory"]
+    return found
+
+
+def filled(kernel: Kernel, connection: socket.socket, began: float) -> None:
+    """It went on before anybody could think it dead, has what it needs, and lives."""
+    connection.settimeout(FROZEN_SECONDS + SLACK_SECONDS)
+    with connection:
+        assert connection.recv(1) == b""
+    print(f"{kernel.name}: went on after {time.monotonic() - began:.1f} s")
+    kernel.do("assert len(data) == 50 << 20")
+    kernel.wait("more memory", lambda: limit(kernel) != "100Mi")
+    kernel.do("more = bytearray(b'x') * (60 << 20)")
+    assert kernel.status["phase"] == "Running"
+    assert "exit" not in kernel.status
+    kernel.delete()
+
+
+@pytest.mark.timeout(120 * ROUNDS + 240)
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_the_leader_dies_as_it_resizes(pair: Pair, when: str) -> None:
+    for _ in range(ROUNDS):
+        kernel, leader = small(pair), pair.leader()
+        process = leader.process
+        assert process is not None
+
+        def end(request: Request, process: object = process) -> Fault:
+            if not RESIZE(request) or process.poll() is not None:  # type: ignore[attr-defined]
+                return Fault()
+            kill_it = {when: process.kill}  # type: ignore[attr-defined]
+            return Fault(before=kill_it.get("before"), after=kill_it.get("after"), cut=when)
+
+        pair.place.proxy.rule = end
+        began = time.monotonic()
+        connection = fill(kernel)
+        wait_until("the leader's death", process.poll, seconds=60)
+        leader.process = None
+        filled(kernel, connection, began)
+        pair.place.proxy.reset()
+        leader.start()
+
+
+@pytest.mark.timeout(120 * ROUNDS + 240)
+@pytest.mark.parametrize("end", [kill, stop], ids=["killed", "stopped"])
+def test_nobody_leads_when_it_stands_still(pair: Pair, end: Callable[[OperatorProcess], None]) -> None:
+    for _ in range(ROUNDS):
+        kernel, leader = small(pair), pair.leader()
+        end(leader)
+        began = time.monotonic()
+        filled(kernel, fill(kernel), began)
+        wait_until("a takeover", lambda before=leader: pair.leader() is not before, seconds=TAKEOVER_SECONDS)
+        leader.start()
+
+
+@pytest.mark.timeout(120 * ROUNDS + 240)
+def test_the_api_server_is_away_when_it_stands_still(pair: Pair) -> None:
+    for _ in range(ROUNDS):
+        kernel = small(pair)
+        refused: list[Request] = []
+
+        def away(request: Request, refused: list[Request] = refused) -> Fault:
+            refused.extend([request] if RESIZE(request) else [])
+            return Fault(cut="before")
+
+        pair.place.proxy.rule = away
+        began = time.monotonic()
+        connection = fill(kernel)
+        wait_until("a resize that is lost", lambda seen=refused: len(seen) > 0, seconds=60)
+        pair.place.proxy.reset()
+        filled(kernel, connection, began)
