@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from jupyter_client.manager import AsyncKernelManager
 
-from fixtures.kernel_managers import connected, reply_to, run
+from fixtures.kernel_managers import UNTIL_IT_CAN_FORK, connected, reply_to, run
 from fixtures.kubectl import Kubectl
 from fixtures.waiting import wait_until
 
@@ -93,6 +93,20 @@ async def test_a_cell_that_needs_more_than_there_is(start: Any, here: Kubectl, c
         await client.wait_for_ready(timeout=60)
     assert instance(here)["status"]["podIncarnation"] == 1
     assert limit(here) not in {"350Mi", "4Gi"}
+
+
+async def test_a_forked_kernel(make_manager: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process that forks it stands still beside it, and the next restart is a fork again."""
+    for name, value in {"MEMORY": "600Mi", "MEMORY_MAX": "4Gi", "FORK": "Auto"}.items():
+        monkeypatch.setenv(f"KUBERNEL_{name}", value)
+    manager = make_manager()
+    await manager.start_kernel()
+    async with connected(manager) as client:
+        for _ in range(2):
+            await run(client, UNTIL_IT_CAN_FORK)
+            await manager.restart_kernel()
+            await client.wait_for_ready(timeout=60)
+        assert await run(client, "x = 42" + STEP_BY_STEP) == "42 1024\n"
 
 
 async def test_more_than_its_max_is_told_before_it_is_interrupted(start: Any, here: Kubectl) -> None:
