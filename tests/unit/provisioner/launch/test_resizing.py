@@ -123,7 +123,7 @@ async def test_it_is_not_waited_for(running: KubernetesProvisioner, server: Fake
 @pytest.mark.parametrize(
     ("reason", "status", "words"),
     [
-        ("ResizeRefused", "False", "was not resized: ResizeRefused.\nwords\nTry: kubectl (.|\n)*describe kernel k-1"),
+        ("ResizeRefused", "False", "was not resized: ResizeRefused.\nwords\nTry: kubectl (.|\n)*describe(.|\n)*k-1"),
         ("ResizeDeferred", "True", "is not resized after 0 s: ResizeDeferred.\nwords"),
     ],
 )
