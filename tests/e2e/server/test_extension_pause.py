@@ -20,7 +20,11 @@ def test_a_cell_is_told_of_a_pause(server: HostServer, kubectl: Kubectl, namespa
 
     with new_kernel(server) as (kernel_id, socket):
         name = f"k-{kernel_id}"
-        cell = until_busy(socket, LATER) if runs else ""
+        cell = ""
+        if runs:
+            cell = until_busy(socket, LATER)
+        else:
+            socket.until_answered()
         suspend("true")
         cell = cell or socket.execute("print('done')")
         told = next(o for o in socket.outputs(cell) if "The kernel is paused" in o.get("text", ""))
