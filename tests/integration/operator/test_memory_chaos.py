@@ -59,9 +59,10 @@ def filled(kernel: Kernel, connection: socket.socket, began: float) -> None:
     connection.settimeout(FROZEN_SECONDS + SLACK_SECONDS)
     with connection:
         assert connection.recv(1) == b""
+    # It may have filled all before it was stopped; it answers when it goes on.
+    kernel.wait("more memory", lambda: limit(kernel) != "100Mi")
     print(f"{kernel.name}: went on after {time.monotonic() - began:.1f} s")
     kernel.do("assert len(data) == 50 << 20")
-    kernel.wait("more memory", lambda: limit(kernel) != "100Mi")
     kernel.do("more = bytearray(b'x') * (60 << 20)")
     assert kernel.status["phase"] == "Running"
     assert "exit" not in kernel.status
