@@ -45,6 +45,19 @@ def rules(*found: Extra) -> Extra:
     return {"x-kubernetes-validations": list(found)}
 
 
+def host_name(length: int, use: str) -> Extra:
+    """A rule on a whole object, whose name ends up in host names.
+
+    Args:
+        length: of the name, in characters, at most.
+        use: what becomes of it, for the message: "becomes a host name".
+    """
+    return rule(
+        f"self.metadata.name.size() <= {length} && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
+        f"metadata.name {use}: at most {length} lower case letters, digits and -, no dot, and no - at either end",
+    )
+
+
 def immutable(field: str) -> Extra:
     """A rule on the object that holds ``field``: a rule on ``field`` would not run when it is added or removed."""
     return rule(

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field
 
 from .constants import API_VERSION, KIND, NAME_MAX_LENGTH
-from .fields import Model, rule, rules
+from .fields import Model, host_name, rules
 from .spec import KernelInstanceSpec
 from .status import UNOBSERVED_STATUS, KernelInstanceStatus
 
@@ -18,17 +18,7 @@ from .status import UNOBSERVED_STATUS, KernelInstanceStatus
 class KernelInstance(Model):
     """A Jupyter kernel that runs in a pod."""
 
-    model_config = ConfigDict(
-        extra="allow",
-        json_schema_extra=rules(
-            rule(
-                f"self.metadata.name.size() <= {NAME_MAX_LENGTH}"
-                " && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
-                f"metadata.name becomes a host name: at most {NAME_MAX_LENGTH} lower case letters, digits and -, "
-                "no dot, and no - at either end",
-            )
-        ),
-    )
+    model_config = ConfigDict(extra="allow", json_schema_extra=rules(host_name(NAME_MAX_LENGTH, "becomes a host name")))
     api_version: Annotated[str, Field(description=f"{API_VERSION}.")]
     kind: Annotated[str, Field(description=f"{KIND}.")]
     metadata: dict[str, Any]  # the API server allows no description here: it has its own

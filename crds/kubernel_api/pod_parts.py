@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import ConfigDict, Field
 
-from .fields import AbsolutePath, Model, ObjectName, ProcessText, Quantity, rule, rules, unique_by
+from .fields import AbsolutePath, Extra, Model, ObjectName, ProcessText, Quantity, rule, rules, unique_by
 from .resizing import AMOUNTS_RULES, RESOURCES_RULES
 
 
@@ -54,28 +54,24 @@ _REQUESTS_WITHIN_LIMITS: Final = rule(
 )
 
 
+def _reserved(*found: Extra) -> Any:
+    return _amounts("What the scheduler reserves, e.g. cpu 500m, memory 1Gi.", *found)
+
+
+def _most(*found: Extra) -> Any:
+    return _amounts("What the kernel may use at most.", *found)
+
+
+def _amounts(description: str, *found: Extra) -> Any:
+    return Field(default=None, max_length=16, description=description, json_schema_extra=rules(_RESOURCE_NAMES, *found))
+
+
 class Resources(Model):
     """Compute resources of the kernel's container. GPUs are resources: limits nvidia.com/gpu."""
 
     model_config = ConfigDict(json_schema_extra=rules(_REQUESTS_WITHIN_LIMITS, *RESOURCES_RULES))
-    requests: Annotated[
-        dict[str, Quantity] | None,
-        Field(
-            default=None,
-            max_length=16,
-            description="What the scheduler reserves, e.g. cpu 500m, memory 1Gi.",
-            json_schema_extra=rules(_RESOURCE_NAMES, *AMOUNTS_RULES),
-        ),
-    ]
-    limits: Annotated[
-        dict[str, Quantity] | None,
-        Field(
-            default=None,
-            max_length=16,
-            description="What the kernel may use at most.",
-            json_schema_extra=rules(_RESOURCE_NAMES, *AMOUNTS_RULES),
-        ),
-    ]
+    requests: Annotated[dict[str, Quantity] | None, _reserved(*AMOUNTS_RULES)]
+    limits: Annotated[dict[str, Quantity] | None, _most(*AMOUNTS_RULES)]
 
 
 class Memory(Model):
@@ -168,24 +164,8 @@ class MemberResources(Model):
     """Compute resources of pods that are not made yet: they may change in any way."""
 
     model_config = ConfigDict(json_schema_extra=rules(_REQUESTS_WITHIN_LIMITS))
-    requests: Annotated[
-        dict[str, Quantity] | None,
-        Field(
-            default=None,
-            max_length=16,
-            description="What the scheduler reserves, e.g. cpu 500m, memory 1Gi.",
-            json_schema_extra=rules(_RESOURCE_NAMES),
-        ),
-    ]
-    limits: Annotated[
-        dict[str, Quantity] | None,
-        Field(
-            default=None,
-            max_length=16,
-            description="What the kernel may use at most.",
-            json_schema_extra=rules(_RESOURCE_NAMES),
-        ),
-    ]
+    requests: Annotated[dict[str, Quantity] | None, _reserved()]
+    limits: Annotated[dict[str, Quantity] | None, _most()]
 
 
 class Volume(Model):

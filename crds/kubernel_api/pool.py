@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from .constants import API_VERSION, POOL_KIND, POOL_NAME_MAX_LENGTH
-from .fields import Image, Model, ObjectName, rule, rules, unique_by
+from .fields import Image, Model, ObjectName, host_name, rules, unique_by
 from .pod_parts import MemberResources
 from .spec import Kernel
 from .status import Condition
@@ -94,15 +94,7 @@ class KernelPool(Model):
     """Pods that wait, with everything imported, for KernelInstances of their namespace to become their kernels."""
 
     model_config = ConfigDict(
-        extra="allow",
-        json_schema_extra=rules(
-            rule(
-                f"self.metadata.name.size() <= {POOL_NAME_MAX_LENGTH}"
-                " && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
-                f"metadata.name begins host names: at most {POOL_NAME_MAX_LENGTH} lower case letters, digits and -, "
-                "no dot, and no - at either end",
-            )
-        ),
+        extra="allow", json_schema_extra=rules(host_name(POOL_NAME_MAX_LENGTH, "begins host names"))
     )
     api_version: Annotated[str, Field(description=f"{API_VERSION}.")]
     kind: Annotated[str, Field(description=f"{POOL_KIND}.")]
