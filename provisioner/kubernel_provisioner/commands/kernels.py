@@ -142,6 +142,20 @@ async def read_kernel(api: Api, name: str) -> Json:
         raise api.explain(error, "read the kernel") from error
 
 
+async def find_kernel(api: Api, name: str) -> dict[str, Any] | None:
+    """The KernelInstance of that name, or None.
+
+    Raises:
+        KubernelError: it may not be read, or nobody answers.
+    """
+    try:
+        return await api.read_instance(name)
+    except ApiError as error:
+        if error.status == 404 and error.details.get("name") == name:
+            return None
+        raise api.explain(error, f"read kernel {name}") from error
+
+
 def no_kernel(api: Api, name: str) -> RefusedError:
     """The error for a name that no kernel has."""
     flags = api.key.kubectl().removeprefix("kubectl")

@@ -12,7 +12,7 @@ from kubernel_provisioner.launch.pausing import spec_of, until_suspended, verb
 from kubernel_provisioner.launch.resizing import polling
 from kubernel_provisioner.launch.subject import Subject
 
-from .kernels import no_kernel
+from .kernels import find_kernel, no_kernel
 
 WAIT_SECONDS = 30.0
 
@@ -40,12 +40,7 @@ async def pause(name: str, key: ClusterKey, suspend: bool, say: Callable[[str], 
             raise api.explain(error, f"{verb(suspend)} kernel {name}") from error
 
         async def read() -> dict[str, Any] | None:
-            try:
-                return await api.read_instance(name)
-            except ApiError as error:
-                if error.status == 404 and error.details.get("name") == name:
-                    return None
-                raise api.explain(error, f"read kernel {name}") from error
+            return await find_kernel(api, name)
 
         await until_suspended(polling(read), subject, written, suspend, WAIT_SECONDS)
         say(f"{subject} {'is paused: its memory is kept' if suspend else 'goes on'}.")

@@ -11,7 +11,7 @@ from kubernel_provisioner.cluster.api import Api
 from kubernel_provisioner.launch.resizing import asked_amounts, polling, until_resized, write_resources
 from kubernel_provisioner.launch.subject import Subject
 
-from .kernels import no_kernel
+from .kernels import find_kernel, no_kernel
 
 
 async def resize(
@@ -46,7 +46,7 @@ async def resize(
             return
 
         async def read() -> dict[str, Any] | None:
-            return await _read(api, name)
+            return await find_kernel(api, name)
 
         generation = written["metadata"]["generation"]
         resources = await until_resized(polling(read), subject, generation, wait_seconds)
@@ -64,12 +64,3 @@ async def _write(api: Api, name: str, asked: dict[str, str]) -> dict[str, Any]:
     if written is None:
         raise no_kernel(api, name)
     return written
-
-
-async def _read(api: Api, name: str) -> dict[str, Any] | None:
-    try:
-        return await api.read_instance(name)
-    except ApiError as error:
-        if error.status == 404 and error.details.get("name") == name:
-            return None
-        raise api.explain(error, f"read kernel {name}") from error
