@@ -35,6 +35,7 @@ SECOND_STAGE = (
     "kernel_state",
     "callbacks",
     "sockets",
+    "readiness",
     "control_requests",
     "control_server",
     "output",

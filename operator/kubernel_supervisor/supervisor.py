@@ -26,7 +26,8 @@ from .loop import Loop
 from .operations import handle
 from .output import Relay
 from .procfs import descendants
-from .sockets import accepts, is_free, mechanism
+from .readiness import Readiness
+from .sockets import is_free
 
 TERM_SECONDS = 3.0  # from SIGTERM to SIGKILL at the container's end
 FLUSH_SECONDS = 1.0  # for the last report when the container is to end at once
@@ -34,9 +35,6 @@ FLUSH_SECONDS = 1.0  # for the last report when the container is to end at once
 # once a second, leads them elsewhere. Those that are led to an address that is gone hang for up to two minutes.
 LINGER_SECONDS = 2.0
 PORTS_FREE_SECONDS = 2.0  # for the old kernel's ports to become free, and its descendants to be gone
-# What is said to a kernel that is not ready for it.
-MUST_LISTEN = "a kernel must listen on the `ip` of its connection file."
-CAN_ENCRYPT = "ipykernel does so since 7.3; for others set spec.connection.encryption to Auto or Disabled."
 
 
 class Supervisor:
@@ -65,7 +63,7 @@ class Supervisor:
             self.loop, self.kernel, self.freezer, self.settings.memory_guard, self._report, self._interrupt
         )
         self.env = None  # type: dict[str, str] | None
-        self.silent_ports = []  # type: list[int]
+        self.readiness = Readiness(self.loop, self.kernel, self.settings, self._report, self._ready)
         self.child = None  # type: Child | None
         self.killed = False  # SIGKILL came from us
         self.restarting = False
@@ -211,43 +209,9 @@ class Supervisor:
             return
         raise_oom_score(child.pid)
         self.kernel.process_since = time.monotonic()
-        self.silent_ports = list(self.ports)
         self.memory.begin(child.pid)
         self._report()
-        self._await_ready()
-
-    def _await_ready(self) -> None:
-        """Looks every 5 ms at first, later every 2 % of the time that it took so far."""
-        address = self.settings.address
-        while self.silent_ports and accepts(address, self.silent_ports[-1]):
-            self.silent_ports.pop()
-        if not self.silent_ports and self._encrypts_as_wanted():
-            self._ready()
-            return
-        port = self.silent_ports[-1] if self.silent_ports else 0
-        if port and not self.kernel.log and accepts("127.0.0.1", port) and not accepts(address, port):
-            self._objects(f"listens on 127.0.0.1 only, not on the pod's address {address}; {MUST_LISTEN}")
-        age = time.monotonic() - self.kernel.since
-        self.loop.later("ready", min(max(0.005, age / 50), 0.25), self._await_ready)
-
-    def _encrypts_as_wanted(self) -> bool:
-        """Looks what the ports speak. What the first kernel showed holds for those after it: clients have its keys."""
-        if self.settings.encryption != "Disabled":
-            can = {mechanism(self.settings.address, port) for port in self.ports} == {"CURVE"}
-            if self.settings.encryption == "Curve" and not can:
-                if not self.kernel.log:
-                    self._objects(f"does not encrypt its channels; {CAN_ENCRYPT}")
-                return False
-            self.settings.encryption = "Curve" if can else "Disabled"
-        self.kernel.encryption = self.settings.encryption
-        return True
-
-    def _objects(self, what: str) -> None:
-        """Says why the kernel is not ready although it runs."""
-        message = f"The kernel {what}"
-        log(message)
-        self.kernel.tell_log(message)
-        self._report()
+        self.readiness.begin()
 
     def _ready(self) -> None:
         self.kernel.become("running")
@@ -259,7 +223,7 @@ class Supervisor:
     def _exited(self, status: int) -> None:
         child, self.child = self.child, None
         self._continue()
-        self.loop.cancel("ready")
+        self.readiness.cancel()
         self.loop.cancel("kill")
         self.idle.cancel()
         self.relay.drain()
@@ -338,7 +302,7 @@ class Supervisor:
         self.kernel.generation = generation
         self.env = self.env if env is None else env
         self.loop.cancel("end")
-        self.loop.cancel("ready")
+        self.readiness.cancel()
         between = self.restarting
         self.restarting = True
         self.forks.restart_begins()
