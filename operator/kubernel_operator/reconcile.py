@@ -20,25 +20,22 @@ from .build.event import is_news
 from .build.member import token_subject
 from .claims import Claims, PoolsToTell
 from .decide.actions import Action, Bind, Claim, Create, Explain, Question, ReadKeys, Request, Resize
-from .decide.binding import waits_for_binding
 from .decide.bounds import objection
-from .decide.images import refused_container
 from .decide.pace import may_write_at, progress
 from .decide.plan import Context, plan
 from .decide.resizing import condition_news
-from .decide.situation import Situation, Stage, current_pod, situation
+from .decide.situation import Situation, Stage, situation
 from .decide.sizing import with_sizes
 from .decide.status import build_status, should_write, status_patch
 from .observe.bucket import Bucket
 from .observe.cache import Cache, Key, key_of
-from .observe.facts import service_facts
-from .observe.kernel_facts import KernelFacts, kernel_facts
+from .observe.kernel_facts import kernel_facts
 from .observe.kinds import PODS, is_partial, pool_of
 from .observe.members import Members
-from .observe.observed import Memory, Observed
-from .observe.pod_facts import pod_facts
+from .observe.observed import Memory
 from .observe.report import merged
 from .observe.templates import Templates
+from .observer import Observer, remember
 from .questions import Questions
 from .server_leases import ServerLeases
 from .verdict import Verdict
@@ -79,7 +76,7 @@ class Reconciler:
         self.cache = cache
         self.members = members
         self._claims = Claims(cache, members)
-        self._server_leases = server_leases
+        self._observer = Observer(cache, members, self._claims, server_leases, templates)
         self._templates = templates
         self.queue: WorkQueue[Key] = WorkQueue(
             self.reconcile, log_failure, share=WORKERS_OF_NAMESPACE, is_new=lambda key: key not in self._memory
@@ -147,10 +144,10 @@ class Reconciler:
         memory = self._memory_of(key, cr)
         kernel = kernel_facts(cr)
         now = self._clock()
-        observed = self._observe(kernel, memory, now)
+        observed = self._observer.observe(kernel, memory, now)
         found = situation(kernel, observed, now)
         logger.debug("%s/%s: %s", *key, found.stage)
-        self._remember(memory, found)
+        remember(memory, found)
         context = self._context()
         unread: ApiUnavailableError | None = None
         whole = cr
@@ -299,83 +296,6 @@ class Reconciler:
             logger.info("%s/%s: %s: %s", *key_of(cr), *news)
             await self._applier.post_event(cr, *news)
         return written, None
-
-    def _observe(self, kernel: KernelFacts, memory: Memory, now: float) -> Observed:
-        address = kernel.status.address
-        if kernel.wanted > max(memory.restart_wanted, kernel.status.generation or 0):
-            memory.restart_wanted, memory.restart_since = kernel.wanted, now
-            memory.callbacks.clear()  # what was asked for is told at once
-        linked = map(pod_facts, self.cache.pods.linked(kernel.namespace, kernel.name))
-        pods = tuple(pod for pod in linked if pod.owner_uid == kernel.uid)
-        current = current_pod(pods, max(kernel.status.incarnation, memory.incarnation_seen))
-        if current is not None:
-            memory.incarnation_seen = current.incarnation
-        memory.pod = current
-        memory.deleting_since = {p.name: memory.deleting_since.get(p.name, now) for p in pods if p.deleting}
-        refused = [p.name for p in pods if refused_container(p) is not None]
-        memory.refused_since = {name: memory.refused_since.get(name, now) for name in refused}
-        report = memory.reports.get(current.name) if current else None
-        if report is not None and report.generation > kernel.wanted:
-            # Its server asked the supervisor itself, and the spec will say so in a moment; or the pod tells tales.
-            report = replace(report, generation=kernel.wanted)
-        services = map(service_facts, self.cache.services.linked(kernel.namespace, kernel.name))
-        service = next((each for each in services if each.owner_uid == kernel.uid), None)
-        lease = kernel.lifecycle.lease_name
-        if current is not None:
-            self.members.release(kernel.uid)
-        supervisor_found = self.cache.supervisors.get(kernel.namespace)
-        if supervisor_found is not None:  # perhaps by another kernel's pass
-            memory.refusals.pop("supervisor", None)
-        is_warm = current is not None and current.is_member
-        observed = Observed(
-            pods=pods,
-            report=report,
-            # A connection in the status says that the Secrets were created.
-            secret=memory.secret or address is not None,
-            # One that came from a pool has none before its first pod is replaced.
-            pod_secret=memory.pod_secret or (address is not None and not kernel.status.was_warm),
-            supervisor_found=supervisor_found,
-            service=service is not None,
-            service_ip=(service.address if service else None) or (address.ip if address else None),
-            refusal=next(iter(memory.refusals.values()), None),
-            pending=memory.pending,
-            hint=memory.hint,
-            explained_at=memory.explained_at,
-            secret_posted=memory.secret_posted,
-            incarnation_seen=memory.incarnation_seen,
-            restart_since=memory.restart_since,
-            first_seen=memory.first_seen,
-            control_sent=memory.control_sent,
-            control_failed=memory.control_failed,
-            silent_pods=frozenset(memory.silent_pods),
-            deleting_since=memory.deleting_since,
-            refused_since=memory.refused_since,
-            ends=dict(memory.ends),
-            last_seen=memory.last_seen,
-            configured=memory.configured,
-            resize=memory.resize,
-            orphaned=lease is not None
-            and self._server_leases.has_expired((kernel.namespace, lease), memory.first_seen),
-            template=self._templates.get(kernel.template) if kernel.template else None,
-            no_template=self._templates.why_missing(kernel.template) if kernel.template else "",
-            member_service=self._claims.service_of(kernel, current),
-            service_member=service.member if service is not None else "",
-            cold=memory.cold if not is_warm else "",
-            knows_keys=memory.keys is not None,
-            bound=memory.bound,
-            bind_failed=memory.bind_failed,
-        )
-        if memory.keys is not None and current is not None and not waits_for_binding(kernel, current, observed):
-            memory.keys = None
-        return observed
-
-    def _remember(self, memory: Memory, found: Situation) -> None:
-        """What the next pass must know of what this one saw: durations count from here."""
-        memory.ends = {process: at for process, at in memory.ends.items() if process[1] >= found.wanted}
-        if (ending := found.ending or found.replaces) is not None:
-            memory.ends.setdefault((found.incarnation, ending.generation), found.ended_at)
-        if found.pod is not None and not found.pod.may_run:
-            memory.last_seen = found.pod
 
     def _memory_of(self, key: Key, cr: dict[str, Any]) -> Memory:
         memory = self._memory.get(key)

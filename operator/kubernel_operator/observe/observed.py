@@ -1,4 +1,4 @@
-"""What is known about one KernelInstance's children. Values only; who fills them is ``reconcile``.
+"""What is known about one KernelInstance's children. Values only; who fills them is ``observer``.
 
 A cache that was never listed, a request that failed: those are "unknown" and never "absent". So ``pods`` is only
 built from a synchronised cache.
