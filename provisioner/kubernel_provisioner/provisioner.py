@@ -26,10 +26,10 @@ from .last_seen import LastSeen
 from .launch.kernel_resource import PodOptions, SpecFacts, is_installed, pod_argv, pod_env
 from .launch.launching import Held, LaunchRequest
 from .launch.remote_kernel import RemoteKernel
-from .launch.resizing import asked_amounts
 from .launch.waiting import Patience
 from .options import ProvisionerOptions
 from .reach.socket_options import set_defaults
+from .running import Running
 
 if TYPE_CHECKING:
     from .launch.claiming import Left
@@ -41,7 +41,7 @@ T = TypeVar("T")
 UNSUPERVISED_SHUTDOWN_SECONDS = 5.0
 
 
-class KubernetesProvisioner(LastSeen, ProvisionerOptions):
+class KubernetesProvisioner(LastSeen, Running, ProvisionerOptions):
     """Starts kernels as KernelInstances; see ``options.ProvisionerOptions`` for its options.
 
     A restart keeps address, ports and key. It also keeps the working directory and arguments of the first start: they
@@ -234,54 +234,6 @@ class KubernetesProvisioner(LastSeen, ProvisionerOptions):
                 "it cannot be interrupted or sent signals: its image has no Python for the supervisor. "
                 "Restart the kernel to end a cell, or add python3 to the image."
             )
-
-    async def usage(self) -> dict[str, Any] | None:
-        """What the kernel's container uses; None when that cannot be known, for instance in an image without Python.
-
-        Returns:
-            ``memory``, with ``usage`` and ``limit`` in bytes (None: no limit), or None; ``cpuSeconds`` since its start.
-            Cache that the node would give up first does not count.
-        """
-        return await self._do(self._kernel.usage())
-
-    async def resize(
-        self,
-        *,
-        cpu: str | float | None = None,
-        memory: str | float | None = None,
-        wait: bool = True,
-        timeout_seconds: float = 60.0,
-    ) -> dict[str, Any]:
-        """Gives the kernel more or less CPU and memory while it runs; it keeps its variables.
-
-        Args:
-            cpu: the new limit, e.g. 2 or "500m"; None leaves it as it is. So for memory.
-            memory: the new limit, e.g. "8Gi". A request that was equal to its limit stays equal.
-            wait: until it is in force.
-            timeout_seconds: how long to wait.
-
-        Returns:
-            Requests and limits by resource name: those in force, or without ``wait`` those that were written.
-
-        Raises:
-            ConfigurationError: an amount is none.
-            ResizeError: it was refused, or the node has no room for it (yet); ``reason`` is the word for it.
-            KubernelError: the API server does not allow it, or does not answer.
-        """
-        asked = asked_amounts(cpu, memory)
-        return await self._do(self._kernel.resize(asked, timeout_seconds if wait else None))
-
-    async def pause(self, *, timeout_seconds: float = 30.0) -> None:
-        """Stops all processes of the kernel; they keep their memory, and use no CPU. ``poll`` goes on to say None.
-
-        Raises:
-            KubernelError: it may not be changed, has ended, or nothing comes of it in that time.
-        """
-        await self._do(self._kernel.suspend(True, timeout_seconds))
-
-    async def resume(self, *, timeout_seconds: float = 30.0) -> None:
-        """Lets a paused kernel go on; raises as ``pause`` does. A restart does so, too."""
-        await self._do(self._kernel.suspend(False, timeout_seconds))
 
     def _warn_once(self, text: str) -> None:
         if text not in self._warned:

@@ -134,15 +134,13 @@ async def read_kernel(api: Api, name: str) -> Json:
         RefusedError: there is none of that name.
         KubernelError: it may not be read, or nobody answers.
     """
-    try:
-        return await api.read_instance(name)
-    except ApiError as error:
-        if error.status == 404 and error.details.get("name") == name:
-            raise no_kernel(api, name) from error
-        raise api.explain(error, "read the kernel") from error
+    found = await find_kernel(api, name)
+    if found is None:
+        raise no_kernel(api, name)
+    return found
 
 
-async def find_kernel(api: Api, name: str) -> dict[str, Any] | None:
+async def find_kernel(api: Api, name: str) -> Json | None:
     """The KernelInstance of that name, or None.
 
     Raises:

@@ -19,7 +19,6 @@ from kubernel_cluster.errors import ApiError
 from kubernel_cluster.login import ClusterKey
 from kubernel_provisioner.cluster.background import Background
 from kubernel_provisioner.cluster.shared import Cluster, shared_cluster
-from kubernel_provisioner.cluster.view import Seen
 from kubernel_provisioner.errors import KernelDeletedError, KernelFailedError, ResizeError
 from kubernel_provisioner.ownership import patch_own, server_of, taken_over
 from kubernel_provisioner.reach.route import Endpoint, Route, adopt_route
@@ -27,15 +26,14 @@ from kubernel_wire.control import ControlError
 from kubernel_wire.keys import new_keys
 
 from .exit_code import KILLED, exit_code
-from .explaining import OVER, Explanation, explain_end
 from .launching import Held, LaunchRequest, pod_of, until_usable
 from .pausing import suspend_held
 from .posting import Poster
 from .resizing import resize_held
 from .restarting import next_restart, tell_api_server
-from .subject import Subject
+from .seen_kernel import SeenKernel
 from .supervised import Supervisor
-from .verdict import is_current, is_finished
+from .verdict import is_finished
 
 # Seconds that a shutdown waits for the API server to take the deletion; the pod's own end is not waited for.
 DELETE_PATIENCE_SECONDS = 10.0
@@ -45,8 +43,8 @@ TELL_PATIENCE_SECONDS = 3.0
 END_SECONDS = 10.0
 
 
-class RemoteKernel:
-    """Lives in the background loop; ``poll`` and the attributes may be read from any thread.
+class RemoteKernel(SeenKernel):
+    """Lives in the background loop; what it inherits may be read from any thread.
 
     Args:
         key: which cluster.
@@ -55,96 +53,21 @@ class RemoteKernel:
     """
 
     def __init__(self, key: ClusterKey, background: Background, log: logging.Logger) -> None:
-        self._key, self.background, self._log = key, background, log
+        super().__init__(key)
+        self.background, self._log = background, log
         self._lock = asyncio.Lock()
-        self._cluster: Cluster | None = None
-        self._inherited: Seen | None = None
         self._tickets = itertools.count(1)
         self._newest = self._creator = 0
         self._deletions = 0
         self._poster = Poster(key, background, log)
         self._route = Route()
-        self._starting = False
-        self._last_code = 0
-        self._coming_end: tuple[Held, int] | None = None
-        self._judged: tuple[Held, Seen, int | None] | None = None
         self._env: dict[str, str] | None = None  # as the KernelInstance has it; None: not known
-        self.held: Held | None = None
 
     def in_this_process(self, background: Background) -> RemoteKernel:
         """The same kernel for a forked child, which can signal and delete it; its state stays as at the fork."""
         child = RemoteKernel(self._key, background, self._log)
         child.held, child._inherited, child._last_code = self.held, self.seen, self._last_code
         return child
-
-    # Reading, from any thread.
-
-    @property
-    def seen(self) -> Seen | None:
-        """The last known state of the KernelInstance."""
-        if self._cluster is None or self.held is None:
-            return self._inherited
-        return self._cluster.view.get(self.held.name)
-
-    @property
-    def namespace(self) -> str:
-        """Where it is; empty before the first launch."""
-        return self._cluster.api.namespace if self._cluster else ""
-
-    @property
-    def is_starting(self) -> bool:
-        """Whether a launch is under way."""
-        return self._starting
-
-    def poll(self) -> int | None:
-        """None while it runs or starts, else its exit code; 0 when there never was one. From memory."""
-        held, seen = self.held, self.seen
-        if self._starting:
-            return None
-        if held is None:
-            return self._last_code
-        code = None if seen is None else self._code_of(held, seen)
-        return self._coming_end_of(held) if code is None else code
-
-    def _code_of(self, held: Held, seen: Seen) -> int | None:
-        """Judged once per change: 1,000 idle kernels are polled 333 times a second, their statuses cold in memory."""
-        judged = self._judged
-        if judged is None or judged[0] is not held or judged[1] is not seen:
-            current = is_current(seen.status, held.generation)
-            code = exit_code(seen.status, wanted=held.restart, current=current, gone=seen.gone)
-            judged = self._judged = held, seen, code
-        return judged[2]
-
-    def _coming_end_of(self, held: Held) -> int | None:
-        return self._coming_end[1] if self._coming_end is not None and self._coming_end[0] is held else None
-
-    @property
-    def is_supervised(self) -> bool:
-        """Whether a supervisor takes signals for it; assumed until the status says otherwise."""
-        connection = self.seen.status.get("connection") if self.seen else None
-        return not connection or "controlPort" in connection
-
-    def explain_end(self, kernelspec: str, *, is_over: bool) -> Explanation | KernelDeletedError:
-        """How it ended; ``str`` of it is for people.
-
-        Args:
-            kernelspec: see ``Subject``.
-            is_over: see ``explaining.explain_end``.
-        """
-        seen, held = self.seen, self.held
-        if seen is not None and seen.taken:
-            return taken_over()
-        if seen is None:
-            return KernelDeletedError("The kernel's KernelInstance was deleted.", OVER)
-        name = held.name if held is not None else seen.instance["metadata"]["name"]
-        subject = Subject(name, self.namespace, self._key.kubectl(), kernelspec)
-        return explain_end(subject, seen.status, seen.instance.get("spec") or {}, gone=seen.gone, is_over=is_over)
-
-    def give_out(self) -> Held | None:
-        """From now on the kernel outlives this process, until the Lease ends or another process takes it over."""
-        if self._cluster is not None and self.held is not None:
-            self._cluster.given_out.add(self.held.uid)
-        return self.held
 
     # Starting.
 
