@@ -29,6 +29,7 @@ from kubernel_operator.decide.actions import (
     Request,
     Resize,
 )
+from kubernel_operator.decide.changed_children import refusal_of_changed
 from kubernel_operator.decide.reasons import (
     hint_from_events,
     is_worth_saying,
@@ -164,6 +165,7 @@ class Applier:
         """Whether it exists now; what refused it is remembered."""
         namespace = cr["metadata"]["namespace"]
         path = paths.core(_RESOURCES[action.kind], namespace)
+        is_new = True
         try:
             created = await self._cluster.create(path, action.body)
         except ApiUnavailableError as error:
@@ -177,13 +179,17 @@ class Applier:
                 return False
             if error.reason != "AlreadyExists":  # e.g. the quota was updated at the same moment
                 raise
-            created = await self._existing(path, action)
+            created, is_new = await self._existing(path, action), False
             if (refusal := _refusal_of_existing(cr, action, created, error)) is not None:
                 _refuse(memory, action, refusal)
                 return False
-        else:
-            if action.kind == "secret" and (memory.secret or (cr.get("status") or {}).get("connection")):
-                await self._say_that_the_key_is_new(cr)
+        if action.kind in {"pod", "service"} and (refusal := refusal_of_changed(action.body, created)) is not None:
+            if action.kind == "pod":
+                await self._cluster.delete(f"{path}/{created['metadata']['name']}", uid=created["metadata"]["uid"])
+            _refuse(memory, action, refusal)
+            return False
+        if is_new and action.kind == "secret" and (memory.secret or (cr.get("status") or {}).get("connection")):
+            await self._say_that_the_key_is_new(cr)
         self._learn(memory, action, created)
         return True
 

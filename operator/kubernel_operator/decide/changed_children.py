@@ -1,0 +1,51 @@
+"""What has to arrive of a child as it was sent: without it no operator would find or know it again. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from kubernel_api.conditions import Reason
+from kubernel_api.constants import GROUP, KERNEL_CONTAINER, LABEL_MANAGED_BY, LABEL_MANAGED_BY_VALUE
+from kubernel_operator.observe.facts import controller_uid
+from kubernel_operator.observe.observed import Refusal
+
+Json = dict[str, Any]
+
+
+def refusal_of_changed(asked: Json, made: Json) -> Refusal | None:
+    """Why a child is of no use although it was made; None: it is as it has to be.
+
+    Admission webhooks may add what they like, and change image, variables and command: that is their administrator's
+    business.
+
+    Args:
+        asked: as the operator wanted it.
+        made: as the API server has it.
+    """
+    changed = ", ".join(_changed(asked, made))
+    if not changed:
+        return None
+    return Refusal(
+        Reason.CONFIG_ERROR,
+        f"{asked['kind']} refused: on its way to the API server somebody changed {changed}, probably an admission "
+        f"webhook; have it leave these alone in objects with the label {LABEL_MANAGED_BY}={LABEL_MANAGED_BY_VALUE}",
+    )
+
+
+def _changed(asked: Json, made: Json) -> Iterator[str]:
+    if (made["metadata"].get("labels") or {}).get(LABEL_MANAGED_BY) != LABEL_MANAGED_BY_VALUE:
+        yield f"metadata.labels[{LABEL_MANAGED_BY}]"
+    for field in ("labels", "annotations"):
+        # Names only: one that an earlier operator made may have other values.
+        ours = {name for name in asked["metadata"].get(field) or {} if name.startswith(f"{GROUP}/")}
+        for name in sorted(ours - (made["metadata"].get(field) or {}).keys()):
+            yield f"metadata.{field}[{name}]"
+    if controller_uid(made) != controller_uid(asked):
+        yield "metadata.ownerReferences"
+    if asked["kind"] != "Pod":
+        return
+    if made["spec"].get("restartPolicy") != asked["spec"].get("restartPolicy"):
+        yield "spec.restartPolicy"
+    if all(container.get("name") != KERNEL_CONTAINER for container in made["spec"].get("containers") or []):
+        yield f"spec.containers[{KERNEL_CONTAINER}]"
