@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from kubernel_api.conditions import Reason
+from kubernel_operator.observe.facts import Condition
 from kubernel_operator.observe.kernel_facts import Exit
 from kubernel_operator.observe.observed import Observed
 from kubernel_operator.observe.pod_facts import PodFacts, Terminated
@@ -20,8 +21,9 @@ SIGNAL_MAX = 64  # of Linux; exit code 255 is a program's -1
 NEVER_RAN = frozenset({"StartError", "ContainerCannotRun"})
 # A supervisor's word for a SIGTERM to its container.
 TERMINATED = "Terminated"
-# What the kubelet says of a container that was gone when it looked: its exit code is made up.
-NEVER_SEEN = "ContainerStatusUnknown"
+# What kubelet and containerd say of a container that was gone when they looked, as after a reboot of the node: its exit
+# code (137, 255) is made up.
+NEVER_SEEN = frozenset({"ContainerStatusUnknown", "Unknown"})
 # A pod that is still there this long after its grace period is on a node that does not answer.
 NODE_SILENCE_SECONDS = 5.0
 
@@ -103,7 +105,7 @@ def ending_of_pod(
     if terminated is None and not pod.has_ended:
         return _silent_node(pod, generation, now) if silent_at is not None and now >= silent_at else None
     ended = terminated or Terminated(None)
-    code = None if ended.reason == NEVER_SEEN else ended.exit_code
+    code = None if ended.reason in NEVER_SEEN else ended.exit_code
     signal = code - SIGNAL_BASE if code is not None and 0 < code - SIGNAL_BASE <= SIGNAL_MAX else None
     time = ended.finished or now
     oom = ended.reason == "OOMKilled"
@@ -112,6 +114,10 @@ def ending_of_pod(
     if ended.reason in NEVER_RAN:
         message = f"The container cannot be started: {with_remedy(ended.message)}"
         return Ending(generation, Reason.CONFIG_ERROR, message, time, final=True)
+    if ended.reason in NEVER_SEEN:
+        return Ending(generation, Reason.NODE_LOST, _unseen(pod), time, by_cluster=True)
+    if pod.deleting and (code is None or signal in {9, 15}):
+        return Ending(generation, Reason.POD_DELETED, _deleted(pod.name), time, code, signal)
     if code is None and (failed := _failed_init(pod)) is not None:
         return Ending(generation, Reason.CONFIG_ERROR, f"The kernel cannot start: {failed}.", time, final=True)
     if code is None and pod.reason:
@@ -127,7 +133,7 @@ def ending_of_lost_pod(name: str, generation: int, now: float, last_seen: PodFac
     """For a pod that is gone without anybody having seen its end."""
     if last_seen is not None and (disruption := disruption_of(last_seen)):
         return Ending(generation, *disruption, now, by_cluster=True)
-    return Ending(generation, Reason.POD_DELETED, f"Pod {name} was deleted by somebody else.", now)
+    return Ending(generation, Reason.POD_DELETED, _deleted(name), now)
 
 
 def explained_by_pod(ending: Ending, pod: PodFacts | None) -> Ending:
@@ -141,8 +147,7 @@ def explained_by_pod(ending: Ending, pod: PodFacts | None) -> Ending:
     if why := disruption_of(pod):
         return replace(ending, reason=why[0], message=why[1], by_cluster=True)
     if pod.deleting:
-        message = f"Pod {pod.name} was deleted by somebody else."
-        return replace(ending, reason=Reason.POD_DELETED, message=message)
+        return replace(ending, reason=Reason.POD_DELETED, message=_deleted(pod.name))
     return ending
 
 
@@ -176,12 +181,18 @@ def disruption_of(pod: PodFacts) -> tuple[Reason, str] | None:
             return Reason.NODE_LOST, f"The node of pod {pod.name} was lost. {why}".strip()
         case "DeadlineExceeded":
             return Reason.DEADLINE_EXCEEDED, f"Pod {pod.name} was ended by its activeDeadlineSeconds. {why}".strip()
-    if pod.disruption is None:
-        return None
-    why = pod.disruption.message or pod.message
-    match pod.disruption.reason:
+    return _disruption_by_condition(pod, pod.disruption) if pod.disruption is not None else None
+
+
+def _disruption_by_condition(pod: PodFacts, disruption: Condition) -> tuple[Reason, str]:
+    why = disruption.message or pod.message
+    match disruption.reason:
         case "PreemptionByScheduler":
             return Reason.PREEMPTED, f"Pod {pod.name} made room for one of higher priority. {why}".strip()
+        case "StoppedByKueue":
+            return Reason.PREEMPTED if "reempt" in why else Reason.EVICTED, f"Kueue took pod {pod.name} back. {why}"
+        case "DeletionByTaintManager" if not pod.node_is_silent:
+            return Reason.EVICTED, f"Pod {pod.name} was evicted: its node has a taint that it does not tolerate. {why}"
         case "DeletionByTaintManager" | "DeletionByPodGC":
             return Reason.NODE_LOST, f"The node of pod {pod.name} was lost. {why}".strip()
         case _:
@@ -227,12 +238,24 @@ def _failed_init(pod: PodFacts) -> str | None:
     return init_failure(failed) if failed is not None else None
 
 
+def _deleted(name: str) -> str:
+    return f"Pod {name} was deleted by somebody else."
+
+
+def _unseen(pod: PodFacts) -> str:
+    node = pod.node or "its node"
+    return f"Nobody on {node} saw how the kernel ended: the node, or its container runtime, was started anew."
+
+
 def _rejection(pod: PodFacts) -> str:
     """The words of a kubelet that did not take a pod: there is no room after all, a device is broken."""
     return f"Pod {pod.name} was refused by {pod.node or 'its node'} ({pod.reason}). {pod.message}".strip()
 
 
 def _silent_node(pod: PodFacts, generation: int, now: float) -> Ending:
-    """A pod that should be gone but is not: nobody on its node carries out the deletion."""
+    """A pod that should be gone but is not: nobody on its node carries out the deletion, or a finalizer keeps it."""
+    if pod.node is None and (pod.scheduled is None or not pod.scheduled.is_true):
+        why = disruption_of(pod)
+        return Ending(generation, *(why or (Reason.POD_DELETED, _deleted(pod.name))), now, by_cluster=why is not None)
     message = f"Pod {pod.name} was deleted and {pod.node or 'its node'} does not confirm its end."
     return Ending(generation, Reason.NODE_LOST, message, now, by_cluster=True)

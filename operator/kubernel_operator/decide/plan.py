@@ -121,7 +121,7 @@ def plan(kernel: KernelFacts, situation: Situation, observed: Observed, context:
                     *_resize(kernel, situation, observed, now),
                     *_changed(kernel, situation, observed),
                 ),
-                _again_while_running(kernel, situation, observed),
+                _again_while_running(kernel, situation, observed, now),
             )
         case Stage.ENDING:
             return Plan((), situation.ended_at + EXPLAINED_SECONDS)
@@ -366,9 +366,9 @@ def _again_while_starting(
     return min((t for t in times if t > now), default=now)
 
 
-def _again_while_running(kernel: KernelFacts, situation: Situation, observed: Observed) -> float | None:
+def _again_while_running(kernel: KernelFacts, situation: Situation, observed: Observed, now: float) -> float | None:
     silence = silent_node_at(situation.pod, observed) if situation.pod is not None else None
-    return _earliest(active_deadline(kernel, observed), silence, resize_again_at(kernel, situation, observed))
+    return _earliest(active_deadline(kernel, observed, now), silence, resize_again_at(kernel, situation, observed))
 
 
 def _earliest(*times: float | None) -> float | None:

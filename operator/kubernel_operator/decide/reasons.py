@@ -14,6 +14,16 @@ from kubernel_operator.observe.observed import Refusal
 from kubernel_operator.observe.pod_facts import Container, PodFacts, Terminated, Waiting
 
 TOO_MANY_REQUESTS = 429
+_NOT_PULLED = frozenset(
+    {
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "ErrImageNeverPull",
+        "RegistryUnavailable",
+        "ImageInspectError",
+        "SignatureValidationFailed",
+    }
+)
 # How the API server begins; the child's name is nothing that its people know.
 _NAME_OF_CHILD = re.compile(r'^[a-z]+ "[^"]*" is forbidden: ')
 
@@ -155,16 +165,19 @@ def _unscheduled(pod: PodFacts, scheduled: Condition) -> tuple[Reason, str]:
 
 def _gated(pod: PodFacts) -> str:
     """Who keeps the scheduler from looking at a pod."""
-    if any(gate.startswith("kueue.x-k8s.io/") for gate in pod.gates):
-        queue = f" {pod.queue}" if pod.queue else ""
-        return f"The pod waits in Kueue's queue{queue}: there is no quota for it yet."
-    return f"The pod waits until its scheduling gates are taken away: {', '.join(pod.gates) or 'not known which'}."
+    others = [gate for gate in pod.gates if not gate.startswith("kueue.x-k8s.io/")]
+    if len(others) == len(pod.gates):
+        return f"The pod waits until its scheduling gates are taken away: {', '.join(others) or 'not known which'}."
+    queue = f" {pod.queue}" if pod.queue else ""
+    beside = f" It also waits until other scheduling gates are taken away: {', '.join(others)}." if others else ""
+    return f"The pod waits in Kueue's queue{queue}: there is no quota for it yet.{beside}"
 
 
 def init_failure(init: Container) -> str:
     """How an init container ended, in words."""
     ended = init.terminated or Terminated(None)
-    return f"init container {init.name} ended with exit code {ended.exit_code}"
+    why = f" ({ended.reason})" if ended.reason not in {"", "Error"} else ""
+    return f"init container {init.name} ended with exit code {ended.exit_code}{why}"
 
 
 def _blocked(init: Container) -> tuple[Reason, str]:
@@ -187,7 +200,7 @@ def _waiting(container: Container, waiting: Waiting) -> tuple[Reason, str]:
         case _ if reason == "InvalidImageName" or "invalid reference format" in message:
             remedy = "; correct spec.image" if container.name == KERNEL_CONTAINER else ""
             return Reason.INVALID_IMAGE_NAME, f"The image name {image} is not valid: {message}{remedy}"
-        case "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" | "RegistryUnavailable" | "ImageInspectError":
+        case _ if reason in _NOT_PULLED:
             return Reason.IMAGE_PULL_FAILED, f"The image {image} cannot be pulled ({reason}): {message}"
         case "CreateContainerConfigError" | "CreateContainerError" if _is_passing(message):
             return Reason.CONTAINER_CREATING, f"{what} is being created: {message}"

@@ -144,24 +144,26 @@ def current_pod(pods: tuple[PodFacts, ...], known: int) -> PodFacts | None:
     return None if newest is None or newest.incarnation < known else newest
 
 
-def active_deadline(kernel: KernelFacts, observed: Observed) -> float | None:
+def active_deadline(kernel: KernelFacts, observed: Observed, now: float) -> float | None:
     """Unix seconds at which a running kernel is ended, or None."""
-    return _due(kernel.lifecycle.active_deadline, seconds_of(kernel.status.times.get("ready")), observed)
+    return _due(kernel.lifecycle.active_deadline, seconds_of(kernel.status.times.get("ready")), observed, now)
 
 
 def time_to_live(kernel: KernelFacts, observed: Observed, now: float) -> float:
     """Unix seconds at which a finished KernelInstance is deleted."""
     since = kernel.status.since(ConditionType.FINISHED)
-    return _due(kernel.lifecycle.ttl_after_finished, now if since is None else since, observed) or now
+    return _due(kernel.lifecycle.ttl_after_finished, now if since is None else since, observed, now) or now
 
 
-def _due(seconds: float | None, since: float | None, observed: Observed) -> float | None:
+def _due(seconds: float | None, since: float | None, observed: Observed, now: float) -> float | None:
     """When a duration is over that began at a time in the status, which another operator may have written.
 
     That one may have asked another API server for the time: a little of the duration we wait for ourselves.
     """
     if seconds is None or since is None:
         return None
+    if since > now + CLOCK_SKEW_SECONDS:  # a time that no clock has shown yet: nobody knows when it began
+        since = observed.first_seen
     return max(since + seconds, observed.first_seen + min(seconds, CLOCK_SKEW_SECONDS))
 
 
@@ -190,7 +192,7 @@ def _living(base: Situation, kernel: KernelFacts, observed: Observed, now: float
     """No process of interest has ended."""
     generation = running_generation(kernel, base.pod, observed)
     if generation is not None and generation >= base.wanted and _has_address(kernel, observed):
-        deadline = active_deadline(kernel, observed)
+        deadline = active_deadline(kernel, observed, now)
         if deadline is not None and now >= deadline:
             return _at(base, Stage.FINISHED, _deadline_exceeded(base, now))
         base = replace(base, answering=_answering(kernel, base.pod, observed, now))

@@ -27,6 +27,7 @@ from kubernel_api.names import pod_name, service_name
 
 from .cut import AS_IS, Fields, cut
 from .facts import Json, part
+from .pod_facts import KUEUE_STOPS
 
 T = TypeVar("T")
 
@@ -121,7 +122,17 @@ _LEASE: Fields = {
 }
 
 # What nothing can be decided without, in a pod that is large.
-_CONDITIONS = ("PodScheduled", "Ready", "DisruptionTarget", "PodResizePending", "PodResizeInProgress")
+_CONDITIONS = frozenset(
+    {
+        "PodScheduled",
+        "Ready",
+        "ContainersReady",
+        "DisruptionTarget",
+        KUEUE_STOPS,
+        "PodResizePending",
+        "PodResizeInProgress",
+    }
+)
 # What only the pod's builder reads. A KernelInstance that is large without them stays as it is: the CRD bounds it.
 _SHAPES_THE_POD = ("env", "imagePullSecrets", "nodeSelector", "tolerations", "volumes")
 
@@ -205,11 +216,17 @@ def _without_what_shapes_the_pod(instance: Json) -> Json:
     return {**instance, "spec": spec, "partial": True}
 
 
+def _has_done_its_work(init: Json) -> bool:
+    terminated = part(init, "state").get("terminated")
+    return bool(init.get("started")) or (terminated is not None and terminated.get("exitCode") == 0)
+
+
 def _with_what_decides(pod: Json) -> Json:
     status = part(pod, "status")
-    kept = {name: value for name, value in status.items() if name != "initContainerStatuses"}
-    containers = status.get("containerStatuses") or []
+    kept = dict(status)
+    containers, inits = status.get("containerStatuses") or [], status.get("initContainerStatuses") or []
     kept["containerStatuses"] = [c for c in containers if c.get("name") == KERNEL_CONTAINER]
+    kept["initContainerStatuses"] = [c for c in inits if not _has_done_its_work(c)][:1]  # all others wait for it
     kept["conditions"] = [c for c in status.get("conditions") or [] if c.get("type") in _CONDITIONS]
     return {**pod, "status": kept}
 

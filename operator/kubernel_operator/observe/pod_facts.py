@@ -22,6 +22,9 @@ from kubernel_api.constants import (
 from .facts import Condition, Json, conditions_of, controller_uid, number, part, seconds_of
 from .sizes import Sizes, sizes
 
+# Kueue's condition on a pod that it deletes: its workload was evicted.
+KUEUE_STOPS = "TerminationTarget"
+
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
@@ -87,6 +90,7 @@ class PodFacts:
         inits: the init containers, in their order.
         others: containers beside the kernel's.
         idle_timeout: seconds; what its KernelInstance leaves out and its template, or a bound, said.
+        disruption: who takes the pod away: Kubernetes, or Kueue.
         reason: why the kubelet ended the pod or did not take it, e.g. Evicted.
         version: resourceVersion.
         made_for: metadata.generation of the KernelInstance that it was made from; 0: not known.
@@ -212,7 +216,7 @@ def pod_facts(obj: Json) -> PodFacts:
         scheduled=conditions.get("PodScheduled"),
         ready=conditions.get("Ready"),
         containers_ready=conditions.get("ContainersReady"),
-        disruption=_if_true(conditions.get("DisruptionTarget")),
+        disruption=_if_true(conditions.get("DisruptionTarget")) or _if_true(conditions.get(KUEUE_STOPS)),
         idle_timeout=float(number(annotations.get(ANNOTATION_IDLE_TIMEOUT))) or None,
         reason=str(status.get("reason") or ""),
         message=str(status.get("message") or ""),

@@ -94,6 +94,47 @@ def test_a_native_sidecar(place: Place) -> None:
     assert kernel.exited()["reason"] == "Completed"
 
 
+def test_a_native_sidecar_that_keeps_ending(place: Place) -> None:
+    """The kubelet starts it again and again; before the kernel it has to be started once."""
+    inject(place, before("sleep 3; exit 5", restartPolicy="Always"))
+    kernel = place.kernels.start()
+
+    def has_ended_twice() -> bool:
+        (pod,) = kernel.children("pods")
+        return pod["status"]["initContainerStatuses"][0]["restartCount"] >= 2
+
+    kernel.wait("its second end", has_ended_twice)
+    assert kernel.status["reason"] == "Running"
+    kernel.do("os._exit(42)")
+    assert kernel.exited()["exitCode"] == 42
+
+
+def test_an_ephemeral_container(place: Place) -> None:
+    """`kubectl debug` puts one into a pod that runs; it ends with 9, and nothing else does."""
+    kernel = place.kernels.start()
+    (pod,) = kernel.children("pods")
+    debugger = neighbour(pod, "debugger", "exit 9", targetContainerName="kernel")
+    path = f"{place.kernels.path('pods', pod['metadata']['name'])}/ephemeralcontainers"
+    place.api.request("PATCH", path, {"spec": {"ephemeralContainers": [debugger]}})
+
+    def has_ended() -> bool:
+        (found,) = kernel.children("pods")
+        states = [s["state"] for s in found["status"].get("ephemeralContainerStatuses") or []]
+        return any("terminated" in state for state in states)
+
+    kernel.wait("its end", has_ended)
+    kernel.do("os._exit(42)")
+    assert kernel.exited()["exitCode"] == 42
+
+
+def test_an_init_container_out_of_memory(place: Place) -> None:
+    small = {"limits": {"memory": "16Mi"}}
+    inject(place, before("python -c 'bytearray(1 << 28)'", resources=small))
+    status = place.kernels.create().finished()
+    assert status["reason"] == "ConfigError"
+    assert status["message"].startswith("The kernel cannot start: init container mesh-init ended with exit code 137")
+
+
 def test_an_init_container_that_fails(place: Place) -> None:
     inject(place, before("exit 3"))
     status = place.kernels.create().finished()
@@ -167,6 +208,40 @@ def test_a_scheduling_gate(place: Place) -> None:
     (pod,) = kernel.child_names("pods")
     place.api.request("PATCH", place.kernels.path("pods", pod), {"spec": {"schedulingGates": None}})
     kernel.ready()
+
+
+def test_what_kueue_takes_back_is_queued_again(place: Place) -> None:
+    """It says so in a condition of its own, deletes the pod, and keeps it by a finalizer until it has ended."""
+
+    def change(pod: Json) -> None:
+        pod["metadata"]["finalizers"] = ["kubernel.test/kueue"]
+        pod["spec"]["schedulingGates"] = [{"name": "kueue.x-k8s.io/admission"}, {"name": "kubernel.test/other"}]
+
+    inject(place, change)
+    kernel = place.kernels.create()
+    assert "kubernel.test/other" in kernel.reason("SchedulingGated")["message"]
+    (pod,) = kernel.child_names("pods")
+    path = place.kernels.path("pods", pod)
+    why = {"type": "TerminationTarget", "status": "True", "reason": "StoppedByKueue", "message": "Preempted by a test"}
+    place.api.request("PATCH", f"{path}/status", {"status": {"conditions": [why]}})
+    place.proxy.reset()
+    kernel.delete_pod(pod)
+    status = kernel.reason("PodReplaced")
+    assert "Kueue took pod" in status["message"]
+    assert kernel.ready().status["podIncarnation"] == 2
+    place.api.request("PATCH", path, {"metadata": {"finalizers": None}})
+
+
+@pytest.mark.parametrize("field", ["annotations", "labels"])
+def test_a_webhook_that_takes_what_is_ours(place: Place, field: str) -> None:
+    """Nobody would know the pod again; for a restart another one was made without end."""
+    inject(place, lambda pod: pod["metadata"].update({field: {"example.org/other": "yes"}}))
+    kernel = place.kernels.create(restartGeneration=1)
+    status = kernel.reason("ConfigError")
+    assert "somebody changed metadata." in status["message"]
+    kernel.wait("no pod is left", lambda: not place.api.request("GET", place.kernels.path("pods"))["items"])
+    place.proxy.reset()
+    kernel.ready(1)
 
 
 @pytest.mark.parametrize("resource", ["pods", "secrets", "services"])

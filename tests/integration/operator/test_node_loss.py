@@ -66,6 +66,15 @@ class Node:
         found = self._api.request("GET", self._place.kernels.path("pods", pod))
         return bool({c["type"]: c["status"] for c in found["status"]["conditions"]}.get("Ready") == "True")
 
+    def taint(self) -> None:
+        """The administrator wants all pods to leave."""
+        taints = [{"key": "kubernel.test/maintenance", "effect": "NoExecute"}]
+        self._api.request("PATCH", self._path, {"spec": {"taints": taints}})
+
+    def confirm_end(self, pod: str) -> None:
+        """Deletes a pod that is being deleted, as a kubelet does when its containers have ended."""
+        self._api.request("DELETE", self._place.kernels.path("pods", pod), {"gracePeriodSeconds": 0})
+
     def leave(self) -> None:
         """The administrator removes it, and what it ran."""
         for pod in self._api.request("GET", self._place.kernels.path("pods"))["items"]:
@@ -133,6 +142,19 @@ def test_a_node_that_is_lost_before_its_kernel_was_ready(place: Place, node: Nod
     status = kernel.reason("PodReplaced")
     assert f"{node.name} does not confirm its end." in status["message"]
     kernel.wait("another pod", lambda: kernel.child_names("pods") == [first, f"{kernel.name}-2"])
+
+
+def test_a_node_that_is_to_be_empty(place: Place, node: Node) -> None:
+    """Its administrator gives it a taint; nothing is wrong with it."""
+    kernel = place.kernels.create(**node.placement)
+    pod = on_node(kernel)
+    node.start(pod)
+    say_ready(place, kernel, pod)
+    node.taint()
+    kernel.wait("the pod's deletion", lambda: "deletionTimestamp" in kernel.children("pods")[0]["metadata"])
+    node.confirm_end(pod)
+    status = kernel.reason("Evicted")
+    assert "its node has a taint that it does not tolerate" in status["message"]
 
 
 def test_a_node_that_is_silent_for_a_while(place: Place, node: Node) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from fixtures.objects import NOW, cr, disrupted, pod, terminated
+from fixtures.objects import NOW, cr, disrupted, finished_status, pod, terminated
 from fixtures.operator_world import World
 from kubernel_wire.callback import Callback
 
@@ -325,6 +325,31 @@ def test_an_overdue_time_to_live_is_kept_soon_after_a_restart(world: World) -> N
     assert words(world)[0] == "Failed"
     passes(world, 1)
     assert not any("kernelinstances" in path for path in world.cluster.objects)
+
+
+def test_a_time_to_live_from_a_time_that_has_not_come(world: World) -> None:
+    """Another operator's clock was a year ahead, or somebody wrote into the status: it was kept for a year."""
+    begin(world, lifecycle={"ttlSecondsAfterFinished": 60}, status=finished_status(ended=NOW + 3e7))
+    passes(world, 59)
+    assert any("kernelinstances" in path for path in world.cluster.objects)
+    passes(world, 1)
+    assert not any("kernelinstances" in path for path in world.cluster.objects)
+
+
+def test_an_active_deadline_from_a_time_that_has_not_come(world: World) -> None:
+    begin(world, lifecycle={"activeDeadlineSeconds": 60})
+    status = pod()["status"]
+    world.change_pod(newest(world), **status)
+    world.watch()
+    call_back(world, 1, "running")
+    passes(world)
+    instance = world.instance()
+    instance["status"]["times"]["ready"] = "2099-01-01T00:00:00Z"
+    world.apply(instance)
+    passes(world, 59)
+    assert words(world)[0] == "Running"
+    passes(world, 1)
+    assert words(world)[:2] == ("Failed", "DeadlineExceeded")
 
 
 def test_a_node_s_silence_is_measured_here(world: World) -> None:

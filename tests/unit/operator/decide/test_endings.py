@@ -20,10 +20,22 @@ from kubernel_operator.observe.report import Report
 from kubernel_wire.callback import MemoryUse
 
 CRASHED = "The kernel ended with exit code 42."
+DELETED = "Pod k1-1 was deleted by somebody else."
+SILENT_NODE = [{"type": "Ready", "status": "False"}, {"type": "ContainersReady", "status": "True"}]
+UNSEEN = "Nobody on node1 saw how the kernel ended: the node, or its container runtime, was started anew."
 OOM = (
     "The kernel used more memory than its limit and was killed; its variables are gone. Work on less data "
     "at a time, or give it more memory."
 )
+
+
+def stopped_by_kueue(why: str) -> dict[str, Any]:
+    """What Kueue writes into a pod that it is about to delete."""
+    return {"conditions": [{"type": "TerminationTarget", "status": "True", "reason": "StoppedByKueue", "message": why}]}
+
+
+def killed_init(code: int, reason: str = "Error") -> dict[str, Any]:
+    return {"name": "mesh-init", "image": "mesh:1", "state": {"terminated": {"exitCode": code, "reason": reason}}}
 
 
 @pytest.mark.parametrize(
@@ -153,8 +165,90 @@ def test_ending_of_report(said: Report, ending: Ending) -> None:
         ),
         pytest.param(
             pod(phase="Failed", state={}, **disrupted("DeletionByTaintManager", "node1")),
-            Ending(7, Reason.NODE_LOST, "The node of pod k1-1 was lost. node1", NOW, by_cluster=True),
-            id="taint manager",
+            Ending(
+                7,
+                Reason.EVICTED,
+                "Pod k1-1 was evicted: its node has a taint that it does not tolerate. node1",
+                NOW,
+                by_cluster=True,
+            ),
+            id="an administrator's taint: the node lives",
+        ),
+        pytest.param(
+            pod(phase="Failed", state={}, **stopped_by_kueue("Preempted to accommodate a workload")),
+            Ending(
+                7,
+                Reason.PREEMPTED,
+                "Kueue took pod k1-1 back. Preempted to accommodate a workload",
+                NOW,
+                by_cluster=True,
+            ),
+            id="preempted by Kueue",
+        ),
+        pytest.param(
+            pod(**terminated(143), **stopped_by_kueue("Exceeded the PodsReady timeout")),
+            Ending(
+                7,
+                Reason.EVICTED,
+                "Kueue took pod k1-1 back. Exceeded the PodsReady timeout",
+                NOW - 1,
+                143,
+                15,
+                by_cluster=True,
+            ),
+            id="evicted by Kueue",
+        ),
+        pytest.param(
+            pod(
+                deleting=NOW - 5,
+                phase="Pending",
+                state={},
+                scheduled={"status": "False", "reason": "SchedulingGated"},
+                **stopped_by_kueue("The LocalQueue is stopped"),
+            ),
+            Ending(7, Reason.EVICTED, "Kueue took pod k1-1 back. The LocalQueue is stopped", NOW, by_cluster=True),
+            id="never scheduled, kept by a finalizer",
+        ),
+        pytest.param(
+            pod(deleting=NOW - 5, phase="Pending", state={}, scheduled={"status": "False"}),
+            Ending(7, Reason.POD_DELETED, DELETED, NOW),
+            id="never scheduled and deleted: no node is silent",
+        ),
+        pytest.param(
+            pod(**terminated(255, reason="Unknown")),
+            Ending(7, Reason.NODE_LOST, UNSEEN, NOW - 1, by_cluster=True),
+            id="containerd found it gone after a reboot",
+        ),
+        pytest.param(
+            pod(**terminated(137, reason="ContainerStatusUnknown")),
+            Ending(7, Reason.NODE_LOST, UNSEEN, NOW - 1, by_cluster=True),
+            id="the kubelet found it gone",
+        ),
+        pytest.param(
+            pod(deleting=NOW, **terminated(143)),
+            Ending(7, Reason.POD_DELETED, DELETED, NOW - 1, 143, 15),
+            id="deleted; it has no supervisor that told of the signal",
+        ),
+        pytest.param(
+            pod(deleting=NOW, **terminated(3)),
+            Ending(7, Reason.KERNEL_CRASHED, "The kernel ended with exit code 3.", NOW - 1, 3),
+            id="crashed, and deleted then",
+        ),
+        pytest.param(
+            pod(deleting=NOW, phase="Failed", state={}, inits=(killed_init(143),)),
+            Ending(7, Reason.POD_DELETED, DELETED, NOW),
+            id="deleted during its init container",
+        ),
+        pytest.param(
+            pod(phase="Failed", state={}, inits=(killed_init(137, "OOMKilled"),)),
+            Ending(
+                7,
+                Reason.CONFIG_ERROR,
+                "The kernel cannot start: init container mesh-init ended with exit code 137 (OOMKilled).",
+                NOW,
+                final=True,
+            ),
+            id="an init container out of memory",
         ),
         pytest.param(
             pod(phase="Failed", state={}, **disrupted("DeletionByPodGC")),
@@ -201,9 +295,14 @@ def test_ending_of_pod(ended: dict[str, Any], ending: Ending | None) -> None:
             pod(), Ending(2, Reason.POD_DELETED, "Pod k1-1 was deleted by somebody else.", NOW), id="seen alive"
         ),
         pytest.param(
-            pod(**disrupted("DeletionByTaintManager")),
+            pod(**disrupted("DeletionByPodGC")),
             Ending(2, Reason.NODE_LOST, "The node of pod k1-1 was lost.", NOW, by_cluster=True),
             id="seen disrupted",
+        ),
+        pytest.param(
+            pod(conditions=[*disrupted("DeletionByTaintManager")["conditions"], *SILENT_NODE]),
+            Ending(2, Reason.NODE_LOST, "The node of pod k1-1 was lost.", NOW, by_cluster=True),
+            id="seen disrupted on a node that is silent",
         ),
     ],
 )

@@ -135,6 +135,12 @@ CREATING = "The container is being created."
             id="pull not allowed",
         ),
         pytest.param(
+            waiting("SignatureValidationFailed"),
+            Reason.IMAGE_PULL_FAILED,
+            f"The image {IMAGE} cannot be pulled (SignatureValidationFailed): why",
+            id="not signed by whom it has to be",
+        ),
+        pytest.param(
             waiting("InvalidImageName"),
             Reason.INVALID_IMAGE_NAME,
             f"The image name {IMAGE} is not valid: why; correct spec.image",
@@ -218,6 +224,12 @@ def gated(*gates: str, queue: str = "") -> dict[str, Any]:
             gated("kueue.x-k8s.io/admission"),
             "The pod waits in Kueue's queue: there is no quota for it yet.",
             id="Kueue, queue unknown",
+        ),
+        pytest.param(
+            gated("kueue.x-k8s.io/admission", "example.org/licence", "kueue.x-k8s.io/topology", queue="team-a"),
+            "The pod waits in Kueue's queue team-a: there is no quota for it yet. "
+            "It also waits until other scheduling gates are taken away: example.org/licence.",
+            id="Kueue and somebody else",
         ),
     ],
 )

@@ -1,5 +1,6 @@
 """The operator's view of the cluster never goes back in time."""
 
+import json
 import random
 import tracemalloc
 from typing import Any
@@ -7,8 +8,10 @@ from typing import Any
 import pytest
 
 from fixtures.objects import cr, pod
+from kubernel_operator.decide.reasons import pending_reason
 from kubernel_operator.observe.cache import Changed, Store, key_of
 from kubernel_operator.observe.kinds import INSTANCES, LEASES, PODS, is_partial
+from kubernel_operator.observe.pod_facts import pod_facts
 
 KEY = ("ns", "k1")
 OLD_UID = "fedcba98-0000-4000-8000-000000000000"
@@ -248,6 +251,36 @@ class TestBounds:
     def test_an_ordinary_one_is_kept_whole(self) -> None:
         instance = cr(env=[{"name": f"NAME_{n}", "value": f"an ordinary value {n}"} for n in range(40)])
         assert filled(instance).get(KEY) == instance
+
+    @pytest.mark.parametrize(
+        ("init", "said"),
+        [
+            ({"running": {}}, "The pod waits for init container i30."),
+            ({"terminated": {"exitCode": 3}}, "The kernel cannot start: init container i30 ended with exit code 3."),
+        ],
+    )
+    def test_a_large_pod_is_decided_on_like_any_other(self, init: dict[str, Any], said: str) -> None:
+        """As far as it concerns its kernel; of its other containers nothing is kept."""
+        noise = [random.Random(n).randbytes(500).hex() for n in range(60)]
+        done = {"terminated": {"exitCode": 0}}
+        inits = [{"name": f"i{n}", "image": text, "state": init if n == 30 else done} for n, text in enumerate(noise)]
+        silent = [
+            {"type": "Ready", "status": "False", "message": noise[0]},
+            {"type": "ContainersReady", "status": "True", "message": noise[1]},
+            {"type": "TerminationTarget", "status": "True", "reason": "StoppedByKueue"},
+            *({"type": f"example.org/{n}", "status": "True", "message": text} for n, text in enumerate(noise)),
+        ]
+        large = pod(inits=tuple(inits), state={"waiting": {"reason": "PodInitializing"}}, conditions=silent)
+        store = Store(PODS)
+        store.put(large)
+        kept = store.get(("ns", "k1-1"))
+        assert kept is not None
+        assert len(json.dumps(kept)) < len(json.dumps(large)) / 10
+        found, whole = pod_facts(kept), pod_facts(large)
+        assert found.node_is_silent
+        assert (found.disruption, found.kernel) == (whole.disruption, whole.kernel)
+        assert pending_reason(found) == pending_reason(whole)
+        assert pending_reason(found)[1] == said
 
     @pytest.mark.parametrize("kind", [INSTANCES, PODS, LEASES])
     def test_hostile_objects(self, kind: Any) -> None:
