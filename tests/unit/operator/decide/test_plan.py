@@ -35,7 +35,7 @@ from kubernel_operator.decide.actions import (
 from kubernel_operator.decide.plan import Context, Plan, plan
 from kubernel_operator.decide.situation import situation
 from kubernel_operator.observe.kernel_facts import kernel_facts
-from kubernel_operator.observe.observed import Observed, Refusal
+from kubernel_operator.observe.observed import Observed
 from kubernel_operator.observe.pod_facts import pod_facts
 from kubernel_operator.observe.report import Report
 from kubernel_supervisor.bootstrap import bootstrap_script
@@ -54,7 +54,6 @@ UNSCHEDULABLE = pod(
 )
 GATED = pod(phase="Pending", state={}, ip=None, scheduled={"status": "False", "reason": "SchedulingGated"})
 NOT_PULLED = pod(phase="Pending", state={"waiting": {"reason": "ImagePullBackOff"}}, ip=None)
-REFUSED = Refusal(Reason.QUOTA_EXCEEDED, "exceeded quota: pods=0")
 KNOWN = {
     "secret": True,
     "pod_secret": True,
@@ -340,94 +339,3 @@ def test_whole_actions() -> None:
     assert planned(cr(status=finished_status()), seen(pod())).actions == (
         DeletePod(pod_facts(pod()), "the KernelInstance is finished"),
     )
-
-
-@pytest.mark.parametrize(
-    ("instance", "observed", "again_at"),
-    [
-        pytest.param(cr(deleting=NOW), seen(), None, id="being deleted"),
-        pytest.param(cr(), seen(PENDING), NOW + 0.8, id="fast start: when it is no longer fast"),
-        pytest.param(
-            cr(), seen(PENDING, first_seen=NOW - 5, explained_at=NOW - 3), NOW + 7, id="slow start: its Events"
-        ),
-        pytest.param(cr(), seen(UNSCHEDULABLE, first_seen=NOW - 5), NOW + 290, id="unschedulable: the deadline"),
-        pytest.param(cr(), seen(first_seen=NOW - 5, refusal=REFUSED), NOW + 290, id="refused: the deadline"),
-        pytest.param(
-            cr(), seen(pod(), report=report("starting")), NOW + 0.8, id="callback came: when it is no longer fast"
-        ),
-        pytest.param(
-            cr(),
-            seen(pod(), report=report("starting"), first_seen=NOW - 1),
-            NOW + 1,
-            id="callback came: when it is silent",
-        ),
-        pytest.param(cr(), seen(pod()), NOW + 0.8, id="container runs, no callback: its answer is news"),
-        pytest.param(
-            cr(), seen(pod(), first_seen=NOW - 9), NOW + 290, id="container runs and says nothing: the deadline"
-        ),
-        pytest.param(
-            cr(lifecycle={"startDeadlineSeconds": 10}),
-            seen(PENDING, first_seen=NOW - 9.5),
-            NOW + 0.5,
-            id="start deadline",
-        ),
-        pytest.param(cr(), seen(pod(), report=report()), None, id="running: never again"),
-        pytest.param(cr(), seen(pod(), report=probed(NOW - 1)), None, id="running, never called back: never again"),
-        pytest.param(
-            cr(status=ready_status(ready=NOW - 5), lifecycle={"activeDeadlineSeconds": 60}),
-            seen(pod()),
-            NOW + 55,
-            id="running with an active deadline",
-        ),
-        pytest.param(
-            cr(status=ready_status()), seen(pod(deleting=NOW + 3)), NOW + 8, id="running, pod is being deleted"
-        ),
-        pytest.param(
-            cr(lifecycle={"startDeadlineSeconds": 3600}),
-            seen(pod(ip=None, deleting=NOW + 3), first_seen=NOW - 400, explained_at=NOW - 1),
-            NOW + 8,
-            id="starting, pod is being deleted: its node may never confirm it",
-        ),
-        pytest.param(LEASED, seen(pod()), None, id="running with a Lease: it is looked after elsewhere"),
-        pytest.param(
-            cr(status=ready_status()), seen(pod(), report=report("exited", time=NOW - 1)), NOW + 29, id="grace"
-        ),
-        pytest.param(cr(status=finished_status(ended=NOW - 1)), seen(), NOW + 299, id="time to live"),
-        pytest.param(
-            cr(status=finished_status(ended=NOW - 1), lifecycle={"ttlSecondsAfterFinished": 7}),
-            seen(),
-            NOW + 6,
-            id="its own time to live",
-        ),
-    ],
-)
-def test_again(instance: dict[str, Any], observed: Observed, again_at: float | None) -> None:
-    assert planned(instance, observed).again_at == (None if again_at is None else pytest.approx(again_at))
-
-
-@pytest.mark.parametrize(
-    ("there", "lists"),
-    [
-        pytest.param(PENDING, 4, id="scheduled"),
-        pytest.param(NOT_PULLED, 4, id="its image cannot be pulled"),
-        pytest.param(UNSCHEDULABLE, 4, id="unschedulable"),
-        pytest.param(GATED, 0, id="gated"),
-    ],
-)
-def test_what_five_minutes_of_waiting_cost(there: dict[str, Any], lists: int) -> None:
-    """A pod that nothing happens to: LISTs of Events, and passes that find nothing new."""
-    instance = cr(created=NOW, lifecycle={"startDeadlineSeconds": 86400})
-    now, explained_at, explained, passes = NOW, 0.0, 0, 0
-    while now <= NOW + 301:
-        observed = seen(there, first_seen=NOW, explained_at=explained_at)
-        kernel = kernel_facts(instance)
-        steps = plan(kernel, situation(kernel, observed, now), observed, CONTEXT, now)
-        passes += 1
-        if any(isinstance(action, Explain) for action in steps.actions):
-            explained, explained_at = explained + 1, now
-            now += 0.1
-        else:
-            assert steps.again_at is not None
-            now = steps.again_at
-    assert explained == lists
-    assert passes <= 2 + 2 * lists

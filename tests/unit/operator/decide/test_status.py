@@ -6,7 +6,6 @@ import pytest
 
 from fixtures.objects import (
     NOW,
-    POD_SECRET,
     SETTINGS,
     cr,
     exited_status,
@@ -20,8 +19,8 @@ from fixtures.objects import (
 from kubernel_api.conditions import Reason
 from kubernel_api.constants import PORTS
 from kubernel_api.status import UNOBSERVED_STATUS
-from kubernel_operator.decide.situation import Situation, Stage, situation
-from kubernel_operator.decide.status import build_status, should_write, status_patch
+from kubernel_operator.decide.situation import situation
+from kubernel_operator.decide.status import build_status, status_patch
 from kubernel_operator.observe.kernel_facts import kernel_facts
 from kubernel_operator.observe.observed import Observed, Refusal
 
@@ -235,27 +234,6 @@ def test_whole_status_of_a_cold_start() -> None:
     }
 
 
-WAITS = {"waiting": {"reason": "CreateContainerConfigError", "message": 'secret "k1-0123abcd45" not found'}}
-
-
-@pytest.mark.parametrize(("by", "reason"), [("Client", "WaitingForKey"), ("Operator", "ContainerCreating")])
-def test_a_client_that_has_not_made_its_key(by: str, reason: str) -> None:
-    instance, waits = cr(connection={"keyFrom": by}), pod(phase="Pending", state=WAITS)
-    assert status(instance, seen(waits))["reason"] == reason
-    other = pod(phase="Pending", state={"waiting": {**WAITS["waiting"], "message": f'secret "{POD_SECRET}" not found'}})
-    assert status(instance, seen(other))["reason"] == "ContainerCreating"
-
-
-def test_a_client_that_never_makes_its_key() -> None:
-    """The words of the deadline are those of the wait."""
-    waits = pod(phase="Pending", state=WAITS)
-    instance = cr(connection={"keyFrom": "Client"})
-    instance["status"] = status(instance, seen(waits))
-    over = status(instance, seen(waits, first_seen=NOW - 300))
-    assert over["reason"] == "StartTimeout"
-    assert "The pod waits for Secret k1-0123abcd45" in over["message"]
-
-
 def test_whole_exit() -> None:
     observed = seen(pod(), report=report("exited", signal=9, oom_killed=True, time=NOW - 1.25))
     built = status(cr(status=ready_status()), observed)
@@ -285,78 +263,6 @@ def test_what_is_not_known_of_an_end_is_absent() -> None:
         "finishedTime": "2027-01-15T08:00:00.000000Z",
         "restartGeneration": 0,
     }
-
-
-@pytest.mark.parametrize(
-    ("instance", "observed", "ip", "control_port"),
-    [
-        pytest.param(cr(), seen(pod(), report=report()), "10.96.0.9", 18886, id="Service"),
-        pytest.param(
-            cr(connection={"service": "None"}), seen(pod(), report=report()), "10.0.0.7", 18886, id="no Service"
-        ),
-        pytest.param(
-            cr(), seen(pod(), report=report(supervised=False)), "10.96.0.9", None, id="an image without a supervisor"
-        ),
-        pytest.param(
-            cr(status=ready_status(pod="k1-1"), connection={"service": "None"}),
-            seen(pod(2, ip="10.0.0.8"), report=report(ip="10.0.0.8")),
-            "10.0.0.8",
-            18886,
-            id="no Service, new pod",
-        ),
-        pytest.param(
-            cr(connection={"service": "None"}),
-            seen(pod(ip=None), report=report(ip="10.0.0.8")),
-            "10.0.0.8",
-            18886,
-            id="its supervisor knows the address before the kubelet tells it",
-        ),
-        pytest.param(
-            cr(connection={"service": "None"}),
-            seen(pod(), report=report(ip="192.0.2.1")),
-            "10.0.0.7",
-            18886,
-            id="an address that is none of the pod's",
-        ),
-        pytest.param(
-            cr(connection={"service": "None"}),
-            seen(pod(podIPs=[{"ip": "10.0.0.7"}, {"ip": "fd00::7"}]), report=report(ip="fd00::7")),
-            "fd00::7",
-            18886,
-            id="the second one of the pod's addresses",
-        ),
-    ],
-)
-def test_connection(instance: dict[str, Any], observed: Observed, ip: str, control_port: int | None) -> None:
-    connection = status(instance, observed)["connection"]
-    assert (connection["ip"], connection.get("controlPort")) == (ip, control_port)
-
-
-@pytest.mark.parametrize(
-    ("asked", "told", "known", "expected"),
-    [
-        pytest.param("Auto", "Curve", None, "Curve", id="the kernel can"),
-        pytest.param("Auto", "Disabled", None, "Disabled", id="it cannot"),
-        pytest.param("Auto", None, None, "Disabled", id="nobody there can tell: an image without Python"),
-        pytest.param("Auto", None, "Curve", "Curve", id="an operator that was restarted has heard nothing yet"),
-        pytest.param("Curve", None, None, "Curve", id="without Python it was told to"),
-        pytest.param("Disabled", None, None, "Disabled", id="nobody asked"),
-    ],
-)
-def test_encryption(asked: str, told: str | None, known: str | None, expected: str) -> None:
-    before = ready_status()
-    before["connection"] |= {"encryption": known}
-    instance = cr(status=before if known else None, connection={"encryption": asked})
-    found = status(instance, seen(pod(), report=report(encryption=told)))
-    assert found["connection"]["encryption"] == expected
-
-
-def test_connection_stays_while_the_pod_is_replaced() -> None:
-    """But for the address of the old pod, which may be another one's soon."""
-    instance = cr(status=ready_status(), **RESTARTED)
-    kept = {k: v for k, v in ready_status()["connection"].items() if k != "podIP"}
-    assert status(instance, seen(pod(2, generation=1)))["connection"] == kept
-    assert status(instance, seen(pod(), control_sent=1))["connection"] == ready_status()["connection"]
 
 
 def test_a_restart_in_place() -> None:
@@ -445,67 +351,3 @@ def test_other_reasons_of_a_pod_are_no_silence(containers_ready: str, condition:
 def test_an_orphan_s_status_stays() -> None:
     instance = cr(status=ready_status())
     assert status(instance, seen(pod(), orphaned=True)) == instance["status"]
-
-
-@pytest.mark.parametrize(
-    ("known", "said", "written"),
-    [
-        pytest.param(None, None, None, id="never"),
-        pytest.param(None, NOW - 5, "2027-01-15T07:59:55Z", id="first"),
-        pytest.param("2027-01-15T07:59:00Z", NOW - 1, "2027-01-15T07:59:00Z", id="moved by 59 s: no write"),
-        pytest.param("2027-01-15T07:59:00Z", NOW, "2027-01-15T08:00:00Z", id="moved by a minute"),
-        pytest.param("2027-01-15T07:59:00Z", None, "2027-01-15T07:59:00Z", id="operator restarted"),
-        pytest.param("2027-01-15T07:59:00Z", NOW - 600, "2027-01-15T07:59:00Z", id="never back"),
-    ],
-)
-def test_last_activity(known: str | None, said: float | None, written: str | None) -> None:
-    fields = {"lastActivityTime": known} if known else {}
-    built = status(cr(status=ready_status(**fields)), seen(pod(), report=report(last_activity=said)))
-    assert built.get("lastActivityTime") == written
-
-
-def test_transition_times() -> None:
-    built = status(cr(status=ready_status()), seen(pod(), report=report("exited", exit_code=1)))
-    assert {c["type"]: c["lastTransitionTime"] for c in built["conditions"]} == {
-        "Ready": NOW_TEXT,
-        "Reconciling": BEFORE_TEXT,
-        "Stalled": BEFORE_TEXT,
-        "Finished": BEFORE_TEXT,
-        "PodScheduled": BEFORE_TEXT,
-    }
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "patch"),
-    [
-        pytest.param({}, {}, {}, id="nothing"),
-        pytest.param({"a": 1}, {"a": 1}, {}, id="same"),
-        pytest.param({}, {"a": 1}, {"a": 1}, id="new"),
-        pytest.param({"a": 1}, {"a": 2}, {"a": 2}, id="changed"),
-        pytest.param({"a": 1}, {}, {"a": None}, id="gone"),
-        pytest.param({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}}, {"a": {"c": 3}}, id="changed inside"),
-        pytest.param({"a": {"b": 1}}, {"a": {}}, {"a": {"b": None}}, id="gone inside"),
-        pytest.param({"a": {"b": {"c": 1}}}, {"a": {"b": {"c": 1}}}, {}, id="same inside"),
-        pytest.param({"a": [1, 2]}, {"a": [1]}, {"a": [1]}, id="lists as a whole"),
-        pytest.param({"a": {"b": 1}}, {"a": 1}, {"a": 1}, id="an object becomes a value"),
-        pytest.param({"a": 1}, {"a": {"b": 1}}, {"a": {"b": 1}}, id="a value becomes an object"),
-    ],
-)
-def test_status_patch(old: dict[str, Any], new: dict[str, Any], patch: dict[str, Any]) -> None:
-    assert status_patch(old, new) == patch
-
-
-@pytest.mark.parametrize(
-    ("stage", "reason", "since", "worth"),
-    [
-        pytest.param(Stage.STARTING, Reason.CONTAINER_CREATING, 0.9, False, id="usual, in the first second"),
-        pytest.param(Stage.STARTING, Reason.CONTAINER_CREATING, 1.0, True, id="usual, later"),
-        pytest.param(Stage.STARTING, Reason.UNSCHEDULABLE, 0.0, True, id="unusual, at once"),
-        pytest.param(Stage.NEEDS_POD, Reason.QUOTA_EXCEEDED, 0.0, True, id="refused, at once"),
-        pytest.param(Stage.NEEDS_RESTART, Reason.RESTARTING, 0.5, False, id="restart, in the first second"),
-        pytest.param(Stage.RUNNING, Reason.RUNNING, 0.0, True, id="running, at once"),
-        pytest.param(Stage.EXITED, Reason.COMPLETED, 0.0, True, id="exited, at once"),
-    ],
-)
-def test_should_write(stage: Stage, reason: Reason, since: float, worth: bool) -> None:
-    assert should_write(Situation(stage, 0, start_began=NOW - since), reason, NOW) is worth
