@@ -68,6 +68,7 @@ class Observer:
             secret=memory.secret or address is not None,
             # One that came from a pool has none before its first pod is replaced.
             pod_secret=memory.pod_secret or (address is not None and not kernel.status.was_warm),
+            pod_secret_made=memory.pod_secret,
             supervisor_found=supervisor_found,
             service=service is not None,
             service_ip=(service.address if service else None) or (address.ip if address else None),

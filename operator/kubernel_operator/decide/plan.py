@@ -106,7 +106,7 @@ def plan(kernel: KernelFacts, situation: Situation, observed: Observed, context:
             return Plan(
                 (
                     *_superseded_pods(situation, observed),
-                    *_missing_children(kernel, observed, context, is_members=_is_members(situation)),
+                    *_missing_children(kernel, observed, context, has_pod_secret=_has_pod_secret(situation, observed)),
                     *_missed(kernel, situation, observed, context, now),
                     *_resize(kernel, situation, observed, now),
                     *_starting(kernel, situation, observed, now),
@@ -117,7 +117,7 @@ def plan(kernel: KernelFacts, situation: Situation, observed: Observed, context:
             return Plan(
                 (
                     *_superseded_pods(situation, observed),
-                    *_missing_children(kernel, observed, context, is_members=_is_members(situation)),
+                    *_missing_children(kernel, observed, context, has_pod_secret=_has_pod_secret(situation, observed)),
                     *_resize(kernel, situation, observed, now),
                     *_changed(kernel, situation, observed),
                 ),
@@ -162,7 +162,7 @@ def _claim(kernel: KernelFacts, member: Member, observed: Observed, context: Con
         age=max(0.0, now - (pod.created or now)),
     )
     return [
-        *_missing_children(kernel, observed, context, is_members=True),
+        *_missing_children(kernel, observed, context, has_pod_secret=True),
         *_unread_keys(kernel, observed),
         Claim(member, patch, "its shape fits"),
     ]
@@ -180,11 +180,13 @@ def _create(kernel: KernelFacts, situation: Situation, observed: Observed, conte
     actions = _superseded_pods(situation, observed)
     if situation.pod is not None and situation.pod.may_run:
         actions.append(DeletePod(situation.pod, "a restart was asked for and cannot be done in place"))
+    is_same = situation.pod is not None and situation.pod.supervisor == context.supervisor_map
+    has_pod_secret = observed.pod_secret_made or (observed.pod_secret and is_same)
     if observed.supervisor_found is None:
         # No pod yet: the name may be taken by somebody else's ConfigMap. The next pass follows at once.
         return [
             *actions,
-            *_missing_children(kernel, observed, context),
+            *_missing_children(kernel, observed, context, has_pod_secret=has_pod_secret),
             _supervisor(kernel, context, "kernels run it"),
         ]
     body = build_pod(
@@ -201,7 +203,7 @@ def _create(kernel: KernelFacts, situation: Situation, observed: Observed, conte
     why = "first start" if situation.incarnation == 0 else f"replaces pod {situation.incarnation}"
     return [
         *actions,
-        *_missing_children(kernel, observed, context),
+        *_missing_children(kernel, observed, context, has_pod_secret=has_pod_secret),
         Create("pod", body, why),
     ]
 
@@ -216,13 +218,13 @@ def _superseded_pods(situation: Situation, observed: Observed) -> list[Action]:
 
 
 def _missing_children(
-    kernel: KernelFacts, observed: Observed, context: Context, *, is_members: bool = False
+    kernel: KernelFacts, observed: Observed, context: Context, *, has_pod_secret: bool
 ) -> list[Action]:
-    """What its pod needs and is not known to exist. ``is_members``: a pool's pod has a Secret of its own already."""
+    """What its pod needs and is not known to exist. ``has_pod_secret``: all but the pod's own Secret."""
     actions: list[Action] = []
     if not observed.secret and not kernel.keys_by_client:
         actions.append(_secret(kernel, context, "holds the connection key"))
-    if not observed.pod_secret and not is_members:
+    if not has_pod_secret:
         actions.append(_pod_secret(kernel, context, "holds the pod's token"))
     if observed.service or not kernel.by_service:
         return actions
@@ -232,6 +234,11 @@ def _missing_children(
     known = kernel.status.address
     body = build_service(kernel.raw, known.ip if known else None)
     return [*actions, Create("service", body, "keeps the kernel's address")]
+
+
+def _has_pod_secret(situation: Situation, observed: Observed) -> bool:
+    """Whether the newest pod's own Secret is there, for all that is known. A pool's pod brings one."""
+    return observed.pod_secret or _is_members(situation)
 
 
 def _is_members(situation: Situation) -> bool:
@@ -250,7 +257,8 @@ def _pod_secret(kernel: KernelFacts, context: Context, why: str) -> Create:
 
 
 def _pod_secret_name(kernel: KernelFacts, context: Context) -> str:
-    mark = pod_secret_mark(context.operator_key, qualified_secret_name(kernel.raw))
+    digest = supervisor_digest(context.supervisor)
+    mark = pod_secret_mark(context.operator_key, qualified_secret_name(kernel.raw), digest)
     return pod_secret_name(kernel.name, kernel.uid, mark)
 
 

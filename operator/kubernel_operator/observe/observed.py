@@ -55,7 +55,8 @@ class Observed:
         pods: all pods that it controls, of any incarnation.
         report: newest report from the supervisor of the newest pod.
         secret: True when the Secret is known to exist; False: not known to.
-        pod_secret: the same for the pod's own Secret.
+        pod_secret: the same for the own Secret of the newest pod.
+        pod_secret_made: True when that of the next pod is known to exist: an operator of another version names another.
         supervisor_found: Unix seconds when the ConfigMap with the supervisor was last made in this namespace, or found
             to be there; None: not known to be there.
         service: whether the Service exists.
@@ -93,6 +94,7 @@ class Observed:
     report: Report | None = None
     secret: bool = False
     pod_secret: bool = False
+    pod_secret_made: bool = False
     supervisor_found: float | None = None
     service: bool = False
     service_ip: str | None = None

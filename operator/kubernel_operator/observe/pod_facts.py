@@ -15,6 +15,7 @@ from kubernel_api.constants import (
     ANNOTATION_POOL,
     ANNOTATION_RESTART_GENERATION,
     ANNOTATION_SHAPE,
+    ANNOTATION_SUPERVISOR,
     KERNEL_CONTAINER,
     LABEL_KUEUE_QUEUE,
 )
@@ -100,6 +101,7 @@ class PodFacts:
         pool: the KernelPool that it was made for; "" for none.
         shape: hash of what it was made from, with a pool.
         created: Unix seconds, by the API server's clock.
+        supervisor: name of the ConfigMap that its supervisor comes from.
     """
 
     namespace: str
@@ -133,6 +135,7 @@ class PodFacts:
     pool: str = ""
     shape: str = ""
     created: float | None = None
+    supervisor: str = ""
 
     @property
     def is_member(self) -> bool:
@@ -228,6 +231,7 @@ def pod_facts(obj: Json) -> PodFacts:
         pool=str(annotations.get(ANNOTATION_POOL) or ""),
         shape=str(annotations.get(ANNOTATION_SHAPE) or ""),
         created=seconds_of(meta.get("creationTimestamp")),
+        supervisor=str(annotations.get(ANNOTATION_SUPERVISOR) or ""),
     )
 
 

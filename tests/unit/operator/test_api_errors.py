@@ -7,6 +7,7 @@ import pytest
 from fixtures.objects import NOW, POD_SECRET, cr, ready_status
 from fixtures.operator_world import World
 from kubernel_cluster.errors import ApiError, ApiUnavailableError, ClusterError
+from kubernel_operator.decide.plan import MISSED_INTERVAL_SECONDS
 
 WEBHOOK = 'failed calling webhook "policy.example.org": connect: connection refused'
 DOWN = ApiUnavailableError("POST pods: 500", status=500, reason="InternalError", message=WEBHOOK)
@@ -108,11 +109,9 @@ def test_a_secret_that_was_deleted_is_made_again(world: World) -> None:
     passes(world)
     (made,) = world.pods()
     world.change_pod(made, **missing_its_secret("k1-0123abcd45"))
+    world.now += MISSED_INTERVAL_SECONDS
     passes(world)
-    assert [p.rsplit("/", 1)[-1] for p in world.cluster.objects if "/secrets/" in p] == [
-        "k1-0123abcd45",
-        POD_SECRET,
-    ]
+    assert {p.rsplit("/", 1)[-1] for p in world.cluster.objects if "/secrets/" in p} == {"k1-0123abcd45", POD_SECRET}
     (event,) = (o for p, o in world.cluster.objects.items() if "/events/" in p and o["reason"] == "ConnectionLost")
     assert event["type"] == "Warning"
     assert "start it anew" in event["message"]

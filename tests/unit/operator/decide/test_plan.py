@@ -57,6 +57,7 @@ NOT_PULLED = pod(phase="Pending", state={"waiting": {"reason": "ImagePullBackOff
 KNOWN = {
     "secret": True,
     "pod_secret": True,
+    "pod_secret_made": True,
     "supervisor_found": NOW - 100,
     "service": True,
     "service_ip": "10.96.0.9",
@@ -108,7 +109,9 @@ def summary(actions: tuple[Action, ...]) -> list[str]:
 
 def test_first_start() -> None:
     instance = cr(created=NOW)
-    steps = planned(instance, seen(secret=False, pod_secret=False, service=False, service_ip=None))
+    steps = planned(
+        instance, seen(secret=False, pod_secret=False, pod_secret_made=False, service=False, service_ip=None)
+    )
     secret, pod_secret, service, first = steps.actions
     assert isinstance(secret, Create)
     assert secret.kind == "secret"
@@ -136,6 +139,10 @@ CLUSTER_IP_IS_NOT_NEEDED = {"service": "None"}
 RESTARTING = cr(status=ready_status(), restartGeneration=1)
 
 
+def terminated_pod() -> dict[str, Any]:
+    return pod(**terminated(0))
+
+
 @pytest.mark.parametrize(
     ("instance", "observed", "actions"),
     [
@@ -154,7 +161,18 @@ RESTARTING = cr(status=ready_status(), restartGeneration=1)
             ["create pod k1-1"],
             id="its client makes the key",
         ),
-        pytest.param(cr(), seen(), ["create pod k1-1"], id="operator restarted: Secret and Service are known"),
+        pytest.param(
+            cr(),
+            seen(pod_secret_made=False),
+            [f"create pod secret {POD_SECRET}", "create pod k1-1"],
+            id="operator restarted: Secret and Service are known, another version's pod had a Secret of another name",
+        ),
+        pytest.param(
+            cr(restartGeneration=1, status=ready_status()),
+            seen(terminated_pod(), pod_secret_made=False),
+            ["create pod k1-2"],
+            id="operator restarted: the pod that is there names the same",
+        ),
         pytest.param(
             cr(),
             seen(PENDING, secret=False, service=False),

@@ -1,0 +1,61 @@
+"""An operator of another version, with another supervisor, takes over what the last one made."""
+
+from typing import Any
+
+from fixtures.callbacks import callback, start
+from fixtures.objects import SUPERVISOR
+from fixtures.operator_world import World
+from kubernel_supervisor.bootstrap import supervisor_digest
+
+
+def secret_of(world: World, pod: dict[str, Any]) -> dict[str, Any] | None:
+    """The Secret that a pod's container is started from, if it is there."""
+    env = {each["name"]: each for each in pod["spec"]["containers"][0]["env"]}
+    name = env["KUBERNEL_BOOTSTRAP"]["valueFrom"]["secretKeyRef"]["name"]
+    return world.cluster.objects.get(f"/api/v1/namespaces/ns/secrets/{name}")
+
+
+def runs(world: World, pod: dict[str, Any]) -> bool:
+    """Whether the pod's script takes the supervisor that its ConfigMap holds."""
+    env = {each["name"]: each for each in pod["spec"]["containers"][0]["env"]}
+    config_map = env["KUBERNEL_SUPERVISOR"]["valueFrom"]["configMapKeyRef"]["name"]
+    secret = secret_of(world, pod)
+    return secret is not None and config_map.rpartition("-")[2] in secret["stringData"]["bootstrap.sh"]
+
+
+def test_a_pod_that_is_replaced_starts_with_the_new_supervisor(world: World) -> None:
+    """Its Secret was the old one, whose script found in the new ConfigMap something else than it knew: a crash."""
+    start(world)
+    assert runs(world, world.pods()[0])
+    newer = f"{SUPERVISOR} of a newer version"
+    world.start_operator(source=newer)
+    before = len(world.cluster.writes())
+    world.reconcile()
+    assert len(world.cluster.writes()) == before
+    world.cluster.remove("/api/v1/namespaces/ns/pods/k1-1")
+    instance = world.instance()
+    instance["spec"]["restartGeneration"] = 1
+    world.apply(instance)
+    world.watch()
+    world.reconcile()
+    world.watch()
+    (pod,) = world.pods()
+    assert pod["metadata"]["name"] == "k1-2"
+    secret = secret_of(world, pod)
+    assert secret is not None
+    assert supervisor_digest(newer) in secret["stringData"]["bootstrap.sh"]
+    assert runs(world, pod)
+    world.reconciler.take_callback(callback(pod="k1-2", generation=1))
+    world.reconcile()
+    assert world.instance()["status"]["reason"] == "Running"
+
+
+def test_one_that_still_lives_goes_on_with_its_own(world: World) -> None:
+    start(world)
+    world.start_operator(source=f"{SUPERVISOR} of a newer version")
+    world.reconcile()
+    assert world.reconciler.take_callback(callback(sequence=3))
+    world.reconcile()
+    (pod,) = world.pods()
+    assert runs(world, pod)
+    assert world.instance()["status"]["reason"] == "Running"
