@@ -1,7 +1,8 @@
-"""The line of shell that starts a kernel's container, and the script that it evaluates: ``bootstrap.sh``.
+"""The line of shell that starts a kernel's container, and the two scripts that it evaluates.
 
-The script travels in the pod's own Secret, the supervisor in a ConfigMap that the kernels of a namespace share. Both
-reach the container as environment variables, so images need nothing of ours, and the pod's spec stays readable.
+``bootstrap.sh`` travels in the pod's own Secret; ``plain.sh``, with the supervisor, in a ConfigMap that the kernels of
+a namespace share. Both reach the container as environment variables, so images need nothing of ours, and the pod's spec
+stays readable.
 """
 
 from __future__ import annotations
@@ -25,15 +26,25 @@ def bootstrap_args(argv: list[str]) -> list[str]:
 
 @cache
 def bootstrap_script(supervisor: str) -> str:
-    """``bootstrap.sh`` without its comments and indentation: the value of KUBERNEL_BOOTSTRAP.
+    """``bootstrap.sh``: the value of KUBERNEL_BOOTSTRAP.
 
     Args:
-        supervisor: the source that it executes, and no other.
+        supervisor: the text that it executes, and no other.
     """
-    text = Path(__file__).with_name("bootstrap.sh").read_text(encoding="utf-8")
+    script = _shipped("bootstrap.sh").replace("@DIGEST@", supervisor_digest(supervisor))
+    return script.replace("@SHA256@", hashlib.sha256(supervisor.encode()).hexdigest())
+
+
+def plain_script() -> str:
+    """``plain.sh``, which has nothing that ends a raw string of Python."""
+    return _shipped("plain.sh")
+
+
+def _shipped(name: str) -> str:
+    """A script without its comments and indentation."""
+    text = Path(__file__).with_name(name).read_text(encoding="utf-8")
     lines = [line.strip() for line in text.splitlines()]
-    script = "\n".join(line for line in lines if line and not line.startswith("#")) + "\n"
-    return script.replace("@DIGEST@", supervisor_digest(supervisor))
+    return "\n".join(line for line in lines if line and not line.startswith("#")) + "\n"
 
 
 @cache

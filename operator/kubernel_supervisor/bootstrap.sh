@@ -1,120 +1,31 @@
 #!/bin/sh
-# The first thing that a kernel's container runs: it becomes the supervisor, or without Python starts the kernel itself.
+# The first thing that a kernel's container runs: it becomes the supervisor, or without Python goes on with plain.sh.
 #
-# POSIX sh; dash, bash and busybox ash run it. It travels without its comments as the value of KUBERNEL_BOOTSTRAP:
+# POSIX sh; dash, bash and busybox ash run it. It travels without its comments as the value of KUBERNEL_BOOTSTRAP, in
+# each pod's own Secret; what it starts is in a ConfigMap, and whoever may write those must not choose what runs here:
 #
 #     args: ["sh", "-c", "eval \"$KUBERNEL_BOOTSTRAP\"", "kubernel", ARGV...]
 
-# ---- First pass: secrets are in the environment.
-
-if [ -z "$KUBERNEL_FILE" ]; then
-  # Whoever may write ConfigMaps must not choose what runs here. Every Python has _blake2: 0.2 ms, and hashlib 3.
-  start='import os, sys
+foreign="kubernel: ConfigMap kubernel-supervisor-@DIGEST@ holds something else than the operator put there; delete it"
+# Every Python has _blake2: 0.2 ms, and hashlib 3.
+start='import os, sys
 try: from _blake2 import blake2b
 except ImportError: from hashlib import blake2b
 source = os.environ.pop("KUBERNEL_SUPERVISOR")
-if blake2b(source.encode(), digest_size=16).hexdigest() != "@DIGEST@": sys.exit("kubernel: ConfigMap" +
-" kubernel-supervisor-@DIGEST@ holds something else than the operator put there; delete it")
+if blake2b(source.encode(), digest_size=16).hexdigest() != "@DIGEST@": sys.exit("'$foreign'")
 exec(source)'
-  command -v python3 >/dev/null 2>&1 && exec python3 -I -S -c "$start" "$@"
-  python -c 'import sys; sys.exit(sys.version_info < (3, 6))' >/dev/null 2>&1 && exec python -I -S -c "$start" "$@"
+command -v python3 >/dev/null 2>&1 && exec python3 -I -S -c "$start" "$@"
+python -c 'import sys; sys.exit(sys.version_info < (3, 6))' >/dev/null 2>&1 && exec python -I -S -c "$start" "$@"
 
-  if [ $# = 0 ]; then
-    echo "kubernel: no Python in this image, so no kernelspec is looked up: set spec.kernel.argv" >&2
-    exit 127
-  fi
-  echo "kubernel: no Python in this image: no callbacks, signals, restarts in place or idle timeout" >&2
-
-  # KUBERNEL_CONFIG has lines of NAME=VALUE.
-  newline='
-'
-  setting() {
-    value=${KUBERNEL_CONFIG#*"$newline$1="}
-    printf %s "${value%%"$newline"*}"
-  }
-  case $KUBERNEL_CONFIG in *"$newline"member=1"$newline"*)
-    echo "kubernel: no Python in this image: its pods cannot wait in a KernelPool" >&2
-    exit 126 ;;
-  esac
-  file=$(setting connectionFile)
-  # A read-only root file system still has /dev/shm.
-  ( umask 077; mkdir -p "${file%/*}" ) 2>/dev/null
-  [ -w "${file%/*}" ] || file=/dev/shm/kubernel/${file##*/}
-  # As the supervisor does: what to listen on depends on the first of the pod's addresses.
-  case ${KUBERNEL_POD_IPS%%,*} in *:*) any=:: ;; *) any=0.0.0.0 ;; esac
-  # printf is a builtin of all three shells, so the key is in no argument list.
-  connection() {
-    printf '{"transport": "tcp", "ip": "%s", ' $any
-    printf '"shell_port": %d, "iopub_port": %d, "stdin_port": %d, "control_port": %d, "hb_port": %d, ' "$@"
-    # Nobody here finds out whether a kernel can encrypt: Auto is for those that have Python.
-    [ "$(setting encryption)" != Curve ] || printf '"curve_publickey": "%s", "curve_secretkey": "%s", ' \
-      "$KUBERNEL_CURVE_PUBLICKEY" "$KUBERNEL_CURVE_SECRETKEY"
-    printf '"signature_scheme": "hmac-sha256", "key": "%s"}\n' "$KUBERNEL_KEY"
-  }
-  # shellcheck disable=SC2046 # five words are wanted
-  ( umask 077; mkdir -p "${file%/*}"; connection $(setting ports) > "$file" ) || exit 1
-  unset KUBERNEL_CONFIG KUBERNEL_POD_IPS KUBERNEL_KEY KUBERNEL_TOKEN KUBERNEL_SUPERVISOR \
-    KUBERNEL_CURVE_PUBLICKEY KUBERNEL_CURVE_SECRETKEY JPY_PARENT_PID
-  export KUBERNEL_FILE="$file"
-  # Once more: /proc/1/environ shows what was there at exec.
-  # shellcheck disable=SC2016 # that shell expands it
-  exec sh -c 'eval "$KUBERNEL_BOOTSTRAP"' kubernel "$@"
-fi
-
-# ---- Second pass: without Python and without secrets.
-
-file=$KUBERNEL_FILE
-unset KUBERNEL_FILE KUBERNEL_BOOTSTRAP
-
-# Puts the file's path in the place of {connection_file}, in each of the arguments.
-count=$#
-while [ $count -gt 0 ]; do
-  word=$1; shift; count=$((count-1))
-  while :; do
-    case $word in
-      *"{connection_file}"*) word=${word%%"{connection_file}"*}$file${word#*"{connection_file}"} ;;
-      *) break ;;
-    esac
-  done
-  set -- "$@" "$word"
-done
-
-# KUBERNEL_ENV_0, KUBERNEL_ENV_1 ... hold variables whose names a shell would drop, such as spark.driver.memory=1g.
-count=0
-while eval "word=\${KUBERNEL_ENV_$count-}"; [ "$word" ]; do
-  unset "KUBERNEL_ENV_$count"
-  set -- "$word" "$@"
-  count=$((count+1))
-done
-[ $count = 0 ] || set -- env "$@"
-
-# setsid keeps the kernel out of PID 1's process group, where an interrupt would reach nobody.
-# Without job control a shell ignores SIGINT in its background children, for ever: env --default-signal (coreutils 8.31)
-# undoes that. Where there is none (busybox), a kernel is interruptible if it sets its own handler, as R does.
-runner=
-command -v setsid >/dev/null 2>&1 && runner=setsid
-env --default-signal true 2>/dev/null && runner="env --default-signal $runner"
-
-# Passes a signal on, to the kernel's process group if there is one. Why the container stays for a moment after SIGTERM:
-# supervisor.py, LINGER_SECONDS.
-# shellcheck disable=SC2329 # the traps call it
-pass() {
-  again=1
-  [ "$1" = INT ] || linger="sleep 2"
-  [ "$!" ] || exit 143
-  kill "-$1" "-$!" 2>/dev/null || kill "-$1" $!
+command -v sha256sum >/dev/null 2>&1 || {
+  echo "kubernel: this image has neither Python nor sha256sum (of coreutils or busybox): a kernel needs one of them" >&2
+  exit 127
 }
-trap 'pass TERM' TERM
-trap 'pass INT' INT
-# shellcheck disable=SC2086 # several words, or none
-$runner "$@" &
-
-# A trap ends wait early, so the shell waits again after one; 127 then means that the first wait had the exit code.
-code=""; linger=""; again=1
-while [ "$again" ]; do
-  again=
-  wait $!; now=$?
-  [ $now = 127 ] && [ "$code" ] || code=$now
-done
-$linger
-exit "$code"
+[ "$(printf %s "$KUBERNEL_SUPERVISOR" | sha256sum)" = "@SHA256@  -" ] || {
+  echo "$foreign" >&2
+  exit 1
+}
+# It begins with plain.sh, as a string of Python.
+KUBERNEL_PLAIN=${KUBERNEL_SUPERVISOR#"r'''"}
+KUBERNEL_PLAIN=${KUBERNEL_PLAIN%%"'''"*}
+eval "$KUBERNEL_PLAIN"

@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from .bootstrap import plain_script
+
 #: In this order: a module comes after those that it imports.
 FIRST_STAGE = (
     "console",
@@ -61,7 +63,10 @@ while MODULES:
 
 @cache
 def supervisor_source() -> str:
-    """The supervisor as Python text, compressed: the value of KUBERNEL_SUPERVISOR."""
+    """The supervisor as Python text, compressed: the value of KUBERNEL_SUPERVISOR.
+
+    ``plain.sh`` goes before it, as a string that Python does nothing with: one text has one digest.
+    """
     modules = [
         *((f"{name}.py", shipped(name)) for name in FIRST_STAGE),
         ("bundle", "STARTED = first_start()"),
@@ -69,7 +74,8 @@ def supervisor_source() -> str:
         ("bundle", f"supervise(*STARTED, {zygote_source()!r})"),
     ]
     joined = "\0".join(f"kubernel_supervisor/{name}\0{text}" for name, text in modules)
-    return _LOADER.format(base64.b64encode(zlib.compress(joined.encode(), 9)).decode())
+    plain = f"r'''{plain_script()}'''\n"
+    return plain + _LOADER.format(base64.b64encode(zlib.compress(joined.encode(), 9)).decode())
 
 
 def zygote_source() -> str:

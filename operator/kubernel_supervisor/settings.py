@@ -1,6 +1,6 @@
 """What the operator tells a supervisor before its start: KUBERNEL_CONFIG, lines of ``NAME=VALUE``.
 
-Lines and not JSON: ``bootstrap.sh`` reads them as well, and ``import json`` would delay the kernel by 8 ms.
+Lines and not JSON: ``plain.sh`` reads them as well, and ``import json`` would delay the kernel by 8 ms.
 """
 
 JUPYTER_PORTS = ("shell", "iopub", "stdin", "control", "hb")

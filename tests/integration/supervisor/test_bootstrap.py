@@ -15,7 +15,7 @@ from fixtures.supervisors import KEY, TOKEN, Container, Kernel, Operator, Superv
 from kubernel_supervisor.bootstrap import bootstrap_args
 
 SHELLS = [("dash",), ("bash",), ("bash", "--posix"), ("busybox", "ash")]
-PLAIN_TOOLS = ("cat", "env", "mkdir", "printenv", "ps", "setsid", "sleep", "true")
+PLAIN_TOOLS = ("cat", "env", "mkdir", "printenv", "ps", "setsid", "sha256sum", "sleep", "true")
 
 
 @pytest.fixture(params=SHELLS, ids=" ".join)
@@ -77,7 +77,34 @@ def test_python_2_counts_as_none(supervise: Supervise, no_python: dict[str, str]
     assert container.output().startswith("kubernel: no Python in this image")
 
 
+FOREIGN = {"KUBERNEL_SUPERVISOR": "r'''\necho mine\n'''\nprint('mine')\n"}
+
+
+def test_a_config_map_of_somebody_else_is_not_run(supervise: Supervise, shell: tuple[str, ...]) -> None:
+    container = supervise(["true"], shell=shell, env=FOREIGN)
+    assert container.wait() == 1
+    assert container.output().endswith("holds something else than the operator put there; delete it\n")
+    assert "mine" not in container.output()
+
+
 # ---- Without Python.
+
+
+def test_without_python_a_config_map_of_somebody_else_is_not_run(
+    supervise: Supervise, shell: tuple[str, ...], no_python: dict[str, str]
+) -> None:
+    container = supervise(["true"], shell=shell, env=no_python | FOREIGN)
+    assert container.wait() == 1
+    assert container.output().endswith("holds something else than the operator put there; delete it\n")
+    assert "mine" not in container.output()
+
+
+def test_what_it_cannot_check_is_not_run(supervise: Supervise, no_python: dict[str, str]) -> None:
+    Path(no_python["PATH"], "sha256sum").unlink()
+    container = supervise(["true"], shell=(str(shutil.which("dash")),), env=no_python)
+    assert container.wait() == 127
+    assert "neither Python nor sha256sum" in container.output()
+
 
 NOTE = "kubernel: no Python in this image: no callbacks, signals, restarts in place or idle timeout\n"
 
