@@ -113,7 +113,7 @@ class Connection:
         with self._reporting(method, path):
             while True:
                 seen, login = await self._credentials()
-                target, sent = _url(login, path, query), {**(headers or {}), **await self._headers(login)}
+                target, sent = _url(login, path, query), await self._headers(login, headers or {})
                 async with (
                     self._pool.session() as session,
                     session.request(
@@ -144,7 +144,7 @@ class Connection:
             seen, login = await self._credentials()
             target = _url(login, path, query).replace("http", "ws", 1)
             # The API server takes a WebSocket that accepts JSON only for a mistake: 406.
-            sent = {"Accept": "*/*", **await self._headers(login)}
+            sent = await self._headers(login, {"Accept": "*/*"})
             async with self._pool.session() as session:
                 try:
                     with self._reporting("GET", path):
@@ -168,7 +168,7 @@ class Connection:
             self._begin_renewal()
         return self._renewals, self._login
 
-    async def _headers(self, login: Login) -> dict[str, str]:
+    async def _headers(self, login: Login, more: Mapping[str, str]) -> list[tuple[str, str]]:
         from kubernetes.aio.config import ConfigException
 
         try:
@@ -176,7 +176,8 @@ class Connection:
             token = await login.configuration.get_api_key_with_prefix("BearerToken")
         except (ConfigException, OSError) as error:
             raise NoLoginError("the ServiceAccount's token cannot be read", str(error)) from error
-        return {"User-Agent": self._user_agent, **({"Authorization": token} if token else {})}
+        credentials = [("Authorization", token)] if token else []
+        return [*more.items(), ("User-Agent", self._user_agent), *credentials, *login.headers]
 
     async def _renew(self, seen: int) -> bool:
         """Logs in anew, unless that was done since login number ``seen``. Who comes meanwhile waits for the same one.

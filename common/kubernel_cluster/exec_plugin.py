@@ -7,6 +7,7 @@ command said would be lost, and every request after that refused.
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 from contextlib import suppress
@@ -38,7 +39,9 @@ async def run_plugin(config: dict[str, Any], cluster: dict[str, Any], folder: st
     shown = " ".join([str(config.get("command")), *arguments])
     code, output, words = await _run([command, *arguments], _environment(config, cluster), shown, config)
     if code != 0:
-        raise NoLoginError(f"the kubeconfig's command `{shown}` failed (exit code {code})", words)
+        if config.get("interactiveMode") == "Always":  # it may be a server that asks, and nobody at its terminal
+            words += " It wants a terminal: run it by hand, or any command of kubectl, first."
+        raise NoLoginError(f"the kubeconfig's command `{shown}` failed (exit code {code})", words.strip())
     try:
         answer = json.loads(output)
         status = answer["status"]
@@ -87,6 +90,9 @@ def _environment(config: dict[str, Any], cluster: dict[str, Any]) -> dict[str, s
     if config.get("provideClusterInfo"):
         names = ("server", "tls-server-name", "insecure-skip-tls-verify", "certificate-authority-data", "proxy-url")
         spec["cluster"] = {name: cluster[name] for name in names if name in cluster}
+        if "certificate-authority" in cluster and "certificate-authority-data" not in cluster:
+            authority = Path(cluster["certificate-authority"]).read_bytes()
+            spec["cluster"]["certificate-authority-data"] = base64.b64encode(authority).decode()
         for extension in cluster.get("extensions") or []:
             if extension.get("name") == "client.authentication.k8s.io/exec":
                 spec["cluster"]["config"] = extension.get("extension")

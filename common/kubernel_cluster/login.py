@@ -52,6 +52,7 @@ class Login:
             of the next login, which must not lead to another cluster.
         lifetime: seconds for which the credentials are good from now on; None when they do not tell.
         sources: the kubeconfig files that were read, and when each of them was changed last.
+        headers: of every request, beside the credentials'.
     """
 
     configuration: Any
@@ -59,6 +60,7 @@ class Login:
     context: str | None = None
     lifetime: float | None = None
     sources: Mapping[str, float] | None = None
+    headers: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_outdated(self) -> bool:
@@ -121,14 +123,16 @@ async def _from_kubeconfig(key: ClusterKey, path: str, files: list[str], configu
     sources = {file: _changed(file) for file in files}
     _leave_files_to_the_parent()
     try:
-        context, namespace, lifetime = await load(path, key.context, configuration)
+        loaded = await load(path, files, key.context, configuration)
     except NoLoginError:
         raise
     except Exception as error:  # the loader raises whatever a malformed file leads it to
         raise NoLoginError(f"the kubeconfig {path} cannot be used", _one_line(error)) from error
+    lifetime = loaded.lifetime
     if lifetime is None:
         lifetime = lifetime_of(configuration.api_key.get("BearerToken") or "", time.time())
-    return Login(configuration, key.namespace or namespace or "default", context, lifetime, sources)
+    namespace = key.namespace or loaded.namespace or "default"
+    return Login(configuration, namespace, loaded.context, lifetime, sources, loaded.headers)
 
 
 def _prepared(granted: Login) -> Login:

@@ -161,9 +161,9 @@ async def test_a_command_that_does_not_end(
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        pytest.param("", "It is empty, or no YAML mapping", id="empty"),
-        pytest.param("[]", "It is empty, or no YAML mapping", id="a list"),
-        pytest.param("current-context: x", "Expected object with name x in", id="without contexts"),
+        pytest.param("", "It is empty", id="empty"),
+        pytest.param("[]", "is no YAML mapping", id="a list"),
+        pytest.param("current-context: x", "has no context x: It has none", id="without contexts"),
         pytest.param("{", "cannot be used: while parsing", id="no YAML"),
     ],
 )
