@@ -20,7 +20,7 @@ from kubernel_cluster.login import ClusterKey, in_cluster
 
 from .cluster.background import background
 from .cluster.lease import IN_A_POD_SECONDS, OUTSIDE_SECONDS
-from .encryption import forget_keys, policy_of, wanted_encryption
+from .encryption import forget_keys, hand_out_bytes, policy_of, wanted_encryption
 from .errors import KernelDeletedError
 from .last_seen import LastSeen
 from .launch.kernel_resource import PodOptions, SpecFacts, is_installed, pod_argv, pod_env
@@ -55,6 +55,7 @@ class KubernetesProvisioner(LastSeen, Running, ProvisionerOptions):
             self.kernel_spec = getattr(self.parent, "kernel_spec", None)
         if not self.kernel_id:
             self.kernel_id = getattr(self.parent, "kernel_id", None) or str(uuid.uuid4())
+        hand_out_bytes(self.parent)
         self.connection_info: KernelConnectionInfo = {}
         self._remote: RemoteKernel | None = None
         self._has_process = False

@@ -56,6 +56,7 @@ def make_parser() -> argparse.ArgumentParser:
     logs.add_commands(commands)
     events.add_commands(commands)
     _add_connect(commands)
+    _add_console(commands)
     _add_resize(commands)
     _add_pause(commands)
     _add_check(commands)
@@ -84,6 +85,13 @@ def _add_connect(commands: Commands[argparse.ArgumentParser]) -> None:
     )
     add_cluster(connect)
     connect.set_defaults(run=_connect)
+
+
+def _add_console(commands: Commands[argparse.ArgumentParser]) -> None:
+    console = commands.add_parser("console", help="jupyter console for a connection file, encrypted ones too")
+    console.add_argument("file", metavar="FILE", help="as kubernel connect writes it")
+    console.add_argument("options", nargs=argparse.REMAINDER, help="those of jupyter console")
+    console.set_defaults(run=_console)
 
 
 def _add_resize(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -139,6 +147,13 @@ def _connect(arguments: argparse.Namespace) -> int:
     path = arguments.file or default_path(arguments.name)
     with suppress(KeyboardInterrupt):
         asyncio.run(connect(arguments.name, cluster_key(arguments), access, path, say))
+    return 0
+
+
+def _console(arguments: argparse.Namespace) -> int:
+    from .console import console
+
+    console(["--existing", arguments.file, *arguments.options])
     return 0
 
 

@@ -53,7 +53,9 @@ async def connect(name: str, key: ClusterKey, access: str, path: Path, say: Call
         direct = connection_info(connection, await _read_secret(api, name, connection["secretName"]))
         await find_route(route, access, vantage, direct, lambda: pod)
         write_connection_file(route.info(direct), path)
-        say(f"Wrote {path}\nTry: jupyter console --existing {path}")
+        # jupyter console leaves the keys of an encrypted connection in the file, and waits for ever.
+        program = "kubernel console" if "curve_publickey" in direct else "jupyter console --existing"
+        say(f"Wrote {path}\nTry: {program} {path}")
         if route.forward is not None:
             say("It leads through the API server, and ends with this command (Ctrl-C).")
             await asyncio.Event().wait()

@@ -130,15 +130,21 @@ def test_check_starts_a_kernel(capsys: pytest.CaptureFixture[str]) -> None:
 async def test_connect(
     pod_network: None, manager: AsyncKernelManager, tmp_path: Path, kubectl: Kubectl, namespace: str
 ) -> None:
-    """In a process of its own, as a person calls it."""
+    """In a process of its own, as a person calls it, and then what it says to try. The kernel is encrypted."""
     (name,) = kubectl.within(namespace).text("get", "kernels", "--output=jsonpath={.items[*].metadata.name}").split()
     path = tmp_path / "connection.json"
     command = [sys.executable, "-m", "kubernel_provisioner.commands.cli", "connect", name, "--file", str(path)]
     done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=True)
-    assert done.stdout == f"Wrote {path}\nTry: jupyter console --existing {path}\n"
+    assert done.stdout == f"Wrote {path}\nTry: kubernel console {path}\n"
     assert path.stat().st_mode & 0o777 == 0o600
     info = manager.get_connection_info()
     assert json.loads(path.read_text()) == {**info, "key": info["key"].decode()}
+    command = [sys.executable, "-m", "kubernel_provisioner.commands.cli", "console", str(path), "--simple-prompt"]
+    lines = "x = 6 * 7\nprint('the answer is', x)\nexit\n"
+    done = await asyncio.to_thread(
+        subprocess.run, command, input=lines, capture_output=True, text=True, check=True, timeout=90
+    )
+    assert "the answer is 42\n" in done.stdout
 
 
 @pytest.mark.parametrize(
