@@ -1,5 +1,6 @@
 """Who may do what: exactly what is used, and no wildcard anywhere."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -144,10 +145,9 @@ def test_view_and_edit_grow(find: Find) -> None:
     view, edit = find("ClusterRole", "kubernel-system-view"), find("ClusterRole", "kubernel-system-edit")
     assert aggregated_to(view) == {"view", "edit", "admin"}
     assert aggregated_to(edit) == {"edit", "admin"}
-    assert by_resource(view) == {("kubernel.dev", "kernelinstances"): ["get", "list", "watch"]}
-    assert by_resource(edit) == {
-        ("kubernel.dev", "kernelinstances"): ["create", "update", "patch", "delete", "deletecollection"]
-    }
+    kinds = [("kubernel.dev", kind) for kind in ("kernelinstances", "kernelpools")]
+    assert by_resource(view) == {key: ["get", "list", "watch"] for key in kinds}
+    assert by_resource(edit) == {key: ["create", "update", "patch", "delete", "deletecollection"] for key in kinds}
 
 
 def test_no_wildcard(render: Render, values_file: Path) -> None:
@@ -183,8 +183,54 @@ def test_nothing_without_rbac_create(render: Render) -> None:
     ]
 
 
+def test_the_documentation_says_what_is_granted(render: Render, find: Find) -> None:
+    """The table of admins.md, row by row, and the threat model."""
+    docs = CHART.parents[1] / "docs"
+    table = (docs / "admins.md").read_text().partition("\n## Rights\n")[2].partition("\n## ")[0]
+    everywhere, own, client, subjects, view, edit = [line for line in table.splitlines() if line.startswith("| ")][1:]
+    more = ["--set=operator.readKeys=true", "--set=clientRole.readKeys=true", "--set=clientRole.portForward=true"]
+    plain = ["--set=clientRole.namespaces={kernels}"]
+    for row, kind, name in (
+        (everywhere, "ClusterRole", "kubernel-system"),
+        (client, "Role", "kubernel-system-client"),
+    ):
+        rules, all_rules = find(kind, name, None, *plain)["rules"], find(kind, name, None, *plain, *more)["rules"]
+        assert f"| {in_words(rules)}. With " in row
+        assert added(rules, all_rules) == re.findall(r"also: (.*?)(?:\.| \|)", row)
+    rules = find("Role", "kubernel-own")["rules"]
+    assert in_words([r for r in rules if "resourceNames" in r]) in own
+    assert in_words([r for r in rules if "resourceNames" not in r]) in own.replace(
+        " (to try a template, by a dry run)", ""
+    )
+    choosing = find("Role", "kubernel-templates", CHART / "ci" / "templates-values.yaml")["rules"]
+    assert in_words(choosing) in subjects
+    assert f"| {in_words(find('ClusterRole', 'kubernel-system-view')['rules'])} |" in view
+    assert f"and {in_words(find('ClusterRole', 'kubernel-system-edit')['rules'])} |" in edit
+    role = find("Role", "kubernel-system-client", None, *plain)
+    assert in_words(role["rules"]) in (docs / "threat-model.md").read_text()
+
+
+def in_words(rules: list[Object]) -> str:
+    return "; ".join(f"{', '.join(rule['resources'])} {', '.join(rule['verbs'])}" for rule in rules)
+
+
+def added(rules: list[Object], all_rules: list[Object]) -> list[str]:
+    """What the longer of two lists of rules has beyond the other."""
+    before = {tuple(rule["resources"]): rule["verbs"] for rule in rules}
+    verbs = {
+        names: [v for v in verbs if v not in before.get(names, [])]
+        for names, verbs in ((tuple(rule["resources"]), rule["verbs"]) for rule in all_rules)
+    }
+    return [f"{', '.join(names)} {', '.join(new)}" for names, new in verbs.items() if new]
+
+
 def by_resource(role: Object) -> dict[tuple[str, str], list[str]]:
-    return {(rule["apiGroups"][0], rule["resources"][0]): rule["verbs"] for rule in role["rules"]}
+    return {
+        (group, resource): rule["verbs"]
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }
 
 
 def aggregated_to(role: Object) -> set[str]:
