@@ -51,9 +51,11 @@ class KernelState:
         """Enters a state."""
         self.state, self.since = state, time.monotonic()
 
-    def tell_log(self, text: str) -> None:
-        """Sets ``log``, cut to what fits."""
-        self.log = text.encode("utf-8", "replace")[:LOG_LIMIT].decode("utf-8", "ignore")
+    def tell_log(self, text: str, note: str = "") -> None:
+        """Sets ``log``: a text, cut to what fits, and the end of it, for a note of our own."""
+        room = LOG_LIMIT - len(note.encode("utf-8"))
+        kept = text.encode("utf-8", "replace")
+        self.log = (kept[-room:] if note else kept[:room]).decode("utf-8", "ignore") + note
 
     def snapshot(self) -> "Snapshot":
         """The state at this moment, for another thread."""

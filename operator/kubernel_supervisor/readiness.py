@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 # What is said to a kernel that is not ready for it.
 MUST_LISTEN = "a kernel must listen on the `ip` of its connection file."
+NO_IPV6 = (
+    "This pod's address {} is of IPv6. A kernel has to listen on `::` here, and ipykernel (7.4) cannot:"
+    " it needs pods whose first address is of IPv4.\n"
+)
 CAN_ENCRYPT = "ipykernel does so since 7.3; for others set spec.connection.encryption to Auto or Disabled."
 
 
@@ -40,6 +44,11 @@ class Readiness:
     def cancel(self) -> None:
         """That process has ended, or is about to."""
         self._loop.cancel("ready")
+
+    def note(self) -> str:
+        """What may have kept a process that has ended from ever listening; "" when there is nothing."""
+        is_mute = len(self._silent) == len(self._settings.ports)
+        return NO_IPV6.format(self._settings.address) if is_mute and ":" in self._settings.address else ""
 
     def _look(self) -> None:
         """Every 5 ms at first, later every 2 % of the time that it took so far."""

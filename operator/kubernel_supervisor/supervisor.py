@@ -242,7 +242,7 @@ class Supervisor:
         self.kernel.oom_killed = not self.killed and self.memory.has_killed(code, number)
         if self.kernel.state == "starting" and code != 0:
             # Only then: what is printed after ready may be the user's own and does not belong into a status.
-            self.kernel.tell_log(self.relay.tail())
+            self.kernel.tell_log(self.relay.tail(), self.readiness.note())
         else:
             self.kernel.log = ""
         self._over(code, number)

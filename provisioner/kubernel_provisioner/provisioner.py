@@ -28,7 +28,7 @@ from .launch.launching import Held, LaunchRequest
 from .launch.remote_kernel import RemoteKernel
 from .launch.waiting import Patience
 from .options import ProvisionerOptions
-from .reach.socket_options import set_defaults
+from .reach.socket_options import set_defaults, use_ipv6
 from .running import Running
 
 if TYPE_CHECKING:
@@ -137,6 +137,7 @@ class KubernetesProvisioner(LastSeen, Running, ProvisionerOptions):
         if left is not None:
             self._tell_address()
         forget_keys(self.parent, info)
+        use_ipv6(getattr(self.parent, "context", None), info["ip"])
         return self.connection_info
 
     def _tell_address(self) -> None:
@@ -305,6 +306,7 @@ class KubernetesProvisioner(LastSeen, Running, ProvisionerOptions):
         if self._kernel.held is None:
             raise KernelDeletedError("Somebody deleted the kernel meanwhile.")
         self._tell_address()
+        use_ipv6(getattr(self.parent, "context", None), info["ip"])
         return self.connection_info
 
     def note_session(self, session: dict[str, Any]) -> bool:

@@ -27,8 +27,7 @@ async def resolved(url: str) -> str:
     except OSError:
         return url
     address = min(found, key=lambda entry: entry[0] != socket.AF_INET)[4][0]  # IPv4 where there are both
-    host = f"[{address}]" if ":" in str(address) else address
-    by_address = urlunsplit(parts._replace(netloc=f"{host}:{port}"))
+    by_address = urlunsplit(parts._replace(netloc=f"{_host(str(address))}:{port}"))
     return url if by_address == url else f"{by_address} {url}"
 
 
@@ -36,6 +35,11 @@ async def own_url(cluster: Cluster, port: int) -> str:
     """For an operator outside the cluster: the address of this machine that faces the API server's own address."""
     endpoints = await cluster.get(f"{paths.core('endpoints', 'default')}/kubernetes")
     address = endpoints["subsets"][0]["addresses"][0]["ip"]
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
         probe.connect((address, 9))  # sends nothing: it only asks for a route
-        return f"http://{probe.getsockname()[0]}:{port}{PATH}"
+        return f"http://{_host(probe.getsockname()[0])}:{port}{PATH}"
+
+
+def _host(address: str) -> str:
+    return f"[{address}]" if ":" in address else address

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -46,17 +45,17 @@ async def echo(host: str, port: int, *, curve: Curve | None, seconds: float) -> 
 
 async def _until_connectable(host: str, port: int) -> None:
     tries: set[asyncio.Task[bool]] = set()
-    hurry_until = time.monotonic() + HURRY_SECONDS
+    time = asyncio.get_running_loop().time
+    hurry_until = time() + HURRY_SECONDS
     try:
         while True:
-            pause = TRY_EVERY_SECONDS if time.monotonic() < hurry_until else TRY_CALMLY_EVERY_SECONDS
             tries.add(asyncio.create_task(_connects(host, port)))
-            await asyncio.sleep(0)
-            done, tries = await asyncio.wait(tries, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
-            if any(task.result() for task in done):
-                return
-            if done:  # refused at once: no need to hurry
-                await asyncio.sleep(TRY_EVERY_SECONDS)
+            next_at = time() + (TRY_EVERY_SECONDS if time() < hurry_until else TRY_CALMLY_EVERY_SECONDS)
+            while tries and (left := next_at - time()) > 0:
+                done, tries = await asyncio.wait(tries, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+                if any(task.result() for task in done):
+                    return
+            await asyncio.sleep(max(0.0, next_at - time()))
     finally:
         for task in tries:
             task.cancel()
@@ -82,6 +81,7 @@ async def _ping(host: str, port: int, curve: Curve | None) -> bool:
     context = zmq.asyncio.Context.instance()
     with context.socket(zmq.REQ) as socket:
         socket.linger = 0
+        socket.ipv6 = ":" in host
         if curve is not None:
             socket.curve_publickey, socket.curve_secretkey = zmq.curve_keypair()
             socket.curve_serverkey = curve.public.encode()

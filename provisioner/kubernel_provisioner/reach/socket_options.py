@@ -35,3 +35,12 @@ def set_defaults(context: Any) -> None:
     if isinstance(context, zmq.Context):
         for option, value in OPTIONS.items():
             context.setsockopt(option, value)
+
+
+def use_ipv6(context: Any, address: str) -> None:
+    """Lets the sockets that ``context`` opens from now on connect to a kernel whose address is of IPv6.
+
+    Not before: it uses IPv6 for addresses of IPv4, too, then, and a machine may have none.
+    """
+    if isinstance(context, zmq.Context) and ":" in address:
+        context.setsockopt(zmq.IPV6, 1)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 
 import pytest
 
-from fixtures.supervisors import DEADLINE_SECONDS, Kernel, Operator, Supervise
+from fixtures.ipykernels import IPYKERNEL
+from fixtures.supervisors import DEADLINE_SECONDS, Kernel, Operator, Supervise, has_ipv6
 
 
 def test_kernel_that_listens_on_loopback_only_is_not_ready(
@@ -35,13 +35,6 @@ def test_kernel_that_listens_on_every_address_is_ready(
     assert operator.wait("running")["ip"] == "127.0.0.2"
 
 
-def has_ipv6() -> bool:
-    with contextlib.suppress(OSError), socket.socket(socket.AF_INET6) as probe:
-        probe.bind(("::1", 0))
-        return True
-    return False
-
-
 @pytest.mark.skipif(not has_ipv6(), reason="no IPv6 on this machine's loopback: it is NOT tested here")
 def test_pod_with_ipv6(supervise: Supervise, kernel: Kernel, operator: Operator) -> None:
     container = supervise(kernel("serve()"), operator=operator, pod_ips="::1", idleTimeoutSeconds=0.4)
@@ -52,3 +45,21 @@ def test_pod_with_ipv6(supervise: Supervise, kernel: Kernel, operator: Operator)
             pass
     container.request("restart", generation=1)
     operator.wait("running", generation=1)
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="no IPv6 on this machine's loopback: it is NOT tested here")
+def test_ipykernel_cannot_listen_on_ipv6_and_it_is_said_why(supervise: Supervise, operator: Operator) -> None:
+    supervise(IPYKERNEL, operator=operator, pod_ips="::1")
+    lines = operator.wait("exited")["log"].splitlines()
+    assert "No such device" in lines[-2]
+    assert lines[-1] == (
+        "This pod's address ::1 is of IPv6. A kernel has to listen on `::` here, and ipykernel (7.4) cannot:"
+        " it needs pods whose first address is of IPv4."
+    )
+
+
+def test_a_kernel_that_fails_on_ipv4_is_told_nothing_of_the_kind(
+    supervise: Supervise, kernel: Kernel, operator: Operator
+) -> None:
+    supervise(kernel("sys.exit(3)"), operator=operator)
+    assert "IPv6" not in operator.wait("exited")["log"]

@@ -1,5 +1,6 @@
 """Kubeconfigs that are not the simplest: several files, paths, contexts, other credentials. As kubectl reads them."""
 
+import asyncio
 import base64
 import json
 import ssl
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from fixtures.supervisors import has_ipv6
 from kubernel_cluster.connection import Connection
 from kubernel_cluster.errors import NoLoginError
 from kubernel_cluster.login import ClusterKey, Login, log_in
@@ -281,3 +283,35 @@ async def test_certificates_are_not_checked_where_that_is_said(write: Write) -> 
     granted = await entered(write("config", config("a", **{"insecure-skip-tls-verify": True})))
     pool = Pool(granted.configuration)
     assert (pool._ssl.verify_mode, pool._ssl.check_hostname) == (ssl.CERT_NONE, False)
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="no IPv6 on this machine's loopback: it is NOT tested here")
+async def test_a_server_with_an_address_of_ipv6(
+    api_server: ApiServer, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = await asyncio.start_server(lambda r, w: splice(r, w, api_server.url), "::1", 0)
+    port = server.sockets[0].getsockname()[1]
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    async with server:
+        connection = await Connection.open(
+            ClusterKey(write("config", config("a", server=f"http://[::1]:{port}"))), "test"
+        )
+        async with connection.send("GET", "/api/v1/pods", seconds=10) as answer:
+            assert answer.status == 200
+        async with connection.websocket("/api/v1/namespaces/a/pods/b/portforward", {}) as socket:
+            await socket.send_bytes(b"hello")
+            assert await socket.receive_bytes() == b"hello"
+        await connection.close()
+
+
+async def splice(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, url: str) -> None:
+    """Carries a connection to another address."""
+    host, port = url.removeprefix("http://").split(":")
+    there = await asyncio.open_connection(host, int(port))
+
+    async def carry(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        while data := await source.read(65536):
+            sink.write(data)
+        sink.close()
+
+    await asyncio.gather(carry(reader, there[1]), carry(there[0], writer))

@@ -1,8 +1,10 @@
 """The address that pods are given."""
 
+from typing import Any
+
 import pytest
 
-from kubernel_operator.edge.callback_url import resolved
+from kubernel_operator.edge.callback_url import own_url, resolved
 
 
 @pytest.mark.parametrize(
@@ -21,3 +23,19 @@ from kubernel_operator.edge.callback_url import resolved
 )
 async def test_resolved(url: str, given: str) -> None:
     assert await resolved(url) == given
+
+
+class ApiServerAt:
+    """A cluster whose API server has this address."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    async def get(self, path: str) -> dict[str, Any]:
+        return {"subsets": [{"addresses": [{"ip": self.address}]}]}
+
+
+@pytest.mark.parametrize(("address", "host"), [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")])
+async def test_own_url(address: str, host: str) -> None:
+    given: Any = ApiServerAt(address)
+    assert await own_url(given, 8443) == f"http://{host}:8443/v1/callback"
