@@ -123,6 +123,10 @@ bench-reattach: venv tools cluster images ## Measure how soon a server that was 
 bench-far: venv tools cluster images ## Measure starts through a port-forward with 300 ms to the API server (1 minute)
 	@$(VENV_BIN)/python bench/far_away.py
 
+.PHONY: bench-encryption
+bench-encryption: venv tools cluster images ## Measure what encrypted channels cost a start, in pairs (2 minutes)
+	@$(VENV_BIN)/python bench/encryption.py
+
 .PHONY: bench-scale
 bench-scale: venv tools cluster ## Measure what KERNELS=10000 idle kernels cost the operator, on a node that runs nothing (20 minutes)
 	@$(VENV_BIN)/python bench/scale.py --kernels=$(KERNELS)
