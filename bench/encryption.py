@@ -1,7 +1,7 @@
 """``make bench-encryption``: what encrypted channels cost a start, measured in pairs.
 
-Each round has a start with ``encryption: Auto``, which ipykernel answers with Curve, and one with ``Disabled``; they take
-turns in being the first. The cost is the median of the differences: whatever else the machine does, both of a pair meet it.
+A round has one start with ``encryption: Auto``, which ipykernel answers with Curve, and one with ``Disabled``, in turn.
+The cost is the median of the differences: whatever else the machine does, both of a pair meet it.
 """
 
 from __future__ import annotations

@@ -28,6 +28,7 @@ from .launch.launching import Held, LaunchRequest
 from .launch.remote_kernel import RemoteKernel
 from .launch.waiting import Patience
 from .options import ProvisionerOptions
+from .path_map import mapped
 from .reach.socket_options import set_defaults, use_ipv6
 from .running import Running
 
@@ -332,10 +333,7 @@ class KubernetesProvisioner(LastSeen, Running, ProvisionerOptions):
 
     def resolve_path(self, path: str) -> str | None:
         """A path as the kernel sees it, if ``path_map`` says where the pod has that folder, or one around it."""
-        for local, remote in sorted(self.path_map.items(), key=lambda pair: -len(PurePosixPath(pair[0]).parts)):
-            if PurePosixPath(path).is_relative_to(local):
-                return str(PurePosixPath(remote) / PurePosixPath(path).relative_to(local))
-        return None
+        return mapped(path, self.path_map)
 
     async def get_provisioner_info(self) -> dict[str, Any]:
         """What another process needs to take over the kernel; can be written as JSON, and holds its key.

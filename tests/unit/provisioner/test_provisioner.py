@@ -151,11 +151,27 @@ async def test_information_for_another_process_is_json() -> None:
         pytest.param("/home/me/work", "/data", id="the folder itself"),
         pytest.param("/home/me/workshop/a.py", None, id="only looks like it"),
         pytest.param("a.py", None, id="relative"),
+        pytest.param("/home/me/work/../secrets", None, id="it only begins there"),
+        pytest.param("/home/me/play/../work/./a.py", "/data/a.py", id="in a roundabout way"),
+        pytest.param("/home/me/work//sub/", "/data/sub", id="with more slashes"),
     ],
 )
 def test_resolve_path(path: str, expected: str | None) -> None:
     assert KubernetesProvisioner(path_map={"/home/me/work": "/data"}).resolve_path(path) == expected
     assert KubernetesProvisioner().resolve_path(path) is None
+
+
+def test_a_folder_has_several_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link leads to it, or its owner's home does."""
+    (tmp_path / "disk" / "project").mkdir(parents=True)
+    (tmp_path / "work").symlink_to("disk")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    by_link = KubernetesProvisioner(path_map={str(tmp_path / "work"): "/data"})
+    by_home = KubernetesProvisioner(path_map={"~/disk/": "/data"})
+    for made in (by_link, by_home):
+        for name in ("work", "disk"):
+            assert made.resolve_path(str(tmp_path / name / "project" / "a.py")) == "/data/project/a.py"
+        assert made.resolve_path(str(tmp_path / "a.py")) is None
 
 
 @pytest.mark.parametrize(
