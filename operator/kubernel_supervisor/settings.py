@@ -41,7 +41,9 @@ class Settings:
         self.encryption = values["encryption"]
         self.env_names = frozenset(values["env"].split())
         self.is_member = values.get("member") == "1"
-        self.env = dict(taken[name].split("=", 1) for name in taken if name.startswith("env_"))
+        env = dict(taken[name].split("=", 1) for name in taken if name.startswith("env_"))
+        # Kubernetes leaves a reference to what is optional, and not there, as it is.
+        self.env = {name: value for name, value in env.items() if value != f"$({name})"}
 
     @property
     def any_address(self) -> str:

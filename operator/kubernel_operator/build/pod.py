@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from kubernel_api.children import child_metadata
@@ -32,11 +31,10 @@ from kubernel_supervisor.bootstrap import bootstrap_args
 
 from .overlay import overlaid
 from .shape import bounds_for, growing_memory, implied_idle_timeout, shaped
+from .shell_names import pack_variables
 
 # Enough for a kernel that handles SIGTERM; longer only delays the end of one that does not.
 TERMINATION_GRACE_SECONDS = 5
-#: Variables that every shell passes on; dash drops the others, such as spark.driver.memory.
-NAME_OF_SHELLS = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 
 
 def build_pod(
@@ -108,7 +106,9 @@ def build_pod(
         "volumes": [_volume(v) for v in spec["volumes"]],
     }
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": _without_empty(pod_spec)}
-    return overlaid(pod, template.pod) if template else pod
+    pod = overlaid(pod, template.pod) if template else pod
+    pack_variables(pod)
+    return pod
 
 
 def literal(text: str) -> str:
@@ -148,16 +148,7 @@ def command_of(spec: dict[str, Any]) -> list[str]:
 
 
 def _users_env(spec: dict[str, Any]) -> list[dict[str, str]]:
-    """The user's variables. The supervisor unpacks those whose names the shell that starts it would drop."""
-    plain: list[dict[str, str]] = []
-    packed: list[dict[str, str]] = []
-    for variable in spec.get("env") or []:
-        name, value = variable["name"], literal(variable.get("value", ""))
-        if NAME_OF_SHELLS.fullmatch(name):
-            plain.append({"name": name, "value": value})
-        else:
-            packed.append({"name": f"KUBERNEL_ENV_{len(packed)}", "value": f"{name}={value}"})
-    return packed + plain
+    return [{"name": each["name"], "value": literal(each.get("value", ""))} for each in spec.get("env") or []]
 
 
 def _own_env(

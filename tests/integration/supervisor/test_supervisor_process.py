@@ -60,10 +60,15 @@ def test_environment_is_the_containers_without_ours(supervise: Supervise) -> Non
 
 
 def test_variables_that_a_shell_would_drop_reach_the_kernel(supervise: Supervise) -> None:
-    env = {"KUBERNEL_ENV_0": "spark.driver.memory=1g=2", "KUBERNEL_ENV_1": "DOTTED.name-1=a\nb"}
+    env = {
+        "KUBERNEL_ENV_0": "spark.driver.memory=1g=2",
+        "KUBERNEL_ENV_1": "DOTTED.name-1=a\nb",
+        "KUBERNEL_ENV_2": "db.password=$(db.password)",  # of an optional Secret that is not there
+    }
     container = supervise(["env", "-0"], env=env, restartGraceSeconds=0)
     seen = dict(item.split("=", 1) for item in container.output().split("\0") if item)
     assert (seen["spark.driver.memory"], seen["DOTTED.name-1"]) == ("1g=2", "a\nb")
+    assert "db.password" not in seen
 
 
 def test_memory_ends_the_kernel_before_the_supervisor(supervise: Supervise, kernel: Kernel, operator: Operator) -> None:

@@ -83,9 +83,18 @@ def test_a_volume_of_the_template_is_not_for_the_kernel_that_names_it() -> None:
     assert "volumeMounts" not in kernel(built)
 
 
-def test_a_variable_that_shells_drop_is_the_templates_too() -> None:
-    built = pod({"containers": [{"name": "kernel", "env": [{"name": "spark.memory", "value": "9g"}]}]})
-    assert "KUBERNEL_ENV_0" not in [v["name"] for v in kernel(built)["env"]]
+def test_variables_that_shells_drop_are_the_templates_too() -> None:
+    """Dash drops them whoever has set them; the admin's word stands over the user's."""
+    key = {"secretKeyRef": {"name": "database", "key": "password"}}
+    env = [{"name": "spark.memory", "value": "9g"}, {"name": "db.password", "valueFrom": key}]
+    built = pod({"containers": [{"name": "kernel", "env": env}]})
+    found = kernel(built)["env"]
+    assert [v for v in found if v["name"].startswith("KUBERNEL_ENV_")] == [
+        {"name": "KUBERNEL_ENV_0", "value": "spark.memory=9g"},
+        {"name": "KUBERNEL_ENV_1", "value": "db.password=$(db.password)"},
+    ]
+    assert found.index({"name": "db.password", "valueFrom": key}) < len(found) - 2, "before what refers to it"
+    assert "spark.memory" not in [v["name"] for v in found]
 
 
 def test_what_makes_the_kernel_work_stays() -> None:
@@ -117,8 +126,11 @@ def test_what_makes_the_kernel_work_stays() -> None:
     assert built["metadata"]["annotations"]["kubernel.dev/incarnation"] == "1"
     assert built["metadata"]["annotations"]["cluster-autoscaler.kubernetes.io/safe-to-evict"] == "true"
     assert built["spec"]["restartPolicy"] == "Never"
-    expected = kernel(plain)
-    assert kernel(built) == expected | {"ports": [*expected["ports"], {"containerPort": 80, "name": "http"}]}
+    expected, found = (
+        {**kernel(each), "env": sorted(kernel(each)["env"], key=lambda variable: str(variable["name"]))}
+        for each in (plain, built)
+    )
+    assert found == expected | {"ports": [*expected["ports"], {"containerPort": 80, "name": "http"}]}
     assert reserved_fields(overlay) == [
         "metadata.labels[kubernel.dev/instance]",
         "metadata.labels[app.kubernetes.io/managed-by]",

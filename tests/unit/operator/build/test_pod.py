@@ -309,9 +309,9 @@ def test_variables_that_a_shell_would_drop_are_packed() -> None:
         cr(env=env), SETTINGS, incarnation=1, callback_url=None, pod_secret=POD_SECRET, supervisor_map=SUPERVISOR_MAP
     )
     assert built["spec"]["containers"][0]["env"][-3:] == [
+        {"name": "A_1", "value": "1"},
         {"name": "KUBERNEL_ENV_0", "value": "spark.driver.memory=$$x"},
         {"name": "KUBERNEL_ENV_1", "value": "a-b="},
-        {"name": "A_1", "value": "1"},
     ]
 
 
