@@ -29,7 +29,7 @@ help: ## List the targets
 .PHONY: venv
 venv: $(VENV_STAMP) ## Make .venv from the pinned packages, with this project editable
 
-$(VENV_STAMP): requirements/dev.txt requirements/oldest.txt pyproject.toml requirements/make-venv
+$(VENV_STAMP): requirements/dev.txt requirements/oldest.txt requirements/charts.txt pyproject.toml requirements/make-venv
 	@echo "venv: installing requirements/dev.txt into .venv"
 	@requirements/make-venv
 	@touch $@

@@ -1,13 +1,16 @@
 """Every rendered object is valid for the oldest and the newest Kubernetes that the chart supports."""
 
+import sys
 from pathlib import Path
 
 import jsonschema
-import kubernetes_validate
 import pytest
 import yaml
 
 from .conftest import CHART, Object, Render
+
+sys.path.append(str(CHART.parents[1] / ".venv" / "charts"))  # requirements/make-venv
+import kubernetes_validate
 
 # Kinds that are not Kubernetes' own; their schemas are in their CRDs.
 FOREIGN = {"monitoring.coreos.com/v1", "kubernel.dev/v1beta1"}
