@@ -40,7 +40,11 @@ class Observer:
             memory.restart_wanted, memory.restart_since = kernel.wanted, now
             memory.callbacks.clear()  # what was asked for is told at once
         linked = map(pod_facts, self._cache.pods.linked(kernel.namespace, kernel.name))
-        pods = tuple(pod for pod in linked if pod.owner_uid == kernel.uid)
+        pods = tuple(
+            replace(pod, incarnation=0) if pod.uid in memory.taken_back else pod
+            for pod in linked
+            if pod.owner_uid == kernel.uid
+        )
         current = current_pod(pods, max(kernel.status.incarnation, memory.incarnation_seen))
         if current is not None:
             memory.incarnation_seen = current.incarnation
@@ -78,6 +82,8 @@ class Observer:
             explained_at=memory.explained_at,
             secret_posted=memory.secret_posted,
             incarnation_seen=memory.incarnation_seen,
+            taken_back=max(memory.taken_back.values(), default=0),
+            next_pod_at=memory.next_pod_at,
             restart_since=memory.restart_since,
             first_seen=memory.first_seen,
             control_sent=memory.control_sent,

@@ -57,6 +57,8 @@ _RESOURCES = {
 }
 # So long a ConfigMap that was made or found is not looked for again, whatever kubelets say: they are behind.
 FOUND_SECONDS = 5.0
+# A pod that is of no use when it arrives is made again after 2, 4, 8 ... seconds.
+TAKEN_BACK_MAX_SECONDS = 60.0
 
 
 class Applier:
@@ -184,14 +186,27 @@ class Applier:
                 _refuse(memory, action, refusal)
                 return False
         if action.kind in {"pod", "service"} and (refusal := refusal_of_changed(action.body, created)) is not None:
-            if action.kind == "pod":
-                await self._cluster.delete(f"{path}/{created['metadata']['name']}", uid=created["metadata"]["uid"])
             _refuse(memory, action, refusal)
+            if action.kind == "pod":
+                await self._take_back(memory, action, created)
             return False
         if is_new and action.kind == "secret" and (memory.secret or (cr.get("status") or {}).get("connection")):
             await self._say_that_the_key_is_new(cr)
         self._learn(memory, action, created)
         return True
+
+    async def _take_back(self, memory: Memory, action: Create, created: dict[str, Any]) -> None:
+        """Deletes a pod that was made in vain. Its name is not used again: what runs in it may report yet.
+
+        The next one is made a while later, since this one's end is news and would have another one made at once.
+        """
+        metadata = created["metadata"]
+        memory.taken_back[metadata["uid"]] = pod_facts(action.body).incarnation
+        seconds = min(TAKEN_BACK_MAX_SECONDS, 2.0 ** min(len(memory.taken_back), 10))
+        memory.next_pod_at = self._clock() + seconds
+        await self._cluster.delete(
+            f"{paths.core('pods', metadata['namespace'])}/{metadata['name']}", uid=metadata["uid"]
+        )
 
     async def _say_that_the_key_is_new(self, cr: dict[str, Any]) -> None:
         name = secret_name(cr["metadata"]["name"], cr["metadata"]["uid"])

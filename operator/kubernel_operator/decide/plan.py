@@ -131,8 +131,9 @@ def plan(kernel: KernelFacts, situation: Situation, observed: Observed, context:
 
 def _needs_pod(kernel: KernelFacts, situation: Situation, observed: Observed, context: Context, now: float) -> Plan:
     """The next pod, unless it is too early, or none may be made."""
-    if now < situation.not_before:
-        return Plan((), min(situation.not_before, situation.start_began + kernel.lifecycle.start_deadline))
+    not_before = max(situation.not_before, observed.next_pod_at)
+    if now < not_before:
+        return Plan((), min(not_before, situation.start_began + kernel.lifecycle.start_deadline))
     actions: tuple[Action, ...] = ()
     if situation.objection is None and observed.member is not None:
         actions = tuple(_claim(kernel, observed.member, observed, context, now))
@@ -192,7 +193,7 @@ def _create(kernel: KernelFacts, situation: Situation, observed: Observed, conte
     body = build_pod(
         kernel.raw,
         context.settings,
-        incarnation=situation.incarnation + 1,
+        incarnation=max(situation.incarnation, observed.taken_back) + 1,
         callback_url=context.callback_url,
         pod_secret=_pod_secret_name(kernel, context),
         supervisor_map=context.supervisor_map,

@@ -141,7 +141,7 @@ def current_pod(pods: tuple[PodFacts, ...], known: int) -> PodFacts | None:
         known: the highest incarnation that is known to have existed; 0 for none.
     """
     newest = max(pods, key=lambda p: p.incarnation, default=None)
-    return None if newest is None or newest.incarnation < known else newest
+    return None if newest is None or newest.incarnation < max(known, 1) else newest
 
 
 def active_deadline(kernel: KernelFacts, observed: Observed, now: float) -> float | None:

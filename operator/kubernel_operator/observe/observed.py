@@ -67,6 +67,8 @@ class Observed:
         explained_at: Unix seconds when they were read.
         secret_posted: Unix seconds when the Secret was created last, or found to be there.
         incarnation_seen: highest number of a pod of ours that existed in this process's time; 0 for none.
+        taken_back: highest number of a pod that was made in vain and deleted at once; 0 for none.
+        next_pod_at: Unix seconds before which no other one is made after it.
         restart_since: Unix seconds when this process first saw the restart that is now wanted.
         first_seen: Unix seconds when this process first saw the KernelInstance.
         control_sent: restartGeneration that the supervisor was told to start.
@@ -104,6 +106,8 @@ class Observed:
     explained_at: float = 0.0
     secret_posted: float = 0.0
     incarnation_seen: int = 0
+    taken_back: int = 0
+    next_pod_at: float = 0.0
     restart_since: float | None = None
     first_seen: float = 0.0
     control_sent: int = -1
@@ -143,6 +147,8 @@ class Memory:
     explained_at: float = 0.0
     secret_posted: float = 0.0
     incarnation_seen: int = 0
+    taken_back: dict[str, int] = field(default_factory=dict)  # by uid, numbers of pods that were made in vain
+    next_pod_at: float = 0.0
     restart_wanted: int = 0
     restart_since: float | None = None
     control_sent: int = -1

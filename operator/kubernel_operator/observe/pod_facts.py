@@ -204,7 +204,10 @@ def pod_facts(obj: Json) -> PodFacts:
         name=meta["name"],
         uid=meta.get("uid") or "",
         owner_uid=controller_uid(obj) or "",
-        incarnation=number(annotations.get(ANNOTATION_INCARNATION)),
+        # Without either number it was changed on its way, and says the wrong thing.
+        incarnation=number(annotations.get(ANNOTATION_INCARNATION))
+        if ANNOTATION_RESTART_GENERATION in annotations
+        else 0,
         generation=number(annotations.get(ANNOTATION_RESTART_GENERATION)),
         phase=str(status.get("phase") or ""),
         deleting=bool(meta.get("deletionTimestamp")),

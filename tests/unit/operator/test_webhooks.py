@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from fixtures.objects import cr
+from fixtures.callbacks import callback
+from fixtures.objects import cr, pod
 from fixtures.operator_world import World
 from kubernel_cluster.errors import ApiUnavailableError
 
@@ -33,8 +34,9 @@ def test_a_pod_that_no_operator_would_know_again_is_not_kept(world: World, webho
     """Without its numbers a pod looks as if it had been made for an earlier restart: it was replaced without end."""
     world.cluster.webhook = webhook
     world.apply(cr(created=world.now, restartGeneration=restart))
-    for _ in range(6):
-        passes(world, 1.0)
+    for _ in range(60):  # whatever wakes it: each pod that goes is news
+        passes(world, 0.5)
+    assert world.cluster.requests.count(("create", "pods")) in range(4, 7)
     status = world.instance()["status"]
     assert (status["phase"], status["reason"]) == ("Pending", "ConfigError")
     assert "probably an admission webhook" in status["message"]
@@ -43,7 +45,31 @@ def test_a_pod_that_no_operator_would_know_again_is_not_kept(world: World, webho
     for path in [p for p in world.cluster.objects if "/services/" in p]:
         world.cluster.remove(path)  # an operator has no right to delete a Service
     passes(world, 60.0)
-    assert [p["metadata"]["name"] for p in world.pods()] == ["k1-1"]
+    (made,) = world.pods()
+    number = int(made["metadata"]["annotations"]["kubernel.dev/incarnation"])
+    assert number > 1  # of the names before somebody may still speak
+    assert made["metadata"]["name"] == f"k1-{number}"
+
+
+def test_what_runs_in_one_until_its_end_counts_for_nothing(world: World) -> None:
+    """A real pod lives for seconds after its deletion: it became Ready, and its end was the kernel's."""
+    world.cluster.webhook = without_annotations
+    world.cluster.fault = lambda request: "refused" if request == ("delete", "pods") else ""
+    world.apply(cr(created=world.now))
+    with pytest.raises(ApiUnavailableError):
+        passes(world)
+    world.cluster.fault = lambda request: ""
+    (condemned,) = world.pods()
+    condemned["metadata"]["deletionTimestamp"] = "2027-01-15T08:00:30Z"
+    world.change_pod(condemned, **pod()["status"])
+    world.watch()
+    world.reconciler.take_callback(callback())
+    passes(world)
+    assert world.instance()["status"]["reason"] == "ConfigError"
+    world.reconciler.take_callback(callback(sequence=3, state="exited", signal=15))
+    world.cluster.remove("/api/v1/namespaces/ns/pods/k1-1")
+    passes(world)
+    assert world.instance()["status"]["reason"] == "ConfigError"
 
 
 def test_one_that_an_operator_made_before_it_was_killed_goes_too(world: World) -> None:
@@ -56,6 +82,6 @@ def test_one_that_an_operator_made_before_it_was_killed_goes_too(world: World) -
     world.cluster.webhook = lambda resource, obj: None
     world.start_operator()
     for _ in range(3):
-        passes(world, 1.0)
-    (pod,) = world.pods()
-    assert pod["metadata"]["annotations"]["kubernel.dev/incarnation"] == "1"
+        passes(world, 2.0)
+    (made,) = world.pods()
+    assert "kubernel.dev/incarnation" in made["metadata"]["annotations"]

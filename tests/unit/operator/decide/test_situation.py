@@ -322,6 +322,13 @@ def test_incarnation(instance: dict[str, Any], observed: Observed, incarnation: 
         pytest.param(cr(), seen(), None, id="no pod"),
         pytest.param(cr(), seen(pod(ip="10.0.0.8"), report=report(ip=None)), "10.0.0.8", id="the pod's"),
         pytest.param(cr(), seen(pod(ip=None), report=report(ip="10.0.0.7")), "10.0.0.7", id="reported, pod not yet"),
+        pytest.param(cr(), seen(pod(ip="10.0.0.8"), report=report(ip="192.0.2.1")), "10.0.0.8", id="reported, untrue"),
+        pytest.param(
+            cr(),
+            seen(pod(podIPs=[{"ip": "10.0.0.8"}, {"ip": "fd00::8"}]), report=report(ip="fd00::8")),
+            "fd00::8",
+            id="reported, one of two",
+        ),
         pytest.param(cr(status=ready_status()), seen(pod(ip=None)), "10.0.0.7", id="the status remembers"),
         pytest.param(cr(status=ready_status(pod="k1-1")), seen(pod(2, ip=None)), None, id="of another pod"),
     ],
