@@ -107,6 +107,10 @@ bench-resize: venv tools cluster images ## Measure how soon a living kernel has 
 bench-memory: venv tools cluster images ## Measure kernels that need more memory than they have (10 minutes)
 	@$(VENV_BIN)/python bench/memory.py
 
+.PHONY: bench-startup-cpu
+bench-startup-cpu: venv tools cluster images ## Measure starts with a small CPU limit (5 minutes)
+	@$(VENV_BIN)/python bench/startup_cpu.py
+
 .PHONY: bench-idle
 bench-idle: venv tools cluster images ## Measure what 1,000 idle kernels cost a notebook server (5 minutes)
 	@$(VENV_BIN)/python bench/idle_server.py

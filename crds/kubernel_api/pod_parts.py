@@ -94,6 +94,18 @@ class Memory(Model):
     ]
 
 
+StartupCPU = Annotated[
+    Quantity | None,
+    Field(
+        default=None,
+        alias="startupCPU",
+        description="A kernel whose CPU limit is lower starts with this limit, and is taken back to its own as soon as "
+        "it is ready: a start needs CPU most. Not where the pod is Guaranteed. Default: the template's, the "
+        "operator's, or none.",
+    ),
+]
+
+
 class Toleration(Model):
     """Lets the pod be scheduled onto nodes with a matching taint; the rules are those of a pod."""
 

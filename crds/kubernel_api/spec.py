@@ -27,6 +27,7 @@ from .pod_parts import (
     Memory,
     Preload,
     Resources,
+    StartupCPU,
     Toleration,
     Volume,
 )
@@ -46,6 +47,7 @@ IMMUTABLE_FIELDS: Final = (
     "volumes",
     "connection",
     "templateName",
+    "startupCPU",
 )
 
 
@@ -254,6 +256,7 @@ class KernelInstanceSpec(Model):
             "change while the kernel lives: its pod is resized, and the condition Resizing says how that goes.",
         ),
     ]
+    startup_cpu: StartupCPU
     memory: Annotated[
         Memory | None,
         Field(

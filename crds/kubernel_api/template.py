@@ -17,6 +17,7 @@ from .pod_parts import (
     Memory,
     Preload,
     Resources,
+    StartupCPU,
     Toleration,
     Volume,
 )
@@ -127,6 +128,7 @@ class Defaults(Model):
     resources: Annotated[
         Resources | None, Field(default=None, description="Compute resources, each for those that do not name it.")
     ]
+    startup_cpu: StartupCPU
     memory: Annotated[Memory | None, Field(default=None, description="How far memory may grow by itself.")]
     node_selector: Annotated[
         dict[str, Annotated[str, Field(max_length=63)]] | None,

@@ -94,7 +94,7 @@ class Observer:
             ends=dict(memory.ends),
             last_seen=memory.last_seen,
             configured=memory.configured,
-            resize=memory.resize,
+            resizes=dict(memory.resizes),
             orphaned=lease is not None
             and self._server_leases.has_expired((kernel.namespace, lease), memory.first_seen),
             template=self._templates.get(kernel.template) if kernel.template else None,

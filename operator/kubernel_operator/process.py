@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 
 from kubernel_cluster.cluster import Cluster
 
+from .act.discovery import can_resize_pods
 from .act.operator_key import read_operator_key
 from .edge.callback_url import own_url
 from .edge.health_server import health_app, serve
@@ -52,6 +53,6 @@ async def _connected(cluster: Cluster, settings: Settings) -> Operator:
         key = await read_operator_key(cluster, namespace, settings.operator_secret_name)
         url = settings.callback_url or await own_url(cluster, settings.callback_port)
         clock = SteadyClock(await cluster.time())
-        return Operator(cluster, settings, key, url, clock)
+        return Operator(cluster, settings, key, url, clock, can_resize=await can_resize_pods(cluster))
 
     return await until_it_works("Not started yet", connect)

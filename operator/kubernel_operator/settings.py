@@ -48,6 +48,7 @@ class Settings:
     default_resources: dict[str, Any] = _option(
         {}, "resources of kernels, for each one that a KernelInstance does not name, JSON"
     )
+    startup_cpu: str = _option("", "CPU limit with which a kernel starts whose own is lower; empty: its own")
     memory_max: str = _option("", "how far memory grows by itself of a kernel that does not say; empty: not at all")
     node_selector: dict[str, str] = _option({}, "node selector of all kernel pods, beside their own, JSON")
     tolerations: list[dict[str, Any]] = _option([], "tolerations of all kernel pods, beside their own, JSON")

@@ -58,9 +58,16 @@ class Operator:
     """
 
     def __init__(
-        self, cluster: Cluster, settings: Settings, key: bytes, callback_url: str, clock: Callable[[], float]
+        self,
+        cluster: Cluster,
+        settings: Settings,
+        key: bytes,
+        callback_url: str,
+        clock: Callable[[], float],
+        *,
+        can_resize: bool,
     ) -> None:
-        self._settings = settings
+        self._settings, self._can_resize = settings, can_resize
         self._key = key
         self._url = self._resolved_url = callback_url
         self._supervisor = supervisor_source()
@@ -188,7 +195,9 @@ class Operator:
             metrics.WATCH_LAST_EVENT.labels(kind).set(self._loop.time() - time)
 
     def _context(self) -> Context:
-        return Context(self._settings, self._key, self._supervisor, self._resolved_url, new_keys)
+        return Context(
+            self._settings, self._key, self._supervisor, self._resolved_url, new_keys, can_resize=self._can_resize
+        )
 
     async def _resolves(self) -> None:
         while True:

@@ -160,6 +160,11 @@ class ProvisionerOptions(KernelProvisionerBase):
     memory_request = Quantity(
         None, allow_none=True, help="Memory that is requested, if it is less than the limit: 1Gi."
     ).tag(config=True)
+    startup_cpu = Quantity(
+        None,
+        allow_none=True,
+        help="CPU limit for the time of the start, where the kernel's own is lower: 1. Default: the operator's.",
+    ).tag(config=True)
     memory_max = Quantity(
         None,
         allow_none=True,

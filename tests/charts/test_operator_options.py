@@ -60,6 +60,7 @@ def test_everything(find: Find) -> None:
         max_orphan_seconds=3600,
         memory_max="4Gi",
         read_keys="Always",
+        startup_cpu="2",
         pod_security_context={
             "runAsNonRoot": True,
             "runAsUser": 1000,

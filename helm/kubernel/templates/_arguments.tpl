@@ -11,6 +11,7 @@ security contexts: empty means none, which must be said.
   (dict "name" "image-pull-policy" "value" $kernel.imagePullPolicy)
   (dict "name" "image-pull-secrets" "value" (concat .Values.global.imagePullSecrets $kernel.imagePullSecrets | uniq | join ","))
   (dict "name" "default-resources" "value" $kernel.resources)
+  (dict "name" "startup-cpu" "value" $kernel.startupCPU)
   (dict "name" "memory-max" "value" $kernel.memoryMax)
   (dict "name" "node-selector" "value" $kernel.nodeSelector)
   (dict "name" "tolerations" "value" $kernel.tolerations)

@@ -7,6 +7,7 @@ import base64
 import logging
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -16,7 +17,8 @@ from kubernel_api.names import secret_name
 from kubernel_cluster import paths
 from kubernel_cluster.cluster import Cluster
 from kubernel_cluster.errors import ApiError, ApiUnavailableError, ConflictError
-from kubernel_operator.build.event import build_event
+from kubernel_operator.build.event import STARTUP_CPU_REFUSED, build_event
+from kubernel_operator.build.pod import without_startup_cpu
 from kubernel_operator.build.supervisor import holds_the_same
 from kubernel_operator.decide.actions import (
     Claim,
@@ -43,7 +45,7 @@ from kubernel_operator.decide.resizing import refusal_of_resize
 from kubernel_operator.metrics import MEMORY_GROWTHS
 from kubernel_operator.observe.cache import Cache
 from kubernel_operator.observe.facts import controller_uid, event_facts
-from kubernel_operator.observe.observed import Memory, Refusal, ResizeAnswer
+from kubernel_operator.observe.observed import Memory, Purpose, Refusal, ResizeAnswer
 from kubernel_operator.observe.pod_facts import PodFacts, pod_facts
 
 logger = logging.getLogger(__name__)
@@ -114,7 +116,7 @@ class Applier:
             case ClaimService():
                 return await self._claim_service(action)
             case Resize():
-                return await self._resize(memory, action)
+                return await self._resize(cr, memory, action)
 
     async def patch_status(self, cr: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
         """Writes a status, refused by the server (409) when the object has changed since it was read."""
@@ -176,6 +178,9 @@ class Applier:
                 memory.refusals[action.kind] = refusal_of_failure(action.body["kind"], error)
             raise
         except ApiError as error:
+            plain = without_startup_cpu(action.body)
+            if plain is not None and error.status in (403, 422):
+                return await self._create_plain(cr, memory, replace(action, body=plain), error)
             if error.status != 409:
                 _refuse(memory, action, refusal_of(action.body["kind"], error))
                 return False
@@ -207,6 +212,17 @@ class Applier:
         await self._cluster.delete(
             f"{paths.core('pods', metadata['namespace'])}/{metadata['name']}", uid=metadata["uid"]
         )
+
+    async def _create_plain(self, cr: dict[str, Any], memory: Memory, action: Create, refused: ApiError) -> bool:
+        """A pod whose start has no more CPU than its kernel: a quota or LimitRange may be all that was in the way."""
+        if not await self._create(cr, memory, action):
+            return False
+        await self._say_that_it_has_no_more(cr, refused.message)
+        return True
+
+    async def _say_that_it_has_no_more(self, cr: dict[str, Any], refusal: str) -> None:
+        message = f"The kernel starts with its own CPU limit: startupCPU was refused: {refusal.rstrip('.')}."
+        await self.post_event(cr, STARTUP_CPU_REFUSED, message)
 
     async def _say_that_the_key_is_new(self, cr: dict[str, Any]) -> None:
         name = secret_name(cr["metadata"]["name"], cr["metadata"]["uid"])
@@ -283,7 +299,7 @@ class Applier:
             return False
         return True
 
-    async def _resize(self, memory: Memory, action: Resize) -> bool:
+    async def _resize(self, cr: dict[str, Any], memory: Memory, action: Resize) -> bool:
         """Whether the API server has taken it: then the node has a say."""
         pod, resources = action.pod, action.to.as_json()
         body = {
@@ -291,7 +307,7 @@ class Applier:
             "spec": {"containers": [{"name": KERNEL_CONTAINER, "resources": resources}]},
         }
         path = f"{paths.core('pods', pod.namespace)}/{pod.name}/resize"
-        if action.grows:
+        if action.purpose is Purpose.GROWTH:
             MEMORY_GROWTHS.inc()
         try:
             resized = await self._cluster.strategic_patch(path, body)
@@ -301,9 +317,12 @@ class Applier:
             if error.status == 404 and error.details.get("name") == pod.name:
                 return False  # it is gone; the watch will say so
             refusal, hopeless = refusal_of_resize(error)
-            memory.resize = ResizeAnswer(pod.uid, action.to, self._clock(), refusal, hopeless)
+            answer = ResizeAnswer(pod.uid, action.to, self._clock(), refusal, hopeless, action.restart)
+            memory.resizes[action.purpose] = answer
+            if pod.startup_cpu is not None and action.to.limits == {"cpu": pod.startup_cpu[0]}:
+                await self._say_that_it_has_no_more(cr, refusal)
             return False
-        memory.resize = ResizeAnswer(pod.uid, action.to, self._clock())
+        memory.resizes[action.purpose] = ResizeAnswer(pod.uid, action.to, self._clock(), restart=action.restart)
         self._cache.pods.put(resized)
         return True
 

@@ -14,6 +14,8 @@ MESSAGE_MAX_BYTES = 1024
 
 #: Of a KernelPool: one of its pods has ended or does not answer, and another takes its place.
 MEMBER_FAILED = "MemberFailed"
+#: Of a KernelInstance: its start has no more CPU than its kernel, since the API server did not allow it.
+STARTUP_CPU_REFUSED = "StartupCPURefused"
 
 _WARNINGS: frozenset[str] = STALLING | {
     Reason.UNSCHEDULABLE,
@@ -40,6 +42,7 @@ _WARNINGS: frozenset[str] = STALLING | {
     Reason.RESIZE_REFUSED,
     Reason.MEMORY_LIMIT,
     MEMBER_FAILED,
+    STARTUP_CPU_REFUSED,
 }
 _NEWS = _WARNINGS | {
     Reason.SCHEDULING_GATED,

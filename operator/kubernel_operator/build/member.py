@@ -45,7 +45,7 @@ from .shape import bounds_for, implied_idle_timeout, shaped
 Json = dict[str, Any]
 _SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict"
 #: Told to a member when it is claimed, or nothing that its pod knows.
-_BOUND_LATE = ("env", "workingDir", "lifecycle", "owner", "connection", "suspend", "restartGeneration")
+_BOUND_LATE = ("env", "workingDir", "lifecycle", "owner", "connection", "suspend", "restartGeneration", "startupCPU")
 
 
 def shape_of(spec: Json, settings: Settings, template: TemplateFacts | None, supervisor_map: str) -> str:

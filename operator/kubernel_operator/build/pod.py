@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from kubernel_api.children import child_metadata
@@ -10,6 +11,7 @@ from kubernel_api.constants import (
     ANNOTATION_IDLE_TIMEOUT,
     ANNOTATION_INCARNATION,
     ANNOTATION_RESTART_GENERATION,
+    ANNOTATION_STARTUP_CPU,
     ANNOTATION_SUPERVISOR,
     CONFIG_MAP_SUPERVISOR,
     CONNECTION_FILE,
@@ -30,7 +32,7 @@ from kubernel_operator.settings import Settings
 from kubernel_supervisor.bootstrap import bootstrap_args
 
 from .overlay import overlaid
-from .shape import bounds_for, growing_memory, implied_idle_timeout, shaped
+from .shape import bounds_for, growing_memory, implied_idle_timeout, shaped, startup_cpu
 from .shell_names import pack_variables
 
 # Enough for a kernel that handles SIGTERM; longer only delays the end of one that does not.
@@ -82,6 +84,12 @@ def build_pod(
         spec["connection"]["encryption"] = shown
     own = {variable["name"] for variable in cr["spec"].get("env") or []}
     spec["ownVariables"] = [variable["name"] for variable in spec["env"] if variable["name"] in own]
+    # Nobody waits for a pool's pod, and its kernel is not imported anew.
+    if member is None and (boost := startup_cpu(spec, settings, template)) is not None:
+        start, after = boost
+        metadata["annotations"][ANNOTATION_STARTUP_CPU] = f"{start} {after}"
+        requests, limits = (spec["resources"].get(part) or {} for part in ("requests", "limits"))
+        spec["resources"] = {"requests": {"cpu": after, **requests}, "limits": {**limits, "cpu": start}}
     effective = {**cr, "spec": spec}
     pod_spec: dict[str, Any] = {
         "restartPolicy": "Never",
@@ -109,6 +117,19 @@ def build_pod(
     pod = overlaid(pod, template.pod) if template else pod
     pack_variables(pod)
     return pod
+
+
+def without_startup_cpu(pod: dict[str, Any]) -> dict[str, Any] | None:
+    """A pod as ``build_pod`` makes it, with its own CPU limit from the start; None where it has no other."""
+    annotations = dict(pod["metadata"].get("annotations") or {})
+    limits = annotations.pop(ANNOTATION_STARTUP_CPU, None)
+    if limits is None:
+        return None
+    plain = copy.deepcopy(pod)
+    plain["metadata"]["annotations"] = annotations
+    (kernel,) = (c for c in plain["spec"]["containers"] if c["name"] == KERNEL_CONTAINER)
+    kernel["resources"]["limits"]["cpu"] = limits.split()[1]
+    return plain
 
 
 def literal(text: str) -> str:

@@ -83,6 +83,30 @@ def growing_memory(spec: Json, settings: Settings, template: TemplateFacts | Non
     return {**said, "max": str(min(said["max"], highest, key=amount))}
 
 
+def startup_cpu(shaped_spec: Json, settings: Settings, template: TemplateFacts | None) -> tuple[str, str] | None:
+    """The CPU limit of a start, and the one after it; None where they are the same.
+
+    A Guaranteed pod would have to reserve what it needs for a second, and may find no node that has it.
+
+    Args:
+        shaped_spec: as ``shaped`` returns it.
+        settings: for the operator's default.
+        template: for its default; where its pod has its own word on cpu, that stands.
+    """
+    requests, limits = (shaped_spec["resources"].get(part) or {} for part in ("requests", "limits"))
+    fixed = (template.kernel_container.get("resources") or {}) if template else {}
+    default = (template.defaults.get("startupCPU") if template else None) or settings.startup_cpu
+    said, own = shaped_spec.get("startupCPU") or default, limits.get("cpu")
+    if not said or own is None or any("cpu" in (fixed.get(part) or {}) for part in ("requests", "limits")):
+        return None
+    most = min(said, bounds_for(settings, template).max_resources.get("cpu", said), key=amount)
+    known = [name for name in ("cpu", "memory") if name in limits]
+    is_guaranteed = all(amount(requests.get(name, limits[name])) == amount(limits[name]) for name in known)
+    if amount(most) <= amount(own) or (len(known) > 1 and is_guaranteed):
+        return None
+    return str(most), str(own)
+
+
 def image_of(spec: Json, settings: Settings, template: TemplateFacts | None = None) -> str:
     """The image that a KernelInstance runs."""
     said = (template.kernel_container.get("image"), template.defaults.get("image")) if template else (None, None)

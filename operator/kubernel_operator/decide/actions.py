@@ -8,6 +8,7 @@ from typing import Any, Literal
 from kubernel_api.conditions import Reason
 from kubernel_operator.observe.facts import ServiceFacts
 from kubernel_operator.observe.members import Member
+from kubernel_operator.observe.observed import Purpose
 from kubernel_operator.observe.pod_facts import PodFacts
 from kubernel_operator.observe.sizes import Sizes
 
@@ -144,13 +145,14 @@ class Resize:
     """Give the kernel's container other amounts of cpu and memory while it runs.
 
     Attributes:
-        grows: whether nobody asked for it: the kernel is short of its limit.
+        restart: restartGeneration that is wanted.
     """
 
     pod: PodFacts
     to: Sizes
     why: str
-    grows: bool = False
+    purpose: Purpose = Purpose.SPEC
+    restart: int = 0
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,9 @@ def _violations(spec: Json, settings: Settings, template: TemplateFacts | None) 
             if volume["name"] in template.volumes:
                 yield f"spec.volumes[{volume['name']}]: {where} has a volume of that name; choose another one."
     yield from _too_much(spec, settings, template)
+    boost, most = spec.get("startupCPU"), bounds.max_resources.get("cpu")
+    if boost is not None and most is not None and amount(boost) > amount(most):
+        yield f"spec.startupCPU: {boost} is more than {most}, maxResources of {where}."
     grown, most = (spec.get("memory") or {}).get("max"), bounds.max_resources.get("memory")
     if grown is not None and most is not None and amount(grown) > amount(most):
         yield f"spec.memory.max: {grown} is more than {most}, maxResources of {where}."

@@ -11,7 +11,7 @@ from kubernel_api.quantity import amount
 from kubernel_operator.clock import rfc3339
 from kubernel_operator.observe.facts import Json, seconds_of
 from kubernel_operator.observe.kernel_facts import KernelFacts
-from kubernel_operator.observe.observed import Observed, ResizeAnswer
+from kubernel_operator.observe.observed import Observed, Purpose, ResizeAnswer
 from kubernel_operator.observe.pod_facts import PodFacts
 from kubernel_operator.observe.report import FOR_MEMORY, MIB, Report, in_mib
 from kubernel_operator.observe.sizes import Sizes
@@ -75,7 +75,7 @@ def growth(pod: PodFacts, observed: Observed, most: str, now: float) -> Sizes | 
     if asked >= in_force + MIB and pod.resize_pending is None:
         return None  # on its way
     highest = min(int(amount(most)), _room(report))
-    if (failed := _failed(pod, observed.resize, in_force, now)) is not None:
+    if (failed := _failed(pod, observed.resizes.get(Purpose.GROWTH), in_force, now)) is not None:
         highest = min(highest, failed - MIB)
     targets = [min(int(in_force * step), int(amount(most)), _room(report)) // MIB for step in STEPS]
     target = next((t for t in targets if in_force + LEAST_STEP <= t * MIB <= highest), None)
@@ -137,7 +137,7 @@ def _why_not_more(situation: Situation, pod: PodFacts, report: Report, observed:
     if pod.resize_pending is not None:
         words = pod.resize_pending.message.rstrip(".") or pod.resize_pending.reason
         return f"Node {pod.node or 'of the pod'} has no more: {words}."
-    if (refused := _refused(pod, observed.resize, now)) is not None:
+    if (refused := _refused(pod, observed.resizes.get(Purpose.GROWTH), now)) is not None:
         return f"More was refused: {refused.refusal}."
     if int(amount(pod.sizes.limits.get("memory", "0"))) >= in_force + MIB:
         return ""

@@ -9,13 +9,13 @@ from kubernel_api.conditions import ConditionType, Reason
 from kubernel_api.constants import LABEL_MEMBER, RESTART_GRACE_SECONDS
 from kubernel_api.names import pod_secret_name, secret_name, supervisor_map_name
 from kubernel_operator.build.member import claim_of_pod, claim_of_service
-from kubernel_operator.build.pod import build_pod
+from kubernel_operator.build.pod import build_pod, without_startup_cpu
 from kubernel_operator.build.secret import build_pod_secret, qualified_secret_name
 from kubernel_operator.build.service import build_service
 from kubernel_operator.build.supervisor import build_supervisor_map
 from kubernel_operator.observe.kernel_facts import KernelFacts
 from kubernel_operator.observe.members import Member
-from kubernel_operator.observe.observed import Observed
+from kubernel_operator.observe.observed import Observed, Purpose
 from kubernel_operator.observe.pod_facts import PodFacts
 from kubernel_operator.settings import Settings
 from kubernel_supervisor.bootstrap import supervisor_digest
@@ -50,6 +50,11 @@ from .status import SLOW_START_SECONDS
 # Seconds after the start at which a pod's Events are read, where the pod itself does not say what it waits for. The API
 # server finds them by reading all Events of the namespace, so they are read seldom. Later: every five minutes.
 EXPLAIN_AT_SECONDS = (2.0, 12.0, 60.0, 300.0)
+_WHY_RESIZED = {
+    Purpose.SPEC: "spec.resources has changed",
+    Purpose.GROWTH: "its memory is short of the limit",
+    Purpose.STARTUP: "starts have more CPU",
+}
 _EXPLAINED_BY_EVENTS = {Reason.SCHEDULED, Reason.CONTAINER_CREATING, Reason.IMAGE_PULL_FAILED, Reason.UNSCHEDULABLE}
 # A Secret or ConfigMap that the kubelet does not find is created again: nobody tells when one is deleted.
 MISSED_INTERVAL_SECONDS = 10.0
@@ -74,6 +79,7 @@ class Context:
         supervisor: source of the supervisor.
         callback_url: where pods report.
         new_keys: makes fresh keys; the argument says whether with a CurveZMQ pair.
+        can_resize: whether the API server can resize a living pod: Kubernetes 1.33 and newer.
     """
 
     settings: Settings
@@ -81,6 +87,7 @@ class Context:
     supervisor: str
     callback_url: str | None
     new_keys: Callable[[bool], ConnectionKeys]
+    can_resize: bool = True
 
     @property
     def supervisor_map(self) -> str:
@@ -101,7 +108,8 @@ def plan(kernel: KernelFacts, situation: Situation, observed: Observed, context:
         case Stage.NEEDS_POD:
             return _needs_pod(kernel, situation, observed, context, now)
         case Stage.NEEDS_RESTART:
-            return Plan(tuple(_restart(situation)), _again_while_starting(kernel, situation, observed, context, now))
+            actions = (*_resize(kernel, situation, observed, now), *_restart(situation))
+            return Plan(actions, _again_while_starting(kernel, situation, observed, context, now))
         case Stage.STARTING:
             return Plan(
                 (
@@ -199,6 +207,8 @@ def _create(kernel: KernelFacts, situation: Situation, observed: Observed, conte
         supervisor_map=context.supervisor_map,
         template=observed.template,
     )
+    if not context.can_resize:
+        body = without_startup_cpu(body) or body
     if observed.service_member:  # its Service selects by the name of the pool's pod that it was made for
         body["metadata"]["labels"][LABEL_MEMBER] = observed.service_member
     why = "first start" if situation.incarnation == 0 else f"replaces pod {situation.incarnation}"
@@ -297,12 +307,12 @@ def _misses_supervisor(situation: Situation, context: Context) -> bool:
 
 
 def _resize(kernel: KernelFacts, situation: Situation, observed: Observed, now: float) -> list[Action]:
-    to = due_resize(kernel, situation, observed, now)
-    if to is None or situation.pod is None:
+    due = due_resize(kernel, situation, observed, now)
+    if due is None or situation.pod is None:
         return []
-    grows = to is situation.growth
-    why = "its memory is short of the limit" if grows else "spec.resources has changed"
-    return [Resize(situation.pod, to, f"{why}; it has {situation.pod.sizes}", grows)]
+    purpose, to = due
+    why = f"{_WHY_RESIZED[purpose]}; it has {situation.pod.sizes}"
+    return [Resize(situation.pod, to, why, purpose, situation.wanted)]
 
 
 def _changed(kernel: KernelFacts, situation: Situation, observed: Observed) -> list[Action]:

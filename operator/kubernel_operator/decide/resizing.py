@@ -11,13 +11,14 @@ from kubernel_api.quantity import amount
 from kubernel_cluster.errors import ApiError
 from kubernel_operator.observe.facts import Json
 from kubernel_operator.observe.kernel_facts import KernelFacts
-from kubernel_operator.observe.observed import Observed, ResizeAnswer
+from kubernel_operator.observe.observed import Observed, Purpose, ResizeAnswer
 from kubernel_operator.observe.pod_facts import PodFacts
 from kubernel_operator.observe.sizes import Sizes
 
 from .memory import REFUSED_SECONDS, frozen_report
 from .outcome import Outcome
 from .situation import Situation, Stage
+from .startup import is_only_startup, own_limit, sizes_at_rest, startup_sizes
 
 # A resize that was refused is asked for again so often: quotas and limits change without a word to anybody.
 RETRY_SECONDS = 60.0
@@ -34,8 +35,10 @@ def wanted_sizes(kernel: KernelFacts, pod: PodFacts, memory_max: str = "") -> Si
     A request that nobody named was made equal to its limit when the pod was made, and goes on being equal; none can be
     above its limit. Where there was neither, nothing is reserved: Kubernetes would reserve all of a new limit, and so
     may make the pod Guaranteed.
+
+    A pod that has the CPU of its start gets its own back with it: that it has more may be all that keeps its QoS class.
     """
-    known = pod.sizes
+    known = sizes_at_rest(kernel, pod)
     requests, limits = dict(kernel.sizes.requests), dict(kernel.sizes.limits)
     for name, limit in kernel.sizes.limits.items():
         request = known.requests.get(name)
@@ -56,20 +59,26 @@ def wanted_sizes(kernel: KernelFacts, pod: PodFacts, memory_max: str = "") -> Si
         limits["memory"] = grown
         if "memory" in requests:
             requests["memory"] = known.requests.get("memory", requests["memory"])
+    if own_limit(kernel, pod):
+        limits.setdefault("cpu", max(known.limits["cpu"], requests.get("cpu", "0"), key=amount))
     return Sizes(requests, limits)
 
 
-def due_resize(kernel: KernelFacts, situation: Situation, observed: Observed, now: float) -> Sizes | None:
-    """The amounts to ask the API server for now, or None."""
-    to = _next_sizes(kernel, situation)
-    at = None if to is None else _asked_at(situation, observed, to)
-    return to if at is not None and now >= at else None
+def due_resize(
+    kernel: KernelFacts, situation: Situation, observed: Observed, now: float
+) -> tuple[Purpose, Sizes] | None:
+    """The amounts to ask the API server for now, and what for; None: there is nothing to ask."""
+    for purpose, to in _wanted(kernel, situation, observed):
+        at = _asked_at(purpose, situation, observed, to)
+        if at is not None and now >= at:
+            return purpose, to
+    return None
 
 
 def resize_again_at(kernel: KernelFacts, situation: Situation, observed: Observed) -> float | None:
     """Unix seconds at which a resize is asked for again that was refused; None: none is."""
-    to = _next_sizes(kernel, situation)
-    return None if to is None else _asked_at(situation, observed, to) or None
+    times = (_asked_at(purpose, situation, observed, to) for purpose, to in _wanted(kernel, situation, observed))
+    return min((at for at in times if at), default=None)
 
 
 def is_resize_answered(kernel: KernelFacts, situation: Situation, observed: Observed) -> bool:
@@ -78,7 +87,7 @@ def is_resize_answered(kernel: KernelFacts, situation: Situation, observed: Obse
     return (
         to is None
         or bool(situation.resize_objection)
-        or _answer(situation, observed, to) is not None
+        or _answer(Purpose.SPEC, situation, observed, to) is not None
         or _is_said_refused(kernel)
     )
 
@@ -93,17 +102,21 @@ def outcome(kernel: KernelFacts, situation: Situation, observed: Observed) -> Ou
         message = f"The resize to {to} was refused: {situation.resize_objection}"
         return Outcome("False", Reason.RESIZE_REFUSED, message)
     if to is not None:
-        answer = _answer(situation, observed, to)
+        answer = _answer(Purpose.SPEC, situation, observed, to)
         if answer is not None:
             return Outcome("False", Reason.RESIZE_REFUSED, _refused(to, pod, answer))
         said = kernel.status.condition(ConditionType.RESIZING)
         is_current = said is not None and _is_said_refused(kernel)
         return Outcome("False", Reason.RESIZE_REFUSED, said.message) if said is not None and is_current else None
-    refused = observed.resize
-    if frozen_report(observed) is not None and refused is not None and refused.pod_uid == pod.uid and refused.refusal:
-        return Outcome("False", Reason.RESIZE_REFUSED, _refused(refused.asked, pod, refused))
+    grown = _last(Purpose.GROWTH, pod, observed)
+    if frozen_report(observed) is not None and grown is not None and grown.refusal:
+        return Outcome("False", Reason.RESIZE_REFUSED, _refused(grown.asked, pod, grown))
+    if situation.stage is Stage.RUNNING and (kept := _not_taken_back(kernel, pod, observed)):
+        return Outcome("False", Reason.RESIZE_REFUSED, kept)
+    if is_only_startup(kernel, pod):
+        return None  # nobody asked for it
     is_known = kernel.status.condition(ConditionType.RESIZING) is not None
-    was_asked = observed.resize is not None and observed.resize.pod_uid == pod.uid
+    was_asked = grown is not None or _last(Purpose.SPEC, pod, observed) is not None
     if not (is_known or was_asked or pod.resize_pending or pod.resize_in_progress):
         return None
     return _by_kubelet(pod)
@@ -169,13 +182,29 @@ def missing_of_spec(kernel: KernelFacts, situation: Situation) -> Sizes | None:
     if kernel.generation == kernel.status.observed_generation and not _is_said_refused(kernel):
         return None
     to = wanted_sizes(kernel, pod, situation.memory_max)
-    return None if pod.sizes.has(to) else to
+    return None if sizes_at_rest(kernel, pod).has(to) else to
 
 
-def _next_sizes(kernel: KernelFacts, situation: Situation) -> Sizes | None:
-    """What to ask for: the amounts of a changed spec, if they are allowed, or what memory is to grow to."""
-    to = missing_of_spec(kernel, situation)
-    return to if to is not None and not situation.resize_objection else situation.growth
+def _wanted(kernel: KernelFacts, situation: Situation, observed: Observed) -> list[tuple[Purpose, Sizes]]:
+    """What there is to ask for, the most urgent first: one at a time, since each request changes the pod."""
+    spec = None if situation.resize_objection else missing_of_spec(kernel, situation)
+    found = {
+        Purpose.SPEC: spec,
+        Purpose.GROWTH: situation.growth,
+        Purpose.STARTUP: startup_sizes(kernel, situation, observed),
+    }
+    return [(purpose, to) for purpose, to in found.items() if to is not None]
+
+
+def _not_taken_back(kernel: KernelFacts, pod: PodFacts, observed: Observed) -> str:
+    """Why a kernel that is ready still has the CPU of its start; "" when that is on its way, or has none."""
+    own, answer = own_limit(kernel, pod), _last(Purpose.STARTUP, pod, observed)
+    if not own or answer is None or not answer.refusal:
+        return ""
+    return (
+        f"The CPU limit of its start, {pod.sizes.limits['cpu']}, could not be taken back to {own}: {answer.refusal}. "
+        "It is tried again every minute."
+    )
 
 
 def _is_said_refused(kernel: KernelFacts) -> bool:
@@ -188,20 +217,25 @@ def _is_said_refused(kernel: KernelFacts) -> bool:
     )
 
 
-def _asked_at(situation: Situation, observed: Observed, to: Sizes) -> float | None:
+def _asked_at(purpose: Purpose, situation: Situation, observed: Observed, to: Sizes) -> float | None:
     """Unix seconds from which these amounts are to be asked for: 0 for at once, None for never again."""
-    answer = _answer(situation, observed, to)
+    answer = _answer(purpose, situation, observed, to)
     if answer is None:
         return 0.0
-    if answer.hopeless:
+    if answer.hopeless and purpose is not Purpose.STARTUP:  # nobody keeps what was for a start
         return None
-    return answer.at + (RETRY_SECONDS if to is not situation.growth else REFUSED_SECONDS)
+    return answer.at + (REFUSED_SECONDS if purpose is Purpose.GROWTH else RETRY_SECONDS)
 
 
-def _answer(situation: Situation, observed: Observed, to: Sizes) -> ResizeAnswer | None:
-    known = observed.resize
-    same = known is not None and situation.pod is not None and known.pod_uid == situation.pod.uid
-    return known if same and known is not None and known.asked.same(to) else None
+def _answer(purpose: Purpose, situation: Situation, observed: Observed, to: Sizes) -> ResizeAnswer | None:
+    known = None if situation.pod is None else _last(purpose, situation.pod, observed)
+    return known if known is not None and known.asked.same(to) else None
+
+
+def _last(purpose: Purpose, pod: PodFacts, observed: Observed) -> ResizeAnswer | None:
+    """What became of the last request of that kind for this pod."""
+    known = observed.resizes.get(purpose)
+    return known if known is not None and known.pod_uid == pod.uid else None
 
 
 def _refused(to: Sizes, pod: PodFacts, answer: ResizeAnswer) -> str:

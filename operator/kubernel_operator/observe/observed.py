@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from kubernel_api.conditions import Reason
 
@@ -28,6 +29,14 @@ class Refusal:
     message: str
 
 
+class Purpose(StrEnum):
+    """Why a pod is resized. Each has its own last answer, so that what is refused for one does not hold up another."""
+
+    SPEC = "spec"  # somebody asks for other amounts
+    GROWTH = "growth"  # its kernel stands still short of its memory limit
+    STARTUP = "startup"  # a start has more CPU
+
+
 @dataclass(frozen=True)
 class ResizeAnswer:
     """What became of the last request to resize a pod.
@@ -38,6 +47,7 @@ class ResizeAnswer:
         at: Unix seconds when it was answered.
         refusal: the API server's words when it said no; "" when it took it.
         hopeless: whether asking again is of no use.
+        restart: restartGeneration that was wanted then.
     """
 
     pod_uid: str
@@ -45,6 +55,7 @@ class ResizeAnswer:
     at: float
     refusal: str = ""
     hopeless: bool = False
+    restart: int = 0
 
 
 @dataclass(frozen=True)
@@ -82,7 +93,7 @@ class Observed:
         orphaned: whether the server that created it is gone, by its Lease.
         template: the KernelTemplate that it names, if it is known.
         no_template: why that is not known.
-        resize: what became of the last request to resize a pod.
+        resizes: what became of the last request to resize a pod, for each purpose.
         member: a pool's pod that was chosen for it; None: there is none, or it has a pod already.
         member_service: the Service that was made for its pool's pod and is not its own yet.
         service_member: name of the pool's pod that its own Service was made for; "" for none.
@@ -121,7 +132,7 @@ class Observed:
     orphaned: bool = False
     template: TemplateFacts | None = None
     no_template: str = ""
-    resize: ResizeAnswer | None = None
+    resizes: Mapping[Purpose, ResizeAnswer] = field(default_factory=dict)
     member: Member | None = None
     member_service: ServiceFacts | None = None
     service_member: str = ""
@@ -160,7 +171,7 @@ class Memory:
     last_seen: PodFacts | None = None
     configured: tuple[int, float | None, bool] | None = None
     event_reason: str = ""
-    resize: ResizeAnswer | None = None
+    resizes: dict[Purpose, ResizeAnswer] = field(default_factory=dict)
     reports: dict[str, Report] = field(default_factory=dict)  # by pod name
     said: tuple[int, int] = (-1, 0)  # the furthest that a status of this process said
     last_said: tuple[int, int] = (-1, 0)  # and the last one

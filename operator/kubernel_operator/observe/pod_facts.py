@@ -15,10 +15,12 @@ from kubernel_api.constants import (
     ANNOTATION_POOL,
     ANNOTATION_RESTART_GENERATION,
     ANNOTATION_SHAPE,
+    ANNOTATION_STARTUP_CPU,
     ANNOTATION_SUPERVISOR,
     KERNEL_CONTAINER,
     LABEL_KUEUE_QUEUE,
 )
+from kubernel_api.quantity import amount
 
 from .facts import Condition, Json, conditions_of, controller_uid, number, part, seconds_of
 from .sizes import Sizes, sizes
@@ -96,6 +98,7 @@ class PodFacts:
         version: resourceVersion.
         made_for: metadata.generation of the KernelInstance that it was made from; 0: not known.
         sizes: cpu and memory that the kernel's container is to have.
+        startup_cpu: the CPU limit of its starts, and its own, which is lower; None where they are the same.
         resize_pending: the kubelet has not taken the newest ones: not now (Deferred), or never (Infeasible).
         resize_in_progress: it has, and they are not in force yet.
         pool: the KernelPool that it was made for; "" for none.
@@ -130,6 +133,7 @@ class PodFacts:
     version: str = ""
     made_for: int = 0
     sizes: Sizes = field(default_factory=Sizes)
+    startup_cpu: tuple[str, str] | None = None
     resize_pending: Condition | None = None
     resize_in_progress: Condition | None = None
     pool: str = ""
@@ -229,6 +233,7 @@ def pod_facts(obj: Json) -> PodFacts:
         version=str(meta.get("resourceVersion") or ""),
         made_for=number(annotations.get(ANNOTATION_GENERATION)),
         sizes=next((sizes(part(c, "resources")) for c in _kernels(spec)), Sizes()),
+        startup_cpu=_startup_cpu(annotations.get(ANNOTATION_STARTUP_CPU)),
         resize_pending=_if_current(conditions.get("PodResizePending"), meta),
         resize_in_progress=_if_current(conditions.get("PodResizeInProgress"), meta),
         pool=str(annotations.get(ANNOTATION_POOL) or ""),
@@ -236,6 +241,13 @@ def pod_facts(obj: Json) -> PodFacts:
         created=seconds_of(meta.get("creationTimestamp")),
         supervisor=str(annotations.get(ANNOTATION_SUPERVISOR) or ""),
     )
+
+
+def _startup_cpu(text: str | None) -> tuple[str, str] | None:
+    words = (text or "").split()
+    if len(words) != 2 or not 0 < amount(words[1]) < amount(words[0]):
+        return None
+    return words[0], words[1]
 
 
 def _kernels(spec: Json) -> list[Json]:

@@ -69,6 +69,7 @@ def _add_pod(install: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--cpu", help="at most so much CPU: 500m, 2")
     group.add_argument("--cpu-request", metavar="CPU", help="what is reserved; default: a quarter of --cpu")
+    group.add_argument("--startup-cpu", metavar="CPU", help="at most so much for the time of a start, if that is more")
     group.add_argument("--memory", help="at most so much memory: 2Gi")
     group.add_argument("--memory-request", metavar="MEMORY", help="what is reserved; default: half of --memory")
     group.add_argument("--memory-max", metavar="MEMORY", help="how far --memory may grow by itself: 8Gi")
@@ -126,6 +127,7 @@ _PLAIN = (
         "image",
         "cpu",
         "cpu_request",
+        "startup_cpu",
         "memory",
         "memory_request",
         "memory_max",

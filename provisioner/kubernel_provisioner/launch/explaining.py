@@ -116,7 +116,7 @@ def as_options(text: str) -> str:
 def _as_option(field: re.Match[str]) -> str:
     """``spec.resources.limits.memory`` as ``memory``, ``spec.imagePullSecrets`` as ``image_pull_secrets``."""
     name = field[1].removeprefix("nvidia.com/")
-    return re.sub(r"(?<=[a-z])[A-Z]", lambda capital: f"_{capital[0].lower()}", name)
+    return re.sub(r"(?<=[a-z])[A-Z]+", lambda capitals: f"_{capitals[0].lower()}", name)
 
 
 def _remedy(subject: Subject, reason: str, message: str, spec: Mapping[str, Any]) -> str:

@@ -61,6 +61,7 @@ class PodOptions:
     cpu_request: str | None = None
     memory: str | None = None
     memory_request: str | None = None
+    startup_cpu: str | None = None
     memory_max: str | None = None
     memory_when_full: str | None = None
     gpu: str | None = None
@@ -145,6 +146,7 @@ def build_kernel_instance(
         "env": env_list(env),
         "workingDir": options.working_dir,
         "resources": build_resources(options),
+        "startupCPU": options.startup_cpu,
         "memory": _memory(options),
         "nodeSelector": dict(options.node_selector),
         "tolerations": [dict(toleration) for toleration in options.tolerations],

@@ -37,6 +37,7 @@ TWO_VALUES: dict[str, tuple[Any, Any]] = {
     ),
     "connection": ({"service": "None"}, {"service": "None", "encryption": "Curve"}),
     "templateName": ("gpu", "cpu"),
+    "startupCPU": ("1", "2"),
 }
 
 

@@ -236,3 +236,16 @@ def test_usage_is_written_when_it_has_changed(running: World) -> None:
     says(running, 300, 400)  # two seconds later
     assert running.instance()["status"]["memory"]["usage"] == "200Mi"
     assert running.now > NOW
+
+
+def test_what_was_asked_for_in_vain_does_not_keep_it_from_growing(running: World) -> None:
+    """Somebody asked for 64Gi, which a quota refuses; the kernel needs 800Mi, which it has."""
+    running.cluster.refusals["pods/resize"] = ApiError(403, "Forbidden", "exceeded quota: small")
+    instance = running.instance()
+    spec = {**instance["spec"], "resources": both("64Gi")}
+    running.apply({**instance, "metadata": {**instance["metadata"], "generation": 2}, "spec": spec})
+    look(running)
+    assert resources(running) == both("400Mi")
+    del running.cluster.refusals["pods/resize"]
+    says(running, 300, 400, frozen=0.1)
+    assert resources(running) == both("800Mi")

@@ -124,7 +124,7 @@ def test_every_option_of_install(tmp_path: Path) -> None:
     --volume home-me:/work --volume data.x:/data:ro --volume {"name":"tmp","mountPath":"/t","emptyDir":{}}
     --node-selector a/b=c --toleration gpu:NoSchedule --toleration k=v --runtime-class gvisor --priority-class low
     --start-deadline 600 --idle-timeout 3600 --active-deadline 7200 --orphan-after 60 --fork Auto --preload pandas
-    --cpu 2 --cpu-request 1 --memory 4Gi --memory-request 1Gi --memory-max 8Gi
+    --cpu 2 --cpu-request 1 --startup-cpu 4 --memory 4Gi --memory-request 1Gi --memory-max 8Gi
     --memory-when-full Continue --path-map /home/me=/work --access direct"""
     assert main(["install", "--name", "n", "--prefix", str(tmp_path), *options.split()]) == 0
     spec = json.loads((tmp_path / "share/jupyter/kernels/n/kernel.json").read_text())
@@ -157,6 +157,7 @@ def test_every_option_of_install(tmp_path: Path) -> None:
         "preload": ["pandas"],
         "cpu": "2",
         "cpu_request": "1",
+        "startup_cpu": "4",
         "memory": "4Gi",
         "memory_request": "1Gi",
         "memory_max": "8Gi",
@@ -170,7 +171,14 @@ def test_every_option_of_install(tmp_path: Path) -> None:
     "option",
     [
         *("--volume=data", "--volume=data:relative", "--volume=:/data", "--volume=data:/x:rx", "--volume={", "--env=A"),
-        *("--volume=data:/", "--idle-timeout=0", "--cpu=-1", "--cpu-request=many", "--node-selector=x"),
+        *(
+            "--volume=data:/",
+            "--idle-timeout=0",
+            "--cpu=-1",
+            "--cpu-request=many",
+            "--startup-cpu=x",
+            "--node-selector=x",
+        ),
         *("--image=A b", "--toleration=a:Sometimes", "--preload=1x", "--memory-request=2Gi"),
     ],
 )
