@@ -2,7 +2,7 @@ import os
 import tempfile
 import unittest
 
-from kubernel_supervisor.usage import cpu_seconds, memory, memory_of, oom_kills
+from kubernel_supervisor.usage import MemoryGauge, cpu_seconds, memory, memory_of, most_used, oom_kills
 
 V1 = ("memory.usage_in_bytes", "memory.limit_in_bytes", b"total_inactive_file")
 V2 = ("memory.current", "memory.max", b"inactive_file")
@@ -26,6 +26,70 @@ class MemoryTest(unittest.TestCase):
 
     def test_no_cgroup_is_not_known(self):
         self.assertIsNone(memory((("/absent", *V1),)))
+
+
+#: Of a container on a node with cgroup v2, with 350Mi, as Linux 6.12 writes them.
+NODE_V2 = {
+    "memory.current": "104861696\n",
+    "memory.max": "367001600\n",
+    "memory.peak": "117653504\n",
+    "memory.events": "low 0\nhigh 0\nmax 31\noom 0\noom_kill 0\noom_group_kill 0\nsock_throttled 0\n",
+    "memory.oom.group": "1\n",
+    "memory.stat": "anon 72359936\nfile 24158208\nkernel 5373952\nkernel_stack 196608\npagetables 1376256\nshmem 0\n"
+    "file_mapped 12029952\ninactive_anon 72355840\nactive_anon 4096\ninactive_file 14372864\nactive_file 9785344\n"
+    "unevictable 0\nslab_reclaimable 2293760\nslab 2741248\nworkingset_refault_file 0\npgfault 41563\n",
+}
+
+
+class NodeTest(unittest.TestCase):
+    """The files of cgroup v2 as a node has them."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        for name, text in NODE_V2.items():
+            self.write(name, text)
+        self.files = (("/absent", *V1), (self.folder, *V2))
+
+    def write(self, name, text):
+        """In place, as the node changes a file that is open."""
+        handle = os.open(os.path.join(self.folder, name), os.O_WRONLY | os.O_CREAT)
+        os.ftruncate(handle, 0)
+        os.write(handle, text.encode())
+        os.close(handle)
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def test_what_is_used(self):
+        self.assertEqual(memory(self.files), {"usage": 104861696 - 14372864, "limit": 367001600})
+        self.assertEqual(most_used(("/absent", self.path("memory.peak"))), 117653504)
+        self.assertEqual(oom_kills(("/absent", self.path("memory.events"))), 0)
+
+    def test_a_gauge_sees_what_changes(self):
+        gauge = MemoryGauge(self.files)
+        self.assertEqual(gauge.limit(), 367001600)
+        self.assertEqual(gauge.used(200 << 20), 104861696)  # the cache would change nothing
+        self.assertEqual(gauge.used(50 << 20), 104861696 - 14372864)
+        self.write("memory.max", "734003200\n")
+        self.write("memory.current", "367001600\n")
+        self.write("memory.stat", NODE_V2["memory.stat"].replace("inactive_file 14372864", "inactive_file 0"))
+        self.assertEqual((gauge.limit(), gauge.used(1)), (734003200, 367001600))
+        self.write("memory.max", "max\n")
+        self.assertIsNone(gauge.limit())
+
+    def test_a_kill_of_the_whole_group_is_a_kill(self):
+        self.write("memory.events", "low 0\nhigh 0\nmax 9\noom 1\noom_kill 3\noom_group_kill 1\n")
+        self.assertEqual(oom_kills(("/absent", self.path("memory.events"))), 3)
+
+    def test_a_file_that_is_missing_is_not_known(self):
+        os.remove(self.path("memory.max"))
+        gauge = MemoryGauge(self.files)
+        self.assertEqual((gauge.limit(), gauge.used(1), memory(self.files)), (None, 0, None))
+
+    def test_linux_before_5_19_has_no_peak(self):
+        self.assertIsNone(most_used((self.path("memory.peak.absent"),)))
 
 
 class OutOfMemoryTest(unittest.TestCase):
