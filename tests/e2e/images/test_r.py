@@ -7,7 +7,7 @@ import pytest
 from jupyter_client.manager import AsyncKernelManager
 
 from fixtures.kernel_managers import begin, connected, reply_to, run, until_ended
-from fixtures.kubectl import Kubectl, Object
+from fixtures.kubectl import Kubectl
 from fixtures.waiting import wait_until
 
 DEAF = "trap '' TERM; exec R --slave -e 'IRkernel::main()' --args \"$1\""
@@ -32,11 +32,6 @@ def here(kubectl: Kubectl, namespace: str) -> Kubectl:
     return kubectl.within(namespace)
 
 
-def instance(here: Kubectl) -> Object:
-    (found,) = here.items("kernels")
-    return found
-
-
 async def test_start_execute_shutdown(
     manager: AsyncKernelManager, here: Kubectl, leftovers: Callable[[str], list[str]], namespace: str
 ) -> None:
@@ -44,7 +39,7 @@ async def test_start_execute_shutdown(
         assert await run(client, "cat(6 * 7)") == "42"
         assert await run(client, "cat(nchar(Sys.which('python3')), Sys.getpid() != 1)") == "0 TRUE"
         assert await run(client, "stop('no')") == "ERROR"
-    status = instance(here)["status"]
+    status = here.only("kernels")["status"]
     assert (status["phase"], "controlPort" in status["connection"]) == ("Running", False)
     await manager.shutdown_kernel()
     assert (await manager.is_alive(), manager.has_kernel) == (False, False)
@@ -71,18 +66,18 @@ async def test_exit(manager: AsyncKernelManager, here: Kubectl, code: str, expec
         client.execute(code)
         assert await until_ended(manager) == expected
     assert await manager.provisioner.wait() == expected
-    assert instance(here)["status"]["exit"]["reason"] == ("Completed" if expected == 0 else "KernelCrashed")
+    assert here.only("kernels")["status"]["exit"]["reason"] == ("Completed" if expected == 0 else "KernelCrashed")
 
 
 async def test_a_restart_replaces_the_pod_and_keeps_the_address(manager: AsyncKernelManager, here: Kubectl) -> None:
-    before, pod = manager.get_connection_info(), instance(here)["status"]["podName"]
+    before, pod = manager.get_connection_info(), here.only("kernels")["status"]["podName"]
     async with connected(manager) as client:
         await run(client, "x <- 1")
         await manager.restart_kernel(now=True)
         await client.wait_for_ready(timeout=90)
         assert await run(client, "cat(exists('x'))") == "FALSE"
     assert manager.get_connection_info() == before
-    assert instance(here)["status"]["podName"] == pod.removesuffix("-1") + "-2"
+    assert here.only("kernels")["status"]["podName"] == pod.removesuffix("-1") + "-2"
 
 
 async def test_a_restart_is_not_answered_by_a_kernel_that_does_not_want_to_end(

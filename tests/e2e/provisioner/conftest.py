@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from jupyter_client.manager import AsyncKernelManager
 
+from fixtures.kubectl import Kubectl
+
 
 @pytest.fixture(autouse=True)
 def _on_the_cluster(on_the_cluster: None) -> Iterator[None]:
@@ -17,6 +19,12 @@ def _on_the_cluster(on_the_cluster: None) -> Iterator[None]:
         # jupyter_core leaves the loops that it opens for the threads of blocking managers to the garbage collector.
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
+
+
+@pytest.fixture
+def here(kubectl: Kubectl, namespace: str) -> Kubectl:
+    """kubectl in the namespace of the kernels."""
+    return kubectl.within(namespace)
 
 
 @pytest.fixture

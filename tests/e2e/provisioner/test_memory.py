@@ -42,12 +42,6 @@ print(x, found, [worker.exitcode for worker in workers])
 
 
 @pytest.fixture
-def here(kubectl: Kubectl, namespace: str) -> Kubectl:
-    """kubectl in the namespace of the kernels."""
-    return kubectl.within(namespace)
-
-
-@pytest.fixture
 def start(make_manager: Make, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """``await start(most)``: a kernel with 350Mi, up to ``most``, that has a variable."""
 
@@ -63,14 +57,9 @@ def start(make_manager: Make, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
     return started
 
 
-def instance(here: Kubectl) -> Any:
-    (found,) = here.json("get", "kernels")["items"]
-    return found
-
-
 def limit(here: Kubectl) -> str:
     """The kernel's memory limit that is in force."""
-    found: str = instance(here)["status"]["resources"]["limits"]["memory"]
+    found: str = here.only("kernels")["status"]["resources"]["limits"]["memory"]
     return found
 
 
@@ -91,7 +80,7 @@ async def test_a_cell_that_needs_more_than_there_is(start: Any, here: Kubectl, c
         assert await manager.is_alive()
         await manager.restart_kernel()
         await client.wait_for_ready(timeout=60)
-    assert instance(here)["status"]["podIncarnation"] == 1
+    assert here.only("kernels")["status"]["podIncarnation"] == 1
     assert limit(here) not in {"350Mi", "4Gi"}
 
 
@@ -114,7 +103,7 @@ async def test_more_than_its_max_is_told_before_it_is_interrupted(start: Any, he
     async with connected(manager) as client:
         asked = client.execute(STEP_BY_STEP, stop_on_error=False)
         here("wait", "--for=condition=Suspended", "--timeout=60s", "kernel", "--all")
-        status = instance(here)["status"]
+        status = here.only("kernels")["status"]
         assert "It may grow to 450Mi and no further" in status["message"]
         assert await manager.is_alive()
         assert (await reply_to(client, asked))["ename"] == "KeyboardInterrupt"
@@ -134,7 +123,7 @@ async def test_more_by_hand_while_it_stands_still(start: Any, here: Kubectl) -> 
 
 async def test_what_it_uses_is_seen(start: Any, here: Kubectl) -> None:
     manager = await start("4Gi")
-    memory = instance(here)["status"]["memory"]
+    memory = here.only("kernels")["status"]["memory"]
     assert memory["limit"] == "350Mi"
     assert memory["usage"].endswith("Mi")
     row = here("get", "kernels", "-o", "wide").stdout.splitlines()

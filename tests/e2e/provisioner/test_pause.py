@@ -23,19 +23,8 @@ threading.Thread(target=count, daemon=True).start()
 """
 
 
-@pytest.fixture
-def here(kubectl: Kubectl, namespace: str) -> Kubectl:
-    """kubectl in the namespace of the kernels."""
-    return kubectl.within(namespace)
-
-
-def instance(here: Kubectl) -> Any:
-    (found,) = here.json("get", "kernels")["items"]
-    return found
-
-
 def suspended(here: Kubectl) -> tuple[str, str]:
-    (found,) = [c for c in instance(here)["status"]["conditions"] if c["type"] == "Suspended"]
+    (found,) = [c for c in here.only("kernels")["status"]["conditions"] if c["type"] == "Suspended"]
     return found["status"], found["reason"]
 
 
@@ -64,7 +53,7 @@ async def test_a_restart_lets_it_go_on(manager: AsyncKernelManager, here: Kubect
         await manager.restart_kernel(now=True)
         await client.wait_for_ready(timeout=60)
         assert await run(client, "print(1)") == "1\n"
-    assert instance(here)["spec"]["suspend"] is False
+    assert here.only("kernels")["spec"]["suspend"] is False
 
 
 async def test_a_paused_kernel_is_shut_down(manager: AsyncKernelManager) -> None:
@@ -77,7 +66,7 @@ async def test_a_paused_kernel_is_shut_down(manager: AsyncKernelManager) -> None
 async def test_by_command(
     manager: AsyncKernelManager, here: Kubectl, namespace: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    name = instance(here)["metadata"]["name"]
+    name = here.only("kernels")["metadata"]["name"]
     assert await asyncio.to_thread(main, ["pause", name, "-n", namespace]) == 0
     assert "is paused: its memory is kept" in capsys.readouterr().out
     assert suspended(here) == ("True", "Paused")

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 from jupyter_client.manager import AsyncKernelManager
@@ -36,17 +35,6 @@ async def small(make_manager: Make, monkeypatch: pytest.MonkeyPatch) -> AsyncKer
     return manager
 
 
-@pytest.fixture
-def here(kubectl: Kubectl, namespace: str) -> Kubectl:
-    """kubectl in the namespace of the kernels."""
-    return kubectl.within(namespace)
-
-
-def instance(here: Kubectl) -> Any:
-    (found,) = here.json("get", "kernels")["items"]
-    return found
-
-
 async def test_more_memory_and_cpu(small: AsyncKernelManager, here: Kubectl) -> None:
     before = small.get_connection_info()
     resources = await small.provisioner.resize(memory="800Mi", cpu="500m")  # type: ignore[union-attr]
@@ -59,13 +47,13 @@ async def test_more_memory_and_cpu(small: AsyncKernelManager, here: Kubectl) -> 
         await client.wait_for_ready(timeout=60)
         assert await run(client, LIMIT) == f"{800 * MIB}\n"
     assert small.get_connection_info() == before
-    assert instance(here)["status"]["podIncarnation"] == 1
+    assert here.only("kernels")["status"]["podIncarnation"] == 1
 
 
 async def test_by_command(
     small: AsyncKernelManager, here: Kubectl, namespace: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    name = instance(here)["metadata"]["name"]
+    name = here.only("kernels")["metadata"]["name"]
     assert await asyncio.to_thread(main, ["resize", name, "-n", namespace, "--memory", "600Mi", "--wait"]) == 0
     assert "has memory 600Mi" in capsys.readouterr().out
     async with connected(small) as client:
@@ -103,6 +91,6 @@ async def test_what_the_quota_does_not_allow(small: AsyncKernelManager, here: Ku
     with pytest.raises(ResizeError, match="exceeded quota: small") as refused:
         await small.provisioner.resize(memory="800Mi")  # type: ignore[union-attr]
     assert refused.value.reason == "ResizeRefused"
-    assert instance(here)["status"]["resources"]["limits"]["memory"] == "300Mi"
+    assert here.only("kernels")["status"]["resources"]["limits"]["memory"] == "300Mi"
     async with connected(small) as client:
         assert await run(client, "print(x)") == "42\n"

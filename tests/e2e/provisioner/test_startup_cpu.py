@@ -31,21 +31,18 @@ async def has_its_own(client: AsyncKernelClient) -> None:
 async def test_more_for_the_start(
     make_manager: Callable[..., AsyncKernelManager],
     monkeypatch: pytest.MonkeyPatch,
-    kubectl: Kubectl,
-    namespace: str,
+    here: Kubectl,
 ) -> None:
-    here = kubectl.within(namespace)
     monkeypatch.setenv("KUBERNEL_CPU", "250m")
     monkeypatch.setenv("KUBERNEL_STARTUP_CPU", "1")
     manager = make_manager()
     await manager.start_kernel()
-    (pod,) = here.json("get", "pods")["items"]
-    assert pod["metadata"]["annotations"][ANNOTATION_STARTUP_CPU] == "1 250m"
+    assert here.only("pods")["metadata"]["annotations"][ANNOTATION_STARTUP_CPU] == "1 250m"
     async with connected(manager) as client:
         await has_its_own(client)
         await manager.restart_kernel()
         await client.wait_for_ready(timeout=60)
         await has_its_own(client)
     here("wait", "--for=jsonpath={.status.resources.limits.cpu}=250m", "--timeout=60s", "kernel", "--all")
-    (kernel,) = here.json("get", "kernels")["items"]
-    assert "Resizing" not in {condition["type"] for condition in kernel["status"]["conditions"]}
+    conditions = here.only("kernels")["status"]["conditions"]
+    assert "Resizing" not in {condition["type"] for condition in conditions}
