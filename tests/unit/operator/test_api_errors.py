@@ -78,9 +78,11 @@ def test_a_status_that_is_refused_keeps_nothing_from_being_done(world: World) ->
     """m7: no status, and no action either, until the deadline."""
     world.cluster.refusals["kernelinstances/status"] = ApiError(422, "Invalid", "too long")
     world.apply(cr(lifecycle={"startDeadlineSeconds": 20}))
-    world.now += 2
     passes(world)
     assert [p["metadata"]["name"] for p in world.pods()] == ["k1-1"]
+    world.now += 20
+    passes(world)
+    assert world.pods() == []
 
 
 def test_a_pod_is_not_deleted_before_it_was_said_why(world: World) -> None:

@@ -260,6 +260,14 @@ def test_what_was_printed_after_ready_is_told_on_no_path(world: World, restarted
     assert "4711" not in str([o for p, o in world.cluster.objects.items() if "/pods/" not in p])
 
 
+def test_what_was_printed_after_ready_is_not_believed_to_be_a_supervisors_word(world: World) -> None:
+    """What runs in the pod may have its token, where an image says so, and send anything."""
+    run(world)
+    call_back(world, 2, "exited", exitCode=1, log="patient 4711")
+    passes(world)
+    assert words(world) == ("Exited", "KernelCrashed", "The kernel ended with exit code 1.")
+
+
 def test_what_a_kernel_said_that_never_got_ready_is_told(world: World) -> None:
     begin(world)
     key = "0123456789abcdef" * 4
