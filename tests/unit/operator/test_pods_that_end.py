@@ -261,7 +261,7 @@ def test_what_was_printed_after_ready_is_told_on_no_path(world: World, restarted
 
 
 def test_what_was_printed_after_ready_is_not_believed_to_be_a_supervisors_word(world: World) -> None:
-    """What runs in the pod may have its token, where an image says so, and send anything."""
+    """Whoever runs in the pod may find its token, and send anything."""
     run(world)
     call_back(world, 2, "exited", exitCode=1, log="patient 4711")
     passes(world)
