@@ -78,6 +78,10 @@ test-supervisor-pythons: venv ## Run the supervisor in each Python from 3.6 on t
 test-takeovers: venv tools cluster images ## Start 1,000 kernels during ten takeovers; STARTS=80 is in `make test` (10 minutes)
 	@STARTS=$${STARTS:-1000} $(PYTEST) -q tests/integration/operator/test_leadership.py -k ten_takeovers $(PYTEST_ARGS)
 
+.PHONY: test-cgroup-v2
+test-cgroup-v2: venv ## Test out of memory, growth and shrinking with cgroup v2; on version 1 in User-Mode Linux (Debian, root)
+	@$(PYTHON) tests/cluster linux $(CURDIR)/$(PYTEST) -q -rs -p no:cacheprovider tests/integration/supervisor/test_cgroup_v2.py $(PYTEST_ARGS)
+
 # What differs between kinds of clusters: ways to kernels, images, users, exits, the operator's own network.
 KIND_TESTS ?= tests/e2e/journeys tests/e2e/images tests/e2e/chart tests/e2e/security/test_ports.py \
   tests/e2e/security/test_encryption.py tests/e2e/provisioner/test_access.py tests/e2e/provisioner/test_take_over.py \

@@ -9,7 +9,7 @@ from pathlib import Path
 # Run as a folder, Python has put this folder on the path instead of its parent, where the package `cluster` is.
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from cluster import browser, tools  # noqa: E402
+from cluster import browser, linux, tools  # noqa: E402
 from cluster.choice import ClusterKind, detect  # noqa: E402
 from cluster.clusters import Cluster, open_cluster  # noqa: E402
 from cluster.engine import engine  # noqa: E402
@@ -29,6 +29,8 @@ def main() -> int:
             ensure_tools(kind, layout, arguments.name)
         elif arguments.command == "engine":
             engine.run_inside(layout, arguments.words or ["docker", "info"])
+        elif arguments.command == "linux":
+            linux.run_inside(layout, arguments.words or ["uname", "-a"])
         elif arguments.command == "engine-down":
             engine.down(layout)
         else:
@@ -102,6 +104,10 @@ def parser() -> argparse.ArgumentParser:
         "engine", help="run a command where a Docker engine answers; one is made when none does"
     )
     engine_command.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND")
+    linux_command = commands.add_parser(
+        "linux", help="run a command on a Linux with cgroup v2; one is made when this machine has version 1"
+    )
+    linux_command.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND")
     commands.add_parser("engine-down", help="end the Docker engine that was made here")
     for command, text in (("stop", "end a component, as a fault would"), ("start", "start a component again")):
         commands.add_parser(command, help=text).add_argument("component", metavar="COMPONENT")

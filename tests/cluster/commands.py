@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from cluster.errors import ClusterError
 
@@ -82,6 +83,17 @@ def succeeds(argv: Sequence[str | Path], env: Mapping[str, str] | None = None) -
     except (OSError, subprocess.TimeoutExpired):
         return False
     return done.returncode == 0
+
+
+def become(argv: Sequence[str], env: Mapping[str, str]) -> NoReturn:
+    """Goes on as another program.
+
+    Args:
+        argv: program and arguments.
+        env: variables set on top of our own environment.
+    """
+    sys.stdout.flush()
+    os.execvpe(argv[0], list(argv), {**os.environ, **env})
 
 
 def environment() -> dict[str, str]:

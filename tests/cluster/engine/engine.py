@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from cluster.commands import SYSTEM_PATH, succeeds, tail
+from cluster.commands import SYSTEM_PATH, become, succeeds, tail
 from cluster.engine import node_image, packages
 from cluster.engine.docker import Docker
 from cluster.errors import ClusterError
@@ -37,14 +37,14 @@ def run_inside(layout: Layout, command: Sequence[str]) -> None:
     choice = {"KUBERNEL_CLUSTER": "kind"}
     if succeeds(["docker", "info"]):
         say("The Docker engine of this machine is used.")
-        _become([], command, choice)
+        become(command, choice)
     require_linux_root()
     docker = Docker.of(layout)
     with locked(layout.engine):
         _ensure(layout, docker)
         image = node_image.ensure(layout, docker)
     inside = ["nsenter", f"--target={_process_1(layout).pid}", *NAMESPACES, f"--wd={Path.cwd()}", "--"]
-    _become(inside, command, {**choice, **docker.environment, "KUBERNEL_KIND_NODE_IMAGE": image})
+    become([*inside, *command], {**choice, **docker.environment, "KUBERNEL_KIND_NODE_IMAGE": image})
 
 
 def down(layout: Layout) -> None:
@@ -146,8 +146,3 @@ def _find_process_1(layout: Layout) -> Process | None:
     processes = list_processes()
     parent = find(holder(layout, Docker.of(layout)), layout.state, processes)
     return next((process for process in processes if parent and process.parent == parent.pid), None)
-
-
-def _become(prefix: Sequence[str], command: Sequence[str], environment: dict[str, str]) -> None:
-    sys.stdout.flush()
-    os.execvpe((*prefix, *command)[0], [*prefix, *command], {**os.environ, **environment})

@@ -1,8 +1,9 @@
-"""Debian's Docker, unpacked into a folder and not installed: nothing of it starts by itself or meets other software."""
+"""Debian's packages, unpacked into a folder and not installed: nothing starts by itself or meets other software."""
 
 import platform
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from cluster.commands import run, succeeds
@@ -28,16 +29,21 @@ def libraries(layout: Layout) -> str:
 
 
 def ensure(layout: Layout) -> None:
-    """Downloads and unpacks, once."""
-    if folder(layout).exists():
+    """Downloads and unpacks Docker, once."""
+    unpack("Docker", PACKAGES, folder(layout))
+
+
+def unpack(what: str, packages: Sequence[str], place: Path) -> None:
+    """Downloads and unpacks packages into a folder, once."""
+    if place.exists():
         return
-    with step("Docker, unpacked"):
-        folder(layout).parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder(layout).parent, prefix=".packages-") as scratch:
-            if not succeeds(["apt-cache", "show", *PACKAGES]):
+    with step(f"{what}, unpacked"):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=place.parent, prefix=".packages-") as scratch:
+            if not succeeds(["apt-cache", "show", *packages]):
                 run(["apt-get", "update", "--quiet"])
-            run(["apt-get", "download", *PACKAGES], cwd=Path(scratch))
+            run(["apt-get", "download", *packages], cwd=Path(scratch))
             root = Path(scratch) / "root"
             for package in Path(scratch).glob("*.deb"):
                 run(["dpkg-deb", "--extract", package, root])
-            shutil.move(root, folder(layout))
+            shutil.move(root, place)
