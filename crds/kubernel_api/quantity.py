@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from functools import lru_cache
 
 _AMOUNT = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+|[numkMGTPE]|[KMGTPE]i)?")
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
@@ -18,6 +19,7 @@ def memory(size: Decimal) -> str:
     return f"{mebibytes}Mi" if mebibytes > 0 else ""
 
 
+@lru_cache  # the same few texts, again and again
 def amount(quantity: int | str) -> Decimal:
     """A Kubernetes quantity as a number; the API server has checked its form, or will refuse the pod."""
     found = _AMOUNT.fullmatch(str(quantity))

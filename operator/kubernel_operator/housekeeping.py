@@ -62,7 +62,7 @@ class Sweeps:
     async def first(self) -> None:
         """The first one, until it works. Without it nothing is known, and nothing may be decided."""
         async with self._lock:
-            await until_it_works("Not ready yet", lambda: self._once(self._take))
+            await until_it_works("Not ready yet", lambda: self._once(self._take, at_once=True))
         self.synced = True
 
     async def since(self, moment: float) -> None:
@@ -72,7 +72,7 @@ class Sweeps:
         """
         async with self._lock:
             if self._began < moment:
-                await until_it_works("Not acting yet", lambda: self._once(self._take))
+                await until_it_works("Not acting yet", lambda: self._once(self._take, at_once=True))
 
     async def run(self) -> None:
         """Compares again and again. Runs until cancelled."""
@@ -88,10 +88,10 @@ class Sweeps:
                 self._wanted.set()
                 await asyncio.sleep(RETRY_SECONDS)
 
-    async def _once(self, take: Take) -> None:
+    async def _once(self, take: Take, *, at_once: bool = False) -> None:
         began = time.monotonic()
         self._wanted.clear()
-        await sweep(self._cluster, self._namespaces, self._cache, take)
+        await sweep(self._cluster, self._namespaces, self._cache, take, at_once=at_once)
         self._began = began
 
     def _found(self, kind: str, key: Key) -> None:

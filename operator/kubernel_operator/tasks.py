@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Coroutine, Iterable
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -23,6 +23,16 @@ async def cancelled(task: asyncio.Future[Any]) -> None:
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
+
+
+async def all_of(*work: Coroutine[Any, Any, T]) -> list[T]:
+    """The results, in that order. When one raises, the others are cancelled, and it is raised here."""
+    tasks = [asyncio.create_task(each) for each in work]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 async def until_stopped(work: Awaitable[T], stop: asyncio.Event) -> T | None:

@@ -6,12 +6,14 @@ kopf 1.45 says nothing of objects that vanished while a watch was down; a cache 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from kubernel_api.constants import LABEL_MANAGED_BY, LABEL_MANAGED_BY_VALUE
 from kubernel_cluster import paths
 from kubernel_cluster.cluster import Cluster
 from kubernel_cluster.errors import ApiError
+from kubernel_operator.tasks import all_of
 
 from .cache import Cache, Changed, Key, Store
 
@@ -19,7 +21,12 @@ LABEL_SELECTOR = f"{LABEL_MANAGED_BY}={LABEL_MANAGED_BY_VALUE}"
 
 
 async def sweep(
-    cluster: Cluster, namespaces: Iterable[str | None], cache: Cache, take: Callable[[str, Key], None]
+    cluster: Cluster,
+    namespaces: Iterable[str | None],
+    cache: Cache,
+    take: Callable[[str, Key], None],
+    *,
+    at_once: bool = False,
 ) -> None:
     """Compares LISTs with the cache, page by page: the objects of one page are all that is held beside it.
 
@@ -29,6 +36,8 @@ async def sweep(
         cache: what is known.
         take: called for each object that is news or vanished, with "instance", "pod" or "service" and
             the key of what it is linked to, or with "lease" or "pool" and its own key.
+        at_once: ask for all kinds at the same time, which only those may do of whom nothing acts yet: this process
+            reads a page while the API server writes that of another kind, and is ready sooner.
 
     Raises:
         ClusterError: a LIST failed; the cache keeps what it had of what was not listed yet.
@@ -36,11 +45,18 @@ async def sweep(
     ours = {"labelSelector": LABEL_SELECTOR}
     for namespace in namespaces:
         # Children first: a KernelInstance whose pod is not in the cache yet would get a second one.
-        pods = await _listed(cluster, paths.core("pods", namespace), cache.pods, namespace, ours)
-        services = await _listed(cluster, paths.core("services", namespace), cache.services, namespace, ours)
-        leases = await _listed(cluster, paths.leases(namespace), cache.leases, namespace, ours)
-        pools = await _pools(cluster, cache, namespace)
-        instances = await _listed(cluster, paths.kernel_instances(namespace), cache.instances, namespace, {})
+        lists = (
+            partial(_listed, cluster, paths.core("pods", namespace), cache.pods, namespace, ours),
+            partial(_listed, cluster, paths.core("services", namespace), cache.services, namespace, ours),
+            partial(_listed, cluster, paths.leases(namespace), cache.leases, namespace, ours),
+            partial(_pools, cluster, cache, namespace),
+            partial(_listed, cluster, paths.kernel_instances(namespace), cache.instances, namespace, {}),
+        )
+        if at_once:
+            found = await all_of(*(ask() for ask in lists))
+        else:
+            found = [await ask() for ask in lists]
+        pods, services, leases, pools, instances = found
         for changed in leases:
             take("lease", changed.key)
         for changed in pools:

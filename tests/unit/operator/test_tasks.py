@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kubernel_operator.tasks import cancelled, until_one_ends, until_stopped
+from kubernel_operator.tasks import all_of, cancelled, until_one_ends, until_stopped
 
 
 async def fails() -> None:
@@ -50,3 +50,23 @@ async def test_work_ends_with_its_stop_or_with_whoever_waits() -> None:
     await asyncio.sleep(0)
     await cancelled(waits)
     assert ended == ["stopped", "cancelled"]
+
+
+async def test_all_of_some_work() -> None:
+    """Results in their order, whichever comes first; the first failure ends the rest."""
+    first = asyncio.Event()
+
+    async def waits() -> str:
+        await first.wait()
+        return "waited"
+
+    async def sets() -> str:
+        first.set()
+        return "set"
+
+    assert await all_of(waits(), sets()) == ["waited", "set"]
+    others = asyncio.all_tasks()
+    with pytest.raises(KeyError):
+        await all_of(asyncio.sleep(3600), fails())
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == others

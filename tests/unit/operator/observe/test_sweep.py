@@ -31,10 +31,10 @@ class Sweeper:
         self.cache = Cache()
         self.news: list[tuple[str, Key]] = []
 
-    def sweep(self, cluster: FakeCluster, *namespaces: str | None) -> list[tuple[str, Key]]:
+    def sweep(self, cluster: FakeCluster, *namespaces: str | None, at_once: bool = False) -> list[tuple[str, Key]]:
         """KernelInstances of which something was news."""
         self.news = []
-        asyncio.run(sweep(cluster, namespaces or (None,), self.cache, self._take))  # type: ignore[arg-type]
+        asyncio.run(sweep(cluster, namespaces or (None,), self.cache, self._take, at_once=at_once))  # type: ignore[arg-type]
         return self.news
 
     def _take(self, kind: str, key: Key) -> None:
@@ -55,9 +55,10 @@ def cluster() -> FakeCluster:
     return cluster
 
 
-def test_the_first_one_fills_the_cache(cluster: FakeCluster) -> None:
+@pytest.mark.parametrize("at_once", [True, False])
+def test_the_first_one_fills_the_cache(cluster: FakeCluster, at_once: bool) -> None:
     sweeper = Sweeper()
-    assert sweeper.sweep(cluster) == [
+    assert sweeper.sweep(cluster, at_once=at_once) == [
         ("lease", ("ns", "server-1")),
         ("instance", ("ns", "k1")),
         ("instance", ("other", "k2")),
