@@ -12,6 +12,7 @@ import asyncio
 import base64
 import os
 import secrets
+import signal
 import sys
 import tempfile
 import time
@@ -340,6 +341,8 @@ def main() -> None:
     parser.add_argument("--kernels", type=int, default=10_000, help="idle kernels (default 10000)")
     parser.add_argument("--seconds", type=float, default=60.0, help="length of each observation (default 60)")
     options = parser.parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell ignores the first one for what runs in the background
+        signal.signal(number, signal.default_int_handler)
     kubectl = Kubectl(program("kubectl"), Path(cluster_command("kubeconfig")))
     os.environ["KUBECONFIG"] = str(kubectl.kubeconfig)
     kubectl("apply", "-f", str(ROOT / "crds"))
