@@ -27,12 +27,13 @@ class Observer:
         self._cache, self._members, self._claims = cache, members, claims
         self._server_leases, self._templates = server_leases, templates
 
-    def observe(self, kernel: KernelFacts, memory: Memory, now: float) -> Observed:
+    def observe(self, kernel: KernelFacts, memory: Memory, supervisor_map: str, now: float) -> Observed:
         """Everything that a pass needs, and what the next one must know of it.
 
         Args:
             kernel: the KernelInstance.
             memory: what is remembered of it.
+            supervisor_map: name of the ConfigMap that pods get their supervisor from by now.
             now: Unix seconds.
         """
         address = kernel.status.address
@@ -74,6 +75,7 @@ class Observer:
             pod_secret=memory.pod_secret or (address is not None and not kernel.status.was_warm),
             pod_secret_made=memory.pod_secret,
             supervisor_found=supervisor_found,
+            supervisor_map=supervisor_map,
             service=service is not None,
             service_ip=(service.address if service else None) or (address.ip if address else None),
             refusal=next(iter(memory.refusals.values()), None),

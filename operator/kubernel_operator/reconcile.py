@@ -144,11 +144,11 @@ class Reconciler:
         memory = self._memory_of(key, cr)
         kernel = kernel_facts(cr)
         now = self._clock()
-        observed = self._observer.observe(kernel, memory, now)
+        context = self._context()
+        observed = self._observer.observe(kernel, memory, context.supervisor_map, now)
         found = situation(kernel, observed, now)
         logger.debug("%s/%s: %s", *key, found.stage)
         remember(memory, found)
-        context = self._context()
         unread: ApiUnavailableError | None = None
         whole = cr
         if found.stage is Stage.NEEDS_POD:

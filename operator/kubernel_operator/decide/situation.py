@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from kubernel_api.conditions import ConditionType, Reason
 from kubernel_api.constants import RESTART_GRACE_SECONDS
-from kubernel_api.names import pod_name
+from kubernel_api.names import pod_name, secret_name
 from kubernel_operator.observe.facts import seconds_of
 from kubernel_operator.observe.kernel_facts import Exit, KernelFacts
 from kubernel_operator.observe.observed import Observed, Refusal
@@ -31,6 +31,7 @@ from .endings import (
     silent_node_at,
 )
 from .images import believed_at
+from .reasons import misses
 
 # A pod that the cluster ended, or did not take, before its kernel was ever Ready is replaced this often, after 1, 2, 4
 # ... seconds. A ReplicaSet would do it for ever.
@@ -200,13 +201,21 @@ def _living(base: Situation, kernel: KernelFacts, observed: Observed, now: float
             return _at(base, Stage.RUNNING)
     if _past_start_deadline(base, kernel, now):
         return _at(base, Stage.FINISHED, _start_timeout(kernel, observed, now))
-    if base.pod is None or cannot_be_bound(kernel, base.pod, observed):
+    if base.pod is None or cannot_be_bound(kernel, base.pod, observed) or _is_left(kernel, base.pod, observed):
         return _at(base, Stage.NEEDS_POD)
     if waits_for_binding(kernel, base.pod, observed):
         return _at(base, Stage.STARTING)
     if started_generation(kernel, base.pod, observed) >= base.wanted:
         return _at(base, Stage.STARTING)
     return _at(base, _stage_of_restart(base, observed))
+
+
+def _is_left(kernel: KernelFacts, pod: PodFacts, observed: Observed) -> bool:
+    """Whether an operator of another version has made the pod, and no longer could what it needs; nobody else can."""
+    known = pod.supervisor != "" and observed.supervisor_map != ""
+    is_other = known and pod.supervisor != observed.supervisor_map and not pod.is_member
+    needed = (f"{secret_name(kernel.name, kernel.uid)}-", pod.supervisor)  # the clients' Secret is ours to make
+    return is_other and any(misses(pod, name) for name in needed)
 
 
 def _at(base: Situation, stage: Stage, ending: Ending | None = None) -> Situation:

@@ -70,6 +70,7 @@ class Observed:
         pod_secret_made: True when that of the next pod is known to exist: an operator of another version names another.
         supervisor_found: Unix seconds when the ConfigMap with the supervisor was last made in this namespace, or found
             to be there; None: not known to be there.
+        supervisor_map: name of the ConfigMap that pods get their supervisor from by now; "": not known.
         service: whether the Service exists.
         service_ip: the cluster IP that it has, or had before it was deleted; None before it was ever known.
         refusal: why the API server last refused a child.
@@ -109,6 +110,7 @@ class Observed:
     pod_secret: bool = False
     pod_secret_made: bool = False
     supervisor_found: float | None = None
+    supervisor_map: str = ""
     service: bool = False
     service_ip: str | None = None
     refusal: Refusal | None = None

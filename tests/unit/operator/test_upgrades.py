@@ -2,9 +2,12 @@
 
 from typing import Any
 
+import pytest
+
 from fixtures.callbacks import callback, start
-from fixtures.objects import SUPERVISOR
+from fixtures.objects import SUPERVISOR, cr
 from fixtures.operator_world import World
+from kubernel_cluster.errors import ApiUnavailableError
 from kubernel_supervisor.bootstrap import supervisor_digest
 
 
@@ -48,6 +51,33 @@ def test_a_pod_that_is_replaced_starts_with_the_new_supervisor(world: World) -> 
     world.reconciler.take_callback(callback(pod="k1-2", generation=1))
     world.reconcile()
     assert world.instance()["status"]["reason"] == "Running"
+
+
+@pytest.mark.parametrize("missing", ["secrets", "configmaps"])
+def test_a_pod_that_was_left_without_what_it_needs_is_replaced(world: World, missing: str) -> None:
+    """The last operator was killed when the pod was there and its Secret was not: it waited for its deadline."""
+    world.apply(cr())
+    world.watch()
+    world.cluster.fault = lambda request: "refused" if request == ("create", "secrets") else ""
+    with pytest.raises(ApiUnavailableError):
+        world.reconcile()
+    world.cluster.fault = lambda request: ""
+    (pod,) = world.pods()
+    env = {each["name"]: each.get("valueFrom") for each in pod["spec"]["containers"][0]["env"]}
+    name = {
+        "secrets": env["KUBERNEL_BOOTSTRAP"]["secretKeyRef"]["name"],
+        "configmaps": env["KUBERNEL_SUPERVISOR"]["configMapKeyRef"]["name"],
+    }[missing]
+    waits = {"reason": "CreateContainerConfigError", "message": f'{missing[:-1]} "{name}" not found'}
+    conditions = [{"type": "PodScheduled", "status": "True"}]
+    container = {"name": "kernel", "state": {"waiting": waits}}
+    world.change_pod(pod, phase="Pending", conditions=conditions, containerStatuses=[container])
+    world.start_operator(source=f"{SUPERVISOR} of a newer version")
+    world.reconcile()
+    world.watch()
+    (made,) = world.pods()
+    assert made["metadata"]["name"] == "k1-2"
+    assert runs(world, made)
 
 
 def test_one_that_still_lives_goes_on_with_its_own(world: World) -> None:
