@@ -82,6 +82,10 @@ test-takeovers: venv tools cluster images ## Start 1,000 kernels during ten take
 test-cgroup-v2: venv ## Test out of memory, growth and shrinking with cgroup v2; on version 1 in User-Mode Linux (Debian, root)
 	@$(PYTHON) tests/cluster linux $(CURDIR)/$(PYTEST) -q -rs -p no:cacheprovider tests/integration/supervisor/test_cgroup_v2.py $(PYTEST_ARGS)
 
+.PHONY: test-chaos
+test-chaos: venv tools cluster images ## Kill operators and stop the API server while kernels want memory, 30 times; ROUNDS=5 is in `make test` (10 minutes)
+	@ROUNDS=$${ROUNDS:-30} $(PYTEST) -q -rP tests/integration/operator/test_memory_chaos.py $(PYTEST_ARGS)
+
 # What differs between kinds of clusters: ways to kernels, images, users, exits, the operator's own network.
 KIND_TESTS ?= tests/e2e/journeys tests/e2e/images tests/e2e/chart tests/e2e/security/test_ports.py \
   tests/e2e/security/test_encryption.py tests/e2e/provisioner/test_access.py tests/e2e/provisioner/test_take_over.py \
