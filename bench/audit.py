@@ -43,6 +43,35 @@ def requests_in(log: Path, namespace: str, windows: Sequence[tuple[float, float]
     return counts
 
 
+def until_resized(log: Path, namespace: str) -> list[tuple[float, float]]:
+    """Seconds from each change of a KernelInstance's spec until its pod's resize was asked for, and answered.
+
+    Refusals are left out: a conflict is asked again.
+    """
+    found, asked = [], None
+    with log.open() as lines:
+        for line in lines:
+            if namespace not in line or '"ResponseComplete"' not in line:
+                continue
+            entry = json.loads(line)
+            ref, verb = entry["objectRef"], entry["verb"]
+            began, ended = (
+                datetime.fromisoformat(entry[name]).timestamp()
+                for name in ("requestReceivedTimestamp", "stageTimestamp")
+            )
+            kind = (verb, ref["resource"], ref.get("subresource"))
+            if kind == ("patch", "kernelinstances", None):
+                asked = began
+            elif (
+                kind == ("patch", "pods", "resize")
+                and _who(entry) == "operator"
+                and entry["responseStatus"]["code"] < 300
+            ):
+                found += [] if asked is None else [(began - asked, ended - asked)]
+                asked = None
+    return found
+
+
 def _who(entry: dict[str, Any]) -> str | None:
     user = entry["user"]["username"]
     if user.startswith(("system:node:", "system:kube-", "system:serviceaccount:kube-system:", "system:apiserver")):

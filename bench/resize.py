@@ -19,6 +19,7 @@ from typing import Any
 import kernel_info
 import kernelspecs
 from arena import bench_namespace
+from audit import until_resized
 from jupyter_client import AsyncKernelManager
 from jupyter_client.asynchronous import AsyncKernelClient
 from statistics_table import table
@@ -34,6 +35,8 @@ STEP_SECONDS = 60.0
 BY_HAND = "pods/resize by hand"
 BY_PATCH = "spec.resources patched"
 IN_TIME = "provisioner.resize() returns"
+#: Of the last two, by the API server's clock.
+ASKED, ANSWERED = "... the operator has asked", "... and has been answered"
 #: Says "looking", and "there" when the container's limit is another.
 LOOK = """
 import pathlib, time
@@ -47,7 +50,7 @@ print("there", flush=True)
 """
 
 
-async def measure(rounds: int, namespace: str) -> str:
+async def measure(rounds: int, namespace: str, audit_log: Path | None) -> str:
     """All rounds; the report."""
     cluster = await Cluster.connect(os.environ["KUBECONFIG"])
     manager = AsyncKernelManager(kernel_name=SPEC)
@@ -91,6 +94,9 @@ async def measure(rounds: int, namespace: str) -> str:
         client.stop_channels()
         await manager.shutdown_kernel(now=True)
         await cluster.close()
+    if audit_log is not None:
+        parts = until_resized(audit_log, namespace)
+        results |= {ASKED: [asked for asked, _ in parts], ANSWERED: [answered for _, answered in parts]}
     return table("request -> limit in force, seconds", results, {BY_PATCH: BY_HAND, IN_TIME: BY_HAND})
 
 
@@ -122,10 +128,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20, help="measured rounds (default 20)")
     parser.add_argument("--image", default=KERNEL_IMAGE, help="image with ipykernel")
     options = parser.parse_args()
-    with bench_namespace() as (namespace, _), tempfile.TemporaryDirectory() as prefix:
+    with bench_namespace() as (namespace, audit_log), tempfile.TemporaryDirectory() as prefix:
         os.environ["KUBERNEL_MEMORY"] = f"{FIRST_MIB}Mi"
         kernelspecs.install_ours(Path(prefix), SPEC, namespace, options.image, service="None")
-        print(asyncio.run(measure(options.rounds, namespace)))
+        print(asyncio.run(measure(options.rounds, namespace, audit_log)))
 
 
 if __name__ == "__main__":
