@@ -80,7 +80,7 @@ def supervisor_source() -> str:
 
 def zygote_source() -> str:
     """The program of a zygote, which runs in the kernel's own Python."""
-    return shipped("zygote") + "run()\n"
+    return shipped("spare") + shipped("zygote") + "run()\n"
 
 
 def shipped(module: str) -> str:

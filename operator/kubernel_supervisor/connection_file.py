@@ -23,6 +23,12 @@ def connection_text(settings: Settings, secrets: "dict[str, str]") -> str:
     return "{" + ", ".join(items) + "}\n"
 
 
+def public_connection(settings: Settings) -> "dict[str, str | int]":
+    """What of the connection file is known before there is a key."""
+    texts = {"transport": "tcp", "ip": settings.any_address, "signature_scheme": "hmac-sha256"}
+    return {**texts, **{f"{name}_port": port for name, port in settings.ports.items()}}
+
+
 def write_private(path: str, text: str) -> None:
     """Writes a file that only we may read, in a folder that only we may enter."""
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)

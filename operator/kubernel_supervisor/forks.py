@@ -1,10 +1,12 @@
-"""Restarts by fork: keeps a zygote (``zygote.py``) beside the kernel, and does without one when anything is wrong."""
+"""Kernels by fork: keeps a zygote (``zygote.py``) beside the kernel, and does without one when anything is wrong."""
 
+import array
 import json
 import os
 import signal
 import socket
 
+from .connection_file import public_connection
 from .console import StartError, log
 from .launch import OOM_SCORE_MAX, Child, Launcher, raise_oom_score, spawn
 from .loop import Loop
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 ZYGOTE_CODE = 'exec(__import__("os").read(0,99999),{})'
 #: It is started once the container has used less than so much CPU (s) in so long (s): a user's cell goes first.
 QUIET_CPU, QUIET_SECONDS = 0.05, 1.0
-LOAD_SECONDS, ANSWER_FORK_SECONDS = 120.0, 2.0
+LOAD_SECONDS, INITIALISE_SECONDS, ANSWER_FORK_SECONDS = 120.0, 60.0, 2.0
 LEAST_MEMORY = 512 << 20  # bytes: a container with a smaller limit has none to spare
 
 
@@ -42,9 +44,64 @@ def zygote_command(argv: "list[str]") -> "list[str]":
     return [*argv[:at], "-c", ZYGOTE_CODE.ljust(room)]
 
 
+def fork_request(argv: "list[str]", changes: "dict[str, str | None]") -> "dict[str, Any]":
+    """What a zygote is asked for a kernel with."""
+    arguments = argv[argv.index("ipykernel_launcher") + 1 :]
+    return {"argv": argv, "arguments": arguments, "changes": changes, "cwd": os.getcwd()}
+
+
 def python_of(argv: "list[str]", env: "dict[str, str]") -> "list[str]":
     """The interpreter of a zygote's command, whatever it is called there, and its options."""
     return [os.path.realpath(find_program(argv[0], env)), *argv[1 : argv.index("-c")]]
+
+
+def next_of(control: socket.socket) -> "dict[str, Any]":
+    """The next message. Raises OSError, and EOFError when the other end is gone."""
+    line = control.recv(1 << 16)
+    if not line:
+        raise EOFError
+    return json.loads(line.decode())  # type: ignore[no-any-return]
+
+
+class SpareKernel:
+    """A kernel that is initialised, or is about to be, and waits for whose it is (``spare.py``).
+
+    Attributes:
+        pid: of its process.
+        argv: its command.
+        env: its environment by now.
+        control: what it is told through; it says when it is initialised.
+    """
+
+    def __init__(self, pid: int, argv: "list[str]", env: "dict[str, str]", control: socket.socket) -> None:
+        self.pid, self.argv, self.env, self.control = pid, argv, env, control
+        control.settimeout(ANSWER_FORK_SECONDS)
+
+    def become(self, env: "dict[str, str]") -> None:
+        """Makes it a kernel of this environment, in our working directory, which listens.
+
+        Raises:
+            OSError: it does not answer, or cannot be that kernel.
+            EOFError: it is gone.
+        """
+        told = {"changes": changes_of(self.env, env), "cwd": os.getcwd()}
+        self.control.send(json.dumps(told).encode())
+        why = next_of(self.control).get("error")
+        if why:
+            raise OSError(why)
+
+    def end(self) -> None:
+        """Ends it, if it is nobody's."""
+        self.control.close()
+        try:
+            os.kill(self.pid, signal.SIGKILL)
+        except OSError:
+            pass
+
+
+def changes_of(old: "dict[str, str]", new: "dict[str, str]") -> "dict[str, str | None]":
+    """The variables that differ, as they are to be; None: not there."""
+    return {name: new.get(name) for name in {*old, *new} if old.get(name) != new.get(name)}
 
 
 class Zygote:
@@ -69,14 +126,13 @@ class Zygote:
 
     def heard(self) -> "dict[str, Any]":
         """What it says next. Raises OSError, and EOFError when it is gone."""
-        line = self.control.recv(1 << 16)
-        if not line:
-            raise EOFError
-        return json.loads(line.decode())  # type: ignore[no-any-return]
+        return next_of(self.control)
 
-    def ask(self, request: "dict[str, Any]") -> "dict[str, Any]":
-        """The answer to a request. Raises OSError, and EOFError when it is gone."""
-        self.control.send(json.dumps(request).encode())
+    def ask(self, request: "dict[str, Any]", descriptor: int = -1) -> "dict[str, Any]":
+        """The answer to a request, with which a descriptor may go. Raises OSError, and EOFError when it is gone."""
+        rights = array.array("i", [descriptor] if descriptor >= 0 else [])
+        extra = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights.tobytes())] if rights else []
+        self.control.sendmsg([json.dumps(request).encode()], extra)
         return self.heard()
 
     def end(self) -> None:
@@ -100,6 +156,7 @@ class Forks:
     def __init__(self, loop: Loop, launcher: Launcher, program: str) -> None:
         self._loop, self._launcher, self._program = loop, launcher, program
         self._zygote = None  # type: Zygote | None
+        self._spare = None  # type: SpareKernel | None
         self._enabled = launcher.settings.fork
         self._told = set()  # type: set[str]
         self._cpu = 0.0
@@ -108,12 +165,12 @@ class Forks:
     @property
     def keeps(self) -> "list[int]":
         """Pids that live through a restart."""
-        return [self._zygote.pid] if self._zygote else []
+        return [process.pid for process in (self._zygote, self._spare) if process]
 
-    def status(self) -> "dict[str, Any] | None":
-        """Of the zygote: pid, and what it costs in bytes; None when the next restart is a new process."""
-        zygote = self._zygote
-        return {"pid": zygote.pid, "memory": memory_of(zygote.pid)} if zygote and zygote.ready else None
+    def status(self) -> "dict[str, dict[str, Any] | None]":
+        """Of zygote and spare kernel: pid, and what it costs in bytes; None where there is none that can be used."""
+        ready = {"zygote": self._zygote if self._zygote and self._zygote.ready else None, "spare": self._spare}
+        return {name: {"pid": p.pid, "memory": memory_of(p.pid)} if p else None for name, p in ready.items()}
 
     # Before a restart.
 
@@ -132,6 +189,7 @@ class Forks:
             self._settle()
 
     def _settle(self) -> None:
+        self._loop.cancel("zygote")
         settled, self._settled = self._settled, None
         if settled is not None:
             settled()
@@ -182,7 +240,74 @@ class Forks:
         self._loop.cancel("zygote")
         for problem in said["problems"]:
             log(f"cannot be preloaded: {problem}")
+        if self._settled is not None:
+            self._make_spare(zygote)
+        else:
+            self._settle()
+
+    # A kernel ahead of its time, in a pool's pod.
+
+    def _make_spare(self, zygote: Zygote) -> None:
+        """Has the first kernel initialised. Whatever fails, it is forked when it is somebody's."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            argv, env = self._launcher.command(None)
+            request = fork_request(argv, changes_of(zygote.env, env))
+            request["connection"] = public_connection(self._launcher.settings)
+            with theirs:
+                answer = zygote.ask(request, theirs.fileno())
+            self._spare = SpareKernel(answer["pid"], argv, env, ours)
+        except (StartError, OSError, EOFError, ValueError, KeyError):
+            ours.close()
+            self._settle()
+            return
+        self._loop.watch(ours.fileno(), self._spare_waits)
+        self._loop.later("zygote", INITIALISE_SECONDS, self._spare_waits)
+
+    def _spare_waits(self) -> None:
+        """It has said that it is initialised, or why not, or has ended, or takes too long."""
+        spare = self._spare
+        if spare is None:
+            return
+        self._loop.forget(spare.control.fileno())
+        spare.control.setblocking(False)
+        try:
+            why = next_of(spare.control).get("error")
+        except (OSError, EOFError, ValueError) as error:
+            why = str(error) or "it has ended"
+        spare.control.settimeout(ANSWER_FORK_SECONDS)
+        if why:
+            self._without_spare(why)
         self._settle()
+
+    def _without_spare(self, why: str) -> None:
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            spare.end()
+        if why not in self._told:
+            self._told.add(why)
+            log(f"the first kernel is not initialised ahead: {why}")
+
+    def take_spare(self) -> "Child | None":
+        """The spare kernel, which is the container's from now on, and listens; None: it is started as any other.
+
+        Raises:
+            StartError: it cannot be started.
+        """
+        spare = self._spare
+        if spare is None:
+            return None
+        argv, env = self._launcher.prepare(None)
+        try:
+            if argv != spare.argv:
+                raise OSError("the kernel's command is another than its pool's")
+            spare.become(env)
+        except (OSError, EOFError, ValueError) as error:
+            self._without_spare(str(error) or "it has ended")
+            return None
+        self._spare = None
+        spare.control.close()
+        return Child(spare.pid)
 
     def _give_up(self, why: str, for_good: bool = True) -> None:
         self._enabled = self._enabled and not for_good
@@ -227,15 +352,8 @@ class Forks:
             self._give_up("the kernel is another program than its pool's")
             self._enabled = True  # another one is made, for that program
             return None
-        changed = {name for name in {*env, *zygote.env} if env.get(name) != zygote.env.get(name)}
-        request = {
-            "argv": argv,
-            "arguments": argv[argv.index("ipykernel_launcher") + 1 :],
-            "changes": {name: env.get(name) for name in changed},
-            "cwd": os.getcwd(),
-        }
         try:
-            answer = zygote.ask(request)
+            answer = zygote.ask(fork_request(argv, changes_of(zygote.env, env)))
             pid = answer.get("pid")
             if pid is not None and int(stat_fields(pid)[4 - 3]) != os.getpid():
                 raise OSError("a forked process does not become ours in this container")

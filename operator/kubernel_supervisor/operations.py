@@ -50,7 +50,7 @@ def handle(supervisor: "Any", request: "dict[str, Any]") -> "dict[str, Any]":
         return {}
     if operation == "status":
         pid = supervisor.child.pid if supervisor.child else None
-        return {**supervisor.kernel.snapshot().now(), "pid": pid, "zygote": supervisor.forks.status()}
+        return {**supervisor.kernel.snapshot().now(), "pid": pid, **supervisor.forks.status()}
     if operation == "usage":
         return usage()
     raise RequestError(f"unknown op {operation!r}")
@@ -67,7 +67,7 @@ def restart(supervisor: "Any", request: "dict[str, Any]") -> "dict[str, Any]":
 def bind(supervisor: "Any", binding: Binding) -> "dict[str, Any]":
     """Makes a member of a pool the container of one kernel, for ever; the same one again is no error."""
     if binding.claim == supervisor.kernel.claim:
-        return {}
+        return supervisor.kernel.snapshot().now()  # type: ignore[no-any-return]
     if supervisor.kernel.state != "waiting" or supervisor.ending:
         raise RequestError("this container waits for no kernel")
     if binding.working_dir:
@@ -77,4 +77,4 @@ def bind(supervisor: "Any", binding: Binding) -> "dict[str, Any]":
         except OSError as error:
             raise RequestError(f"workingDir: {error}") from None
     supervisor.bind(binding)
-    return {}
+    return supervisor.kernel.snapshot().now()  # type: ignore[no-any-return]

@@ -182,6 +182,14 @@ class Supervisor:
         self.kernel.generation = binding.generation
         self.kernel.idle_timeout_seconds = binding.idle_timeout_seconds
         self.kernel.starting()
+        try:
+            child = self.forks.take_spare()
+        except StartError as error:
+            self._started(None, error)
+            return
+        if child is not None:
+            self._started(child, None)
+            return
         self.restarting = True
         self.loop.later("start", 0.0, lambda: self._start_when_free(time.monotonic() + PORTS_FREE_SECONDS))
 

@@ -1,7 +1,8 @@
 """The zygote: a process of the kernel's own Python that has imported ipykernel and becomes kernels by forking.
 
 It is no part of the supervisor but a program of its own, sent to ``python -c`` through a socket, its standard input.
-``forks.py`` is the other end. It never sees a token or a key: a kernel reads the connection file after the fork.
+``forks.py`` is the other end. It never sees a token or a key: a kernel reads the connection file after the fork, and a
+spare kernel (``spare.py``) when it is somebody's.
 """
 
 import contextlib
@@ -10,9 +11,12 @@ import importlib
 import json
 import os
 import site
+import socket
 import sys
 import time
 import warnings
+
+from .spare import SESSION_NAME, Spare
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,14 +27,17 @@ REQUIRED = "ipykernel.kernelapp"  # what ipykernel_launcher imports
 USUAL = (
     "ipykernel.debugger",
     "IPython.core.completerlib",
+    "IPython.core.debugger",
     "IPython.extensions.storemagic",
     "encodings.idna",
     "faulthandler",
+    "pdb",
     "psutil",
     "pydoc",
     "sqlite3",
     "tornado.platform.asyncio",
     "tornado.queues",
+    "traitlets.config.argcomplete_config",
 )
 #: What names of variables begin with that act when a process starts, or that libraries read in C. Those that Python
 #: code asks for at import are found out.
@@ -150,8 +157,6 @@ def objection(changes: "dict[str, str | None]", seen: "tuple[Any, Any]") -> str:
         return f"{acting[0]} acts when a process starts or imports its modules"
     if (stamps(), shadows()) != seen:
         return "files of imported modules have changed"
-    if threads() > 1:
-        return "a thread runs"
     return ""
 
 
@@ -199,17 +204,22 @@ def show_arguments(argv: "list[str]") -> None:
         pass  # a sandbox such as gVisor has no such files
 
 
-def be_fresh(argv: "list[str]", arguments: "list[str]", changes: "dict[str, str | None]") -> None:
-    """Makes this process what ``argv`` starts: whatever ought to differ between two processes does."""
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
+def change_environment(changes: "dict[str, str | None]") -> None:
+    """Sets variables, and takes away those that are None."""
     for name, value in changes.items():
         if value is None:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
     time.tzset()
+
+
+def be_fresh(argv: "list[str]", arguments: "list[str]", changes: "dict[str, str | None]") -> None:
+    """Makes this process what ``argv`` starts: whatever ought to differ between two processes does."""
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    change_environment(changes)
     show_arguments(argv)
     sys.argv = ["-m", *arguments]
     if hasattr(sys, "orig_argv"):
@@ -227,13 +237,52 @@ def be_fresh(argv: "list[str]", arguments: "list[str]", changes: "dict[str, str 
     gc.enable()
 
 
-def serve(control: "Any") -> None:
-    """Answers requests to fork until the supervisor is gone; returns in a kernel only."""
+def be_spare(channel: "Any", connection: "dict[str, Any]", seen: "tuple[Any, Any]") -> Spare:
+    """Makes this process wait for whose kernel it is as soon as it is initialised."""
+    kind, known, files = type(os.environ), SESSION_NAME in ASKED, {}  # type: Any, bool, dict[str, int | None]
+
+    def initialised() -> None:
+        os.environ.__class__ = kind
+        if not known:
+            ASKED.discard(SESSION_NAME)  # is looked at once more
+        files.update({**stamps(), **seen[0]})
+
+    def become(told: "dict[str, Any]") -> str:
+        try:
+            os.chdir(told["cwd"])
+        except OSError as error:
+            return str(error)
+        why = objection(told["changes"], (files, seen[1]))
+        if not why:
+            change_environment(told["changes"])
+            importlib.invalidate_caches()
+        return why
+
+    try:
+        spare = Spare(channel, connection, initialised, become)
+        spare.put_off()
+    except Exception as error:
+        channel.send(json.dumps({"error": f"{type(error).__name__}: {error}"}).encode())
+        os._exit(1)
+    os.environ.__class__ = Asked
+    return spare
+
+
+def heard(control: "Any") -> "tuple[dict[str, Any], int]":
+    """The next request, and the descriptor that came with it, or -1. There is none when the supervisor is gone."""
+    line, extra, _, _ = control.recvmsg(1 << 18, socket.CMSG_SPACE(4))
+    if not line:
+        os._exit(0)
+    return json.loads(line.decode()), int.from_bytes(extra[0][2][:4], sys.byteorder) if extra else -1
+
+
+def serve(control: "Any") -> "Spare | None":
+    """Answers requests to fork until the supervisor is gone; returns in a kernel only, a spare one or another."""
 
     def tell(**fields: "Any") -> None:
         control.send(json.dumps(fields).encode())
 
-    preload = json.loads(control.recv(1 << 18).decode())["preload"]
+    preload = heard(control)[0]["preload"]
     if "" in sys.path:
         sys.path.remove("")  # the working directory comes after the import, as in ipykernel_launcher
     gc.disable()
@@ -247,27 +296,33 @@ def serve(control: "Any") -> None:
     seen = stamps(), shadows()
     tell(problems=problems)
     while True:
-        line = control.recv(1 << 18)
-        if not line:
-            os._exit(0)
-        request = json.loads(line.decode())
+        request, channel = heard(control)
         try:
             os.chdir(request["cwd"])
-            why = objection(request["changes"], seen)
+            why = objection(request["changes"], seen) or ("a thread runs" if threads() > 1 else "")
             pid = None if why else fork_kernel()
         except OSError as error:
             why, pid = str(error), None
         if pid == 0:
             control.detach()
             be_fresh(request["argv"], request["arguments"], request["changes"])
-            return
+            if channel >= 0:
+                return be_spare(socket.socket(fileno=channel), request["connection"], seen)
+            return None
+        if channel >= 0:
+            os.close(channel)
         tell(pid=pid) if pid else tell(error=why)
 
 
 def run() -> None:
     """The program. What a kernel raises, SystemExit too, is Python's to handle, as ever."""
     import runpy
-    import socket
 
-    serve(socket.socket(fileno=0))
-    runpy._run_module_as_main("ipykernel_launcher")  # type: ignore[attr-defined]
+    spare = serve(socket.socket(fileno=0))
+    try:
+        runpy._run_module_as_main("ipykernel_launcher")  # type: ignore[attr-defined]
+    except BaseException as error:
+        if spare is not None and spare.is_nobodys:  # what it has to do at exit would wait for its threads
+            spare.tell(f"{type(error).__name__}: {error}")
+            os._exit(1)
+        raise

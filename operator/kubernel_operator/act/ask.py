@@ -65,15 +65,26 @@ class Asker:
             return
         binding = binding_of(cr, settings, template)
         request = bind_request(self._token(cr, pod).encode(), cr["metadata"]["uid"], keys, binding)
+        before = memory.reports.get(pod.name)
         for attempt in range(CONTROL_ATTEMPTS):
             try:
-                await self._network.ask(question.ip, request, self._token(cr, pod))
+                answer = await self._network.ask(question.ip, request, self._token(cr, pod))
             except ControlError as error:
                 logger.warning("%s: %s (attempt %d)", cr["metadata"]["name"], error, attempt + 1)
             else:
                 memory.bound, memory.keys = pod.uid, None
+                self._learn(memory, pod.name, before, answer)
                 return
         memory.bind_failed = pod.uid
+
+    def _learn(self, memory: Memory, pod: str, before: Report | None, answer: dict[str, Any]) -> None:
+        """What a supervisor has answered, unless a callback arrived meanwhile, which knows better."""
+        try:
+            report = from_control_status(answer, self._clock())
+        except MalformedReportError:
+            return
+        if memory.reports.get(pod) is before:
+            memory.reports[pod] = after_probe(before, report)
 
     async def _restart(self, cr: dict[str, Any], memory: Memory, question: Restart) -> None:
         env = {variable["name"]: variable.get("value", "") for variable in cr["spec"].get("env") or []}

@@ -1,4 +1,4 @@
-"""A kernel that was forked at a restart is like one in a new process. Each test asks both for the same."""
+"""A kernel that was forked, at a restart or before a pool's pod was claimed, is like one in a new process."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
 
-from fixtures.ipykernels import BUSY, IPYKERNEL, client_of, reply_to, restart, run, wait_for_stream
-from fixtures.supervisors import DEADLINE_SECONDS, KEY, TOKEN, Container, Operator, Supervise
+from fixtures.ipykernels import BUSY, IPYKERNEL, bind, client_of, reply_to, restart, run, wait_for_stream
+from fixtures.supervisors import DEADLINE_SECONDS, KEY, TOKEN, Container, Operator, Supervise, eventually
 
 Kernel = tuple[Container, BlockingKernelClient]
 
@@ -31,10 +31,27 @@ def kernel_process(supervise: Supervise, operator: Operator, pid_namespace: tupl
 
 
 @pytest.fixture
-def forked(kernel_process: Kernel) -> Kernel:
-    """A kernel that was forked, and its client."""
-    restart(*kernel_process)
-    return kernel_process
+def claimed(supervise: Supervise, operator: Operator, pid_namespace: tuple[str, ...]) -> Iterator[Kernel]:
+    """A kernel that was initialised before it had a key, and its client."""
+    container = supervise(
+        IPYKERNEL, operator=operator, prefix=pid_namespace, key=None, member=1, restartGraceSeconds=0.1
+    )
+    operator.wait("waiting")
+    folder = container.folder / "of its own"
+    folder.mkdir()
+    answer = bind(container, generation=1, env={"JPY_SESSION_NAME": "a.ipynb"}, working_dir=str(folder))
+    assert answer["state"] == "running", "it was not waiting for this"
+    with client_of(container) as client:
+        yield container, client
+
+
+@pytest.fixture(params=["kernel_process", "claimed"])
+def forked(request: pytest.FixtureRequest) -> Kernel:
+    """A kernel that was forked, at a restart or before a claim, and its client."""
+    kernel: Kernel = request.getfixturevalue(request.param)
+    if request.param == "kernel_process":
+        restart(*kernel)
+    return kernel
 
 
 PROBE = """
@@ -43,6 +60,7 @@ while frames[-1].f_back:
     frames.append(frames[-1].f_back)
 top = next(f.f_globals for f in frames if str(f.f_globals.get("__file__")).endswith("ipykernel_launcher.py"))
 main = sys.modules["__main__"]
+shell, app = get_ipython(), get_ipython().parent.parent
 NO_DIGITS = str.maketrans("", "", "0123456789")
 status = dict(line.split(":", 1) for line in open("/proc/self/status"))
 print(json.dumps({
@@ -75,6 +93,17 @@ print(json.dumps({
     "warnings": [repr(f) for f in warnings.filters],
     "loop": type(asyncio.get_event_loop_policy()).__name__,
     "logging": [repr(h) for h in logging.getLogger().handlers],
+    "IPython": [
+        shell.starting_dir, list(map(str, shell.user_ns["_dh"])), shell.user_ns.get("__session__"),
+        sorted({name.translate(NO_DIGITS) for name in shell.user_ns_hidden}), sorted(shell.extension_manager.loaded),
+        shell.history_manager.save_thread.is_alive(),
+    ],
+    "ipykernel": [app.connection_file, app.ip, app._ports, app.session.signature_scheme],
+    "replaced": [
+        [name, vars(kind)[name].__code__.co_filename]
+        for kind, names in ((type(app), dir(type(app))), (threading.Thread, ["start"]))
+        for name in names if hasattr(vars(kind).get(name), "__code__")
+    ],
     "hooks": [sys.excepthook.__name__, sys.unraisablehook.__name__, sys.gettrace() is None, sys.getprofile() is None],
 }))
 """
@@ -95,6 +124,17 @@ def test_it_looks_like_a_new_process(kernel_process: Kernel) -> None:
     new = facts(client)
     restart(container, client)
     forked = facts(client)
+    assert [(name, value, new[name]) for name, value in forked.items() if value != new[name]] == []
+
+
+def test_one_that_was_initialised_before_its_claim_looks_like_a_new_process(claimed: Kernel) -> None:
+    container, client = claimed
+    forked = facts(client)
+    pid = container.request("status")["zygote"]["pid"]  # in its own namespace: the kernel can end it, and nobody else
+    run(client, f"import os; os.kill({pid}, 9)")
+    eventually(lambda: container.request("status")["zygote"] is None, "no process that forks")
+    restart(container, client, forked=False)
+    new = facts(client)
     assert [(name, value, new[name]) for name, value in forked.items() if value != new[name]] == []
 
 
@@ -190,10 +230,15 @@ print(subprocess.run(["cat"], capture_output=True).stdout)
     assert run(client, "!echo from a shell") == "from a shell\r\n"
 
 
+def folder_of(client: BlockingKernelClient) -> Path:
+    """A kernel's working directory."""
+    return Path(run(client, "import os; print(os.getcwd())").strip())
+
+
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_multiprocessing(forked: Kernel, method: str) -> None:
-    container, client = forked
-    (container.folder / "work.py").write_text("def twice(x):\n    return 2 * x\n")
+    _, client = forked
+    (folder_of(client) / "work.py").write_text("def twice(x):\n    return 2 * x\n")
     code = f"""
 import multiprocessing, warnings, work
 warnings.simplefilter("ignore")
@@ -221,8 +266,8 @@ process = await asyncio.create_subprocess_exec("true"); print(await process.wait
 
 
 def test_autoreload(forked: Kernel) -> None:
-    container, client = forked
-    module = container.folder / "changing.py"
+    _, client = forked
+    module = folder_of(client) / "changing.py"
     module.write_text("def answer():\n    return 'old'\n")
     run(client, "%load_ext autoreload\n%autoreload 2\nimport changing")
     assert run(client, "print(changing.answer())") == "old\n"

@@ -7,11 +7,9 @@ from typing import Any
 
 import pytest
 
-from fixtures.ipykernels import IPYKERNEL, client_of, restart, run, was_forked
+from fixtures.ipykernels import CLAIM, IPYKERNEL, bind, client_of, restart, run, was_forked
 from fixtures.supervisors import KEY, TOKEN, Container, Operator, Supervise
 from kubernel_wire.control import Binding, bind_request
-
-CLAIM = "7b0c1d9e-0000-4000-8000-000000000001"
 
 
 @pytest.fixture
@@ -20,13 +18,6 @@ def member(supervise: Supervise, operator: Operator) -> Container:
     container = supervise(IPYKERNEL, operator=operator, key=None, member=1, restartGraceSeconds=0.1)
     operator.wait("waiting", claim="")
     return container
-
-
-def bind(container: Container, claim: str = CLAIM, *, key: str = KEY, **more: Any) -> dict[str, Any]:
-    """What a member answers when it is bound."""
-    told: dict[str, Any] = {"argv": IPYKERNEL, "kernel_name": "python3"}
-    request = bind_request(TOKEN.encode(), claim, {"key": key}, Binding(**told | more))
-    return container.request(role="operator", key=TOKEN, **request)
 
 
 def test_a_member_becomes_a_kernel_by_a_fork(member: Container, operator: Operator, open_path: Path) -> None:

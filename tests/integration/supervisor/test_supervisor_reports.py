@@ -185,7 +185,7 @@ def test_status_tells_what_the_last_report_told(supervise: Supervise, kernel: Ke
     report = operator.wait("exited")
     status = container.request("status")
     envelope, ages = {"version", "secret", "pod", "boot", "sequence"}, {"age", "processAge"}
-    assert report.keys() - envelope == status.keys() - {"ok", "pid", "zygote"}
+    assert report.keys() - envelope == status.keys() - {"ok", "pid", "zygote", "spare"}
     told = report.keys() - envelope - ages
     assert {name: status[name] for name in told} == {name: report[name] for name in told}
     assert status["age"] >= report["age"]

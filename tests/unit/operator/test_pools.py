@@ -58,6 +58,20 @@ def test_a_pool_is_filled(world: World) -> None:
     assert len(world.cluster.writes()) == writes, "at rest, nothing is written"
 
 
+def test_a_kernel_that_is_initialised_already_is_ready_with_the_answer(world: World) -> None:
+    filled(world)
+    world.supervisors.spares = True
+    world.supervisors.asked.clear()
+    world.apply(cr(connection={"service": "None"}))
+    for _ in range(4):
+        world.watch()
+        world.reconcile()
+    status = world.instance()["status"]
+    assert is_true(status, ConditionType.READY)
+    assert [request["op"] for _, request in world.supervisors.asked] == ["bind"], "nothing else had to be asked"
+    assert status["start"] == {"type": "Warm", "pool": "pool"}
+
+
 def test_a_kernel_gets_a_member_and_is_told_everything(world: World) -> None:
     filled(world)
     before = len(world.cluster.writes())

@@ -42,7 +42,7 @@ def imports(module: str) -> set[str]:
 
 
 def test_every_module_is_in_it() -> None:
-    others = {"__init__", "bootstrap", "bundle", "zygote"}
+    others = {"__init__", "bootstrap", "bundle", "spare", "zygote"}
     assert {path.stem for path in FOLDER.glob("*.py")} - others == set(MODULES)
 
 
@@ -60,7 +60,7 @@ def test_what_a_module_imports_is_in_it_before(module: str) -> None:
     assert {node.module for node in nodes if node.level} <= before
 
 
-@pytest.mark.parametrize("module", [*MODULES, "zygote"])
+@pytest.mark.parametrize("module", [*MODULES, "spare", "zygote"])
 def test_a_shipped_module_says_the_same_on_the_same_lines(module: str) -> None:
     def shape(text: str) -> list[tuple[str, int]]:
         """Every statement but imports of ours and docstrings, with its line."""
@@ -71,7 +71,7 @@ def test_a_shipped_module_says_the_same_on_the_same_lines(module: str) -> None:
     assert shape(shipped(module)) == shape(source(module))
 
 
-@pytest.mark.parametrize("module", [*MODULES, "zygote"])
+@pytest.mark.parametrize("module", [*MODULES, "spare", "zygote"])
 def test_a_shipped_module_is_python_3_6_without_comments(module: str) -> None:
     ast.parse(shipped(module), feature_version=(3, 6))
     ast.parse(source(module), feature_version=(3, 6))
@@ -95,7 +95,7 @@ def test_the_source_holds_the_program_of_a_zygote_as_text() -> None:
     data = next(n.value for n in ast.walk(packed) if isinstance(n, ast.Constant) and len(str(n.value)) > 4000)
     last = ast.parse(zlib.decompress(base64.b64decode(data)).decode().split("\0")[-1])
     call = next(node for node in ast.walk(last) if isinstance(node, ast.Call))
-    assert ast.literal_eval(call.args[-1]) == shipped("zygote") + "run()\n"
+    assert ast.literal_eval(call.args[-1]) == shipped("spare") + shipped("zygote") + "run()\n"
 
 
 def test_an_import_that_one_namespace_cannot_replace_is_refused(

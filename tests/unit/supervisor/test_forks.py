@@ -76,4 +76,4 @@ class ForksTest(unittest.TestCase):
 
     def test_without_one_nothing_is_kept_and_told(self):
         found, _ = self.forks_of()
-        self.assertEqual((found.keeps, found.status()), ([], None))
+        self.assertEqual((found.keeps, found.status()), ([], {"zygote": None, "spare": None}))

@@ -1,0 +1,149 @@
+"""A spare kernel: initialised before anybody has asked for one, in a process that ``zygote.py`` has forked.
+
+ipykernel's own ``initialize()`` runs, up to where a user's startup files are next. What depends on whose kernel it will
+be is put off until that is known: the connection file, listening on the ports, the threads. It is part of the zygote's
+program.
+"""
+
+import json
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+#: What is replaced meanwhile. An ipykernel that lacks any of them makes no spare.
+REPLACED = (
+    "init_connection_file",
+    "init_sockets",
+    "_bind_socket",
+    "init_heartbeat",
+    "write_connection_file",
+    "init_gui_pylab",
+)
+#: ipykernel reads it while it is initialised, for a variable of the user's.
+SESSION_NAME = "JPY_SESSION_NAME"
+
+
+class Spare:
+    """Waits, in the middle of ``initialize()``, for what makes it somebody's kernel.
+
+    Args:
+        channel: to the supervisor. One message of ours says that it waits, the next one that it listens.
+        connection: of the connection file, but for keys.
+        initialised: called when that is so.
+        become: changes directory and environment as the supervisor's message says; returns why it cannot be, or "".
+
+    Attributes:
+        is_nobodys: whether it waits, or is to be initialised before.
+    """
+
+    def __init__(
+        self,
+        channel: "Any",
+        connection: "dict[str, Any]",
+        initialised: "Callable[[], None]",
+        become: "Callable[[dict[str, Any]], str]",
+    ) -> None:
+        self._channel, self._connection = channel, connection
+        self._initialised, self._become = initialised, become
+        self._sockets, self._threads = [], []  # type: list[tuple[Any, int]], list[Any]
+        self.is_nobodys = True
+        self._originals = []  # type: list[tuple[Any, str, Any]]
+
+    def put_off(self) -> None:
+        """Replaces what must not happen yet.
+
+        Raises:
+            KeyError: this ipykernel is another than those that are known.
+        """
+        import threading
+
+        from ipykernel.kernelapp import IPKernelApp
+
+        init_sockets = vars(IPKernelApp)["init_sockets"]
+
+        def without_words(app: "Any") -> None:
+            app.log.disabled = True  # it would say that there are no keys
+            try:
+                init_sockets(app)
+            finally:
+                app.log.disabled = False
+
+        def bind_later(_: "Any", socket: "Any", port: int) -> int:
+            self._sockets.append((socket, port))
+            return port
+
+        def wait(app: "Any") -> None:
+            self._wait(app)
+
+        def keep(thread: "Any") -> None:
+            self._threads.append(thread)
+
+        stand_ins = (
+            lambda app: app.load_connection_info(dict(self._connection)),
+            without_words,
+            bind_later,
+            lambda _: None,
+            lambda _: None,
+            wait,
+        )
+        for name, stand_in in zip(REPLACED, stand_ins):  # noqa: B905 - Python 3.6
+            self._replace(IPKernelApp, name, stand_in)
+        self._replace(threading.Thread, "start", keep)
+
+    def _replace(self, kind: "Any", name: str, stand_in: "Any") -> None:
+        self._originals.append((kind, name, vars(kind)[name]))
+        setattr(kind, name, stand_in)
+
+    def _wait(self, app: "Any") -> None:
+        """In the place of what comes after the shell is made: until it is somebody's, or nobody's for ever."""
+        for kind, name, original in self._originals:
+            setattr(kind, name, original)
+        self._initialised()
+        self._channel.send(b"{}")
+        line = self._channel.recv(1 << 18)
+        if not line:
+            os._exit(0)
+        why = self._become(json.loads(line.decode()))
+        if why:
+            self.tell(why)
+            os._exit(0)
+        self.is_nobodys = False
+        move(app.shell)
+        app.init_connection_file()
+        self._listen(app)
+        self._channel.send(b"{}")
+        self._channel.close()
+        app.init_gui_pylab()
+
+    def tell(self, why: str) -> None:
+        """Says why it cannot be a kernel."""
+        self._channel.send(json.dumps({"error": why}).encode())
+
+    def _listen(self, app: "Any") -> None:
+        """What ``init_sockets`` and ``init_heartbeat`` have left out. Threads get their sockets when they are bound."""
+        app.init_heartbeat()
+        secure = getattr(app, "_apply_curve_server_options", None)
+        for socket, port in self._sockets:
+            if secure is not None:
+                secure(socket)
+            app._bind_socket(socket, port)
+        debugger = getattr(app, "debug_shell_socket", None)
+        if debugger is not None:
+            if secure is not None:
+                app._apply_curve_client_options(debugger)
+            debugger.connect(app.shell_socket.last_endpoint)
+        for thread in self._threads:
+            thread.start()
+
+
+def move(shell: "Any") -> None:
+    """Makes IPython know directory and session that have changed since it was initialised."""
+    shell.starting_dir = os.getcwd()
+    visited = shell.history_manager.dir_hist  # also the user's _dh
+    visited[:] = [type(visited[0])(shell.starting_dir)]
+    shell.user_ns.pop("__session__", None)
+    if os.environ.get(SESSION_NAME):
+        shell.user_ns["__session__"] = os.environ[SESSION_NAME]
