@@ -79,6 +79,14 @@ class KernelPoolStatus(Model):
     selector: Annotated[
         str | None, Field(default=None, max_length=512, description="Label selector of the members, for autoscalers.")
     ]
+    public_key: Annotated[
+        str | None,
+        Field(
+            default=None,
+            max_length=64,
+            description="What clients that make their kernels' keys seal them to: see connection.sealedKeys.",
+        ),
+    ]
     conditions: Annotated[
         list[Condition],
         Field(

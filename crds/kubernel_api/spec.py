@@ -130,6 +130,16 @@ class Connection(Model):
             "KernelInstance owns it.",
         ),
     ]
+    sealed_keys: Annotated[
+        str | None,
+        Field(
+            default=None,
+            max_length=1024,
+            description="With keyFrom Client: the keys of that Secret once more, sealed to status.publicKey of a "
+            "KernelPool, so that a pool's pod can be told them. Only the operator opens them, and only for the name "
+            "and namespace that they were sealed for.",
+        ),
+    ]
 
 
 class Lifecycle(Model):

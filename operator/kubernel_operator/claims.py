@@ -7,13 +7,14 @@ from typing import Any, Protocol
 
 from kubernel_api.names import service_name
 from kubernel_wire.callback import Callback
+from kubernel_wire.sealed_keys import opened_keys
 
 from .build.member import shape_of
 from .decide.binding import cannot_be_bound
 from .decide.plan import Context
 from .decide.situation import Situation
 from .observe.cache import Cache, Key
-from .observe.facts import ServiceFacts, service_facts
+from .observe.facts import ServiceFacts, part, service_facts
 from .observe.kernel_facts import KernelFacts
 from .observe.members import Member, Members
 from .observe.observed import Memory, Observed
@@ -60,7 +61,8 @@ class Claims:
             return observed
         chosen = self._choose(kernel, spec, found, observed, memory, context)
         if isinstance(chosen, Member):
-            return replace(observed, member=chosen, member_service=self.service_of(kernel, chosen.pod))
+            service = self.service_of(kernel, chosen.pod)
+            return replace(observed, member=chosen, member_service=service, knows_keys=memory.keys is not None)
         memory.cold = chosen
         return replace(observed, cold=chosen)
 
@@ -76,8 +78,11 @@ class Claims:
         """The pod, or why it is cold: a word of ``status.start.reason``."""
         if found.incarnation > 0:
             return "MemberFailed" if cannot_be_bound(kernel, found.pod, observed) else "Replaced"
-        if kernel.keys_by_client and context.settings.read_keys != "Always":
-            return "KeyFromClient"
+        if kernel.keys_by_client and memory.keys is None:
+            sealed = part(spec, "connection").get("sealedKeys") or ""
+            memory.keys = opened_keys(context.operator_key, kernel.namespace, kernel.name, sealed)
+            if memory.keys is None and context.settings.read_keys != "Always":
+                return "KeyFromClient"
         if observed.secret and not observed.knows_keys:
             return "MemberFailed"  # the operator that wanted to claim one was killed, and took the key with it
         shape = shape_of(spec, context.settings, observed.template, context.supervisor_map)

@@ -209,7 +209,8 @@ class Pools:
         now: float,
     ) -> None:
         """Writes the status if it is news, and not within a second of the last time."""
-        patch = status_patch(pool.status, pool_status(pool, states, shape, refusal, now))
+        public_key = self._context().public_key
+        patch = status_patch(pool.status, pool_status(pool, states, shape, refusal, now, public_key=public_key))
         if not patch:
             return
         if now < memory.said_at + STATUS_SECONDS:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from kubernel_provisioner.commands.check import LIST_EVENTS, RIGHTS
+from kubernel_provisioner.commands.check import LIST_EVENTS, LIST_POOLS, RIGHTS
 
 from .conftest import CHART, Object, Render
 
@@ -23,6 +23,7 @@ OPERATOR_RULES = {
 }
 CLIENT_RULES = {
     ("kubernel.dev", "kernelinstances"): ["create", "get", "list", "watch", "patch", "delete"],
+    ("kubernel.dev", "kernelpools"): ["list"],
     ("", "secrets"): ["create"],
     ("", "events"): ["list"],
     ("coordination.k8s.io", "leases"): ["create", "patch", "delete"],
@@ -83,8 +84,8 @@ def test_notebook_servers(render: Render) -> None:
 
 def test_notebook_servers_get_what_the_provisioner_uses() -> None:
     used = {(group, resource): list(verbs) for group, resource, verbs in RIGHTS}
-    group, resource, verb = LIST_EVENTS
-    assert {**used, (group, resource): [verb]} == CLIENT_RULES
+    wanted = {(group, resource): [verb] for group, resource, verb in (LIST_EVENTS, LIST_POOLS)}
+    assert {**used, **wanted} == CLIENT_RULES
 
 
 def test_notebook_servers_outside_of_the_cluster(find: Find) -> None:

@@ -21,6 +21,7 @@ from kubernel_operator.settings import Settings
 from kubernel_supervisor.bootstrap import supervisor_digest
 from kubernel_wire.callback import pod_secret_mark, token
 from kubernel_wire.keys import ConnectionKeys, connection_secret
+from kubernel_wire.sealed_keys import public_key
 
 from .actions import (
     Action,
@@ -88,6 +89,11 @@ class Context:
     callback_url: str | None
     new_keys: Callable[[bool], ConnectionKeys]
     can_resize: bool = True
+
+    @property
+    def public_key(self) -> str:
+        """What clients seal their keys to."""
+        return public_key(self.operator_key)
 
     @property
     def supervisor_map(self) -> str:

@@ -105,7 +105,13 @@ def plan_pool(
 
 
 def pool_status(
-    pool: PoolFacts, members: tuple[MemberState, ...], shape: str, refusal: Refusal | None, now: float
+    pool: PoolFacts,
+    members: tuple[MemberState, ...],
+    shape: str,
+    refusal: Refusal | None,
+    now: float,
+    *,
+    public_key: str,
 ) -> Json:
     """The whole status."""
     living = [m for m in members if m.pod.may_run and not m.chosen]
@@ -127,6 +133,7 @@ def pool_status(
         "readyReplicas": len(ready),
         "updatedReplicas": sum(m.pod.shape == shape for m in living),
         "selector": f"{LABEL_POOL}={pool.name}",
+        "publicKey": public_key,
         "conditions": [found],
     }
 

@@ -17,6 +17,7 @@ from kubernel_provisioner.ownership import delete_own, read_if_same, server_of
 from .api import Api
 from .background import Background
 from .lease import SHORTEST_SECONDS, Lease
+from .pools import Pools
 from .view import Seen, View
 from .wake_up import on_wake_up
 
@@ -36,6 +37,7 @@ class Cluster:
         lease: the Lease; it exists before any KernelInstance does.
         direct: whether the cluster's own addresses were seen to answer; None while that is not known.
         is_around: whether this process is in a pod of it: it has logged in with the pod's own account.
+        pools: of the namespace.
         given_out: uids of KernelInstances that another process may take over.
     """
 
@@ -44,6 +46,7 @@ class Cluster:
         self.is_around = is_around
         self.server = server
         self.lease = Lease(api, server, orphan_after)
+        self.pools = Pools(api)
         self.view = View()
         self.direct: bool | None = None
         self.given_out: set[str] = set()

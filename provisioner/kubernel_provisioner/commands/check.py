@@ -22,6 +22,7 @@ RIGHTS = (
 READ_KEYS = ("", "secrets", "get")
 # What tells why a kernel that is gone did not start.
 LIST_EVENTS = ("", "events", "list")
+LIST_POOLS = (GROUP, "kernelpools", "list")
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
@@ -67,6 +68,7 @@ async def _check_cluster(api: Api, key: ClusterKey) -> AsyncIterator[Finding]:
     for group, resource, verbs in RIGHTS:
         yield await _rights(api, group, resource, verbs)
     yield await _may_list_events(api)
+    yield await _may_list_pools(api)
     yield await _may_read_keys(api)
     if crd.ok:
         yield await _operator(api, key)
@@ -113,6 +115,14 @@ async def _may_list_events(api: Api) -> Finding:
         return Finding(True, "may list events")
     text = "may not list events: kubernel events cannot say what happened to a kernel"
     rule = '{apiGroups: [""], resources: [events], verbs: [list]}'
+    return Finding(None, text, f"add to its Role in {api.namespace}: {rule}")
+
+
+async def _may_list_pools(api: Api) -> Finding:
+    if await _may(api, *LIST_POOLS):
+        return Finding(True, "may list kernelpools")
+    text = "may not list kernelpools: no kernel comes out of a pool"
+    rule = f'{{apiGroups: ["{GROUP}"], resources: [kernelpools], verbs: [list]}}'
     return Finding(None, text, f"add to its Role in {api.namespace}: {rule}")
 
 

@@ -80,6 +80,8 @@ class Poster:
     ) -> dict[str, Any] | None:
         """The KernelInstance with its Secret, or None when either's name is taken; all or nothing."""
         known = cluster.view.get(name)
+        if keys is not None and (sealed := await cluster.pools.sealed(name, keys)):
+            body["spec"]["connection"] |= sealed
         instance = await self._create_or_find(cluster, name, body, is_new=known is None or known.gone)
         if instance is None or keys is None:
             return instance

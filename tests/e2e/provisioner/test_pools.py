@@ -16,11 +16,6 @@ from kubernel_api.constants import API_VERSION
 FILLED_SECONDS = 120
 
 
-@pytest.fixture(autouse=True)
-def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KUBERNEL_KEY_FROM", "Operator")
-
-
 @pytest.fixture
 def within(kubectl: Kubectl, namespace: str) -> Kubectl:
     """kubectl in the kernels' namespace."""
@@ -61,9 +56,15 @@ def start_of(within: Kubectl, manager: AsyncKernelManager) -> Object:
 FACTS = "import os, gc; print(os.environ['KERNEL_WHO'], gc.get_freeze_count() > 0)"
 
 
+@pytest.mark.parametrize("key_from", ["Client", "Operator"])
 async def test_a_kernel_comes_from_the_pool(
-    make_manager: Callable[..., AsyncKernelManager], pool: Callable[..., None], within: Kubectl
+    key_from: str,
+    monkeypatch: pytest.MonkeyPatch,
+    make_manager: Callable[..., AsyncKernelManager],
+    pool: Callable[..., None],
+    within: Kubectl,
 ) -> None:
+    monkeypatch.setenv("KUBERNEL_KEY_FROM", key_from)
     pool(replicas=2)
     managers = [make_manager(), make_manager()]
     for manager, who in zip(managers, ("ada", "bob"), strict=True):

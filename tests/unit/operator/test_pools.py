@@ -10,11 +10,12 @@ import pytest
 
 from fixtures.fake_cluster import Request
 from fixtures.objects import NOW, cr
-from fixtures.operator_world import World
+from fixtures.operator_world import KEY, World
 from fixtures.pools import apply_pool, call_back, filled, members, run_members, settle
 from kubernel_api.conditions import ConditionType, is_true
 from kubernel_cluster.errors import ApiError, ClusterError
 from kubernel_wire.keys import ConnectionKeys, connection_secret
+from kubernel_wire.sealed_keys import public_key, seal_keys
 
 Json = dict[str, Any]
 
@@ -138,6 +139,51 @@ def test_a_key_that_only_its_client_knows_is_cold(world: World) -> None:
     filled(world)
     world.apply(cr(connection={"service": "None", "keyFrom": "Client"}))
     assert start(world, passes=3, seconds=1)["start"] == {"type": "Cold", "reason": "KeyFromClient"}
+
+
+def sealed(name: str = "k1", operator: bytes = KEY) -> Json:
+    """``spec.connection`` with a key that a client has made and sealed."""
+    keys = ConnectionKeys("c1" * 32)
+    return {"service": "None", "keyFrom": "Client", "sealedKeys": seal_keys(public_key(operator), "ns", name, keys)}
+
+
+def test_a_key_that_its_client_has_sealed_is_told_to_the_member(world: World) -> None:
+    filled(world)
+    pool = world.cluster.objects["/apis/kubernel.dev/v1beta1/namespaces/ns/kernelpools/pool"]
+    assert pool["status"]["publicKey"] == public_key(KEY)
+    before = len(world.cluster.writes())
+    world.apply(cr(connection=sealed()))
+    status = start(world)
+    assert (status["phase"], status["start"]["type"]) == ("Running", "Warm")
+    assert [told["keys"] for _, told in world.supervisors.told] == [{"key": "c1" * 32}]
+    assert sorted(world.cluster.writes()[before:]) == [("patch", "kernelinstances/status"), ("patch", "pods")]
+
+
+@pytest.mark.parametrize(
+    "connection",
+    [
+        pytest.param(sealed("k2"), id="copied from another's KernelInstance"),
+        pytest.param(sealed(operator=b"another"), id="sealed to another operator"),
+        pytest.param({**sealed(), "sealedKeys": "AAAA"}, id="not sealed"),
+    ],
+)
+def test_a_key_that_is_not_sealed_for_it_is_not_told(world: World, connection: Json) -> None:
+    filled(world)
+    world.apply(cr(connection=connection))
+    assert start(world, passes=3, seconds=1)["start"] == {"type": "Cold", "reason": "KeyFromClient"}
+    assert world.supervisors.told == []
+
+
+def test_an_operator_that_follows_opens_a_sealed_key_once_more(world: World) -> None:
+    filled(world)
+    world.apply(cr(connection=sealed()))
+    world.watch()
+    world.reconcile()  # the pod is claimed, and its supervisor knows of nothing
+    assert world.supervisors.told == []
+    world.start_operator()
+    settle(world)
+    status = start(world)
+    assert (status["phase"], status["start"]["type"]) == ("Running", "Warm")
 
 
 @pytest.mark.parametrize("late", [0, 3])

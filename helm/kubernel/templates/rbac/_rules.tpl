@@ -41,6 +41,10 @@
 - apiGroups: [kubernel.dev]
   resources: [kernelinstances]
   verbs: [create, get, list, watch, patch, delete]
+# What to seal the keys of kernels to, so that a pool's pod can be told them.
+- apiGroups: [kubernel.dev]
+  resources: [kernelpools]
+  verbs: [list]
 - apiGroups: [""]
   resources: [secrets]
   verbs: [create{{ if .Values.clientRole.readKeys }}, get{{ end }}]

@@ -12,6 +12,7 @@ from fixtures.fake_api_server import (
     INSTANCES,
     KERNEL,
     LEASES,
+    POOLS,
     PORT_FORWARD,
     SECRET,
     SECRETS,
@@ -43,7 +44,13 @@ async def test_a_start(provisioner: KubernetesProvisioner, server: FakeApiServer
     assert await provisioner.launch_kernel([]) == pod.info()
     assert provisioner.has_process
     assert await provisioner.poll() is None
-    assert server.calls() == [("POST", LEASES), ("GET", INSTANCES), ("POST", INSTANCES), ("POST", SECRETS)]
+    assert server.calls() == [
+        ("POST", LEASES),
+        ("GET", INSTANCES),
+        ("GET", POOLS),
+        ("POST", INSTANCES),
+        ("POST", SECRETS),
+    ]
     sent = server.requests[-1][2]
     assert sent["metadata"]["ownerReferences"][0]["uid"] == "u1"
     assert (sent["metadata"]["name"], sent["stringData"]) == ("k-1-u1", {"key": "k3y"})

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fixtures.fake_api_server import INSTANCES, SECRETS, FakeApiServer, failure, instance
+from fixtures.fake_api_server import INSTANCES, NAMESPACE, POOLS, SECRETS, FakeApiServer, failure, instance, listing
 from kubernel_cluster.login import ClusterKey
 from kubernel_provisioner.cluster.background import Background
 from kubernel_provisioner.cluster.shared import Cluster
@@ -14,6 +14,7 @@ from kubernel_provisioner.errors import LaunchError, RefusedError
 from kubernel_provisioner.launch import posting
 from kubernel_provisioner.launch.posting import Poster
 from kubernel_wire.keys import ConnectionKeys
+from kubernel_wire.sealed_keys import opened_keys, public_key
 
 TAKEN = failure(409, "AlreadyExists", name="k-a")
 
@@ -146,3 +147,49 @@ async def test_delete_gives_up_at_last(
     await poster.delete("k-a", "u1", "s")
     assert [record.levelname for record in caplog.records] == ["WARNING", "ERROR"]
     assert caplog.messages[-1] == "KernelInstance k-a could not be deleted; try: kubectl delete kernel k-a"
+
+
+OPERATOR = b"operator secret"
+
+
+def build_whole(name: str) -> dict[str, Any]:
+    return {"metadata": {"name": name}, "spec": {"connection": {"keyFrom": "Client"}}}
+
+
+def a_pool(**status: Any) -> dict[str, Any]:
+    return {"metadata": {"name": "p", "uid": "p", "resourceVersion": "1"}, "status": status}
+
+
+async def test_keys_are_sealed_to_what_a_pool_says(cluster: Cluster, server: FakeApiServer, poster: Poster) -> None:
+    server.answers["GET", POOLS] = [listing(1, a_pool(), a_pool(publicKey=public_key(OPERATOR)))]
+    server.answers["POST", INSTANCES] = [TAKEN, (201, instance("k-a-2"))]
+    server.answers["GET", f"{INSTANCES}/k-a"] = [(200, instance("k-a", server="somebody else"))]
+    server.answers["POST", SECRETS] = [(201, {})]
+    await poster.create(cluster, "a", build_whole, KEYS)
+    posted = [body for method, path, body in server.requests if (method, path) == ("POST", INSTANCES)]
+    for body in posted:
+        sealed, name = body["spec"]["connection"]["sealedKeys"], body["metadata"]["name"]
+        assert opened_keys(OPERATOR, NAMESPACE, name, sealed) == {"key": "k3y"}
+    assert len(posted) == 2
+    assert server.calls().count(("GET", POOLS)) == 1, "what is known is not asked for again at once"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(failure(403, "Forbidden"), id="no right"),
+        pytest.param(failure(404, "NotFound"), id="no such kind"),
+        pytest.param(listing(1), id="no pool"),
+        pytest.param(listing(1, a_pool()), id="an operator that does not know of it"),
+        pytest.param(listing(1, a_pool(publicKey="nonsense")), id="no key"),
+    ],
+)
+async def test_without_a_pool_nothing_is_sealed(
+    cluster: Cluster, server: FakeApiServer, poster: Poster, answer: tuple[int, dict[str, Any]]
+) -> None:
+    server.answers["GET", POOLS] = [answer]
+    server.answers["POST", INSTANCES] = [(201, instance("k-a"))]
+    server.answers["POST", SECRETS] = [(201, {})]
+    await poster.create(cluster, "a", build_whole, KEYS)
+    (posted,) = (body for method, path, body in server.requests if (method, path) == ("POST", INSTANCES))
+    assert posted == build_whole("k-a")

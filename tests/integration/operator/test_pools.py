@@ -1,0 +1,61 @@
+"""Pools on a real cluster: a kernel that was initialised before its claim, and keys that its client has sealed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fixtures.api_client import Json
+from fixtures.waiting import wait_until
+from kubernel_api.constants import POOL_KIND
+from kubernel_wire.keys import ConnectionKeys, connection_secret, new_keys
+from kubernel_wire.sealed_keys import seal_keys
+
+from .conftest import Place
+from .kernels import Kernel, Kernels
+
+FILLED_SECONDS = 120
+POOL = "science"
+
+
+@pytest.fixture
+def pool(place: Place) -> Any:
+    """A pool of two, and what its status says once it is filled."""
+    kernels = place.kernels
+    path = kernels.path("kernelpools", group="kubernel.dev/v1beta1")
+    body = {"apiVersion": "kubernel.dev/v1beta1", "kind": POOL_KIND, "metadata": {"name": POOL}}
+    kernels.api.request("POST", path, {**body, "spec": {"replicas": 2, "service": "None"}})
+    yield lambda: filled(kernels)
+    kernels.api.request("DELETE", f"{path}/{POOL}")
+
+
+def filled(kernels: Kernels) -> Json:
+    """The pool's status when two members wait."""
+    path = kernels.path("kernelpools", POOL, group="kubernel.dev/v1beta1")
+
+    def status() -> Json:
+        found: Json = kernels.api.request("GET", path).get("status") or {}
+        return found if found.get("readyReplicas") == 2 else {}
+
+    wait_until("two members", lambda: bool(status()), seconds=FILLED_SECONDS)
+    return status()
+
+
+def create(kernels: Kernels, name: str, sealed: str, keys: ConnectionKeys) -> Kernel:
+    """A KernelInstance whose client makes its keys, and their Secret."""
+    connection = {"service": "None", "keyFrom": "Client", "sealedKeys": sealed}
+    kernel = kernels.create(name, kernel={}, connection=connection, env=[{"name": "WHO", "value": name}])
+    kernels.api.request("POST", kernels.path("secrets"), connection_secret(kernel.get(), keys))
+    return kernel
+
+
+def test_a_kernel_whose_client_has_sealed_its_key_is_warm(place: Place, pool: Any) -> None:
+    kernels, keys = place.kernels, new_keys(encrypted=False)
+    sealed = seal_keys(pool()["publicKey"], kernels.namespace, "k-ada", keys)
+    ada = create(kernels, "k-ada", sealed, keys)
+    # Who saw it, and wants that key for a pod of theirs.
+    thief = create(kernels, "k-thief", sealed, new_keys(encrypted=False))
+    assert ada.ready().status["start"] == {"type": "Warm", "pool": POOL}
+    assert thief.ready().status["start"] == {"type": "Cold", "reason": "KeyFromClient"}
+    assert keys.key not in place.log()
