@@ -43,10 +43,11 @@ STEP_SECONDS = 60.0
 Makers = dict[str, Callable[[], Contender]]
 
 
-async def measure(rounds: int, namespace: str, image: str, audit_log: Path | None, more: Makers) -> str:
+async def measure(rounds: int, namespace: str, image: str, audit_log: Path | None, more: Makers, only: str) -> str:
     """All rounds; the report."""
     cluster = await Cluster.connect(os.environ["KUBECONFIG"])
-    makers = {**contenders(cluster, namespace, image), **more}
+    every = {**contenders(cluster, namespace, image), **more}
+    makers = {name: make for name, make in every.items() if only in name}
     results: dict[str, dict[str, list[float]]] = defaultdict(lambda: {name: [] for name in makers})
     names: dict[str, str] = {}
     try:
@@ -75,7 +76,9 @@ def report(
         table(f"{what}, seconds", rows, starts if what == "start" else versus_local) for what, rows in results.items()
     ]
     if audit_log is not None:
-        tables += [budget(name, audit_log, namespace, names[name]) for name in (OURS_NONE, OURS_SERVICE)]
+        tables += [
+            budget(name, audit_log, namespace, names[name]) for name in (OURS_NONE, OURS_SERVICE) if name in names
+        ]
     return "\n\n".join(tables)
 
 
@@ -112,6 +115,7 @@ def main() -> None:
     """Parses the command line and prints the report."""
     parser = argparse.ArgumentParser(prog="bench", description="Ours beside bare pods and local kernels.")
     parser.add_argument("--rounds", type=int, default=20, help="measured rounds (default 20)")
+    parser.add_argument("--only", default="", help='contenders whose names have this in them, e.g. "page"')
     parser.add_argument("--image", default=KERNEL_IMAGE, help="image with ipykernel")
     options = parser.parse_args()
     with bench_namespace() as (namespace, audit_log), tempfile.TemporaryDirectory() as prefix:
@@ -120,7 +124,9 @@ def main() -> None:
             running_server(Path(prefix, "with"), extension=True) as one,
             running_server(Path(prefix, "without"), extension=False) as two,
         ):
-            print(asyncio.run(measure(options.rounds, namespace, options.image, audit_log, pages(one, two))))
+            print(
+                asyncio.run(measure(options.rounds, namespace, options.image, audit_log, pages(one, two), options.only))
+            )
 
 
 if __name__ == "__main__":
