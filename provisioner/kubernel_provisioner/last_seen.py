@@ -34,10 +34,20 @@ class LastSeen:
         return dict(self._status.get("resources") or {})
 
     @property
+    def suspended(self) -> tuple[str, str]:
+        """Reason (``Paused``, ``MemoryLimit``) and message of a kernel that runs and stands still, as last seen.
+
+        Both are empty for one that does not.
+        """
+        said = find_condition(self._status.get("conditions") or [], ConditionType.SUSPENDED)
+        if said is None or said["status"] != "True":
+            return "", ""
+        return str(said.get("reason") or ""), self._kernel.explain_suspension(str(said["message"]))
+
+    @property
     def why_suspended(self) -> str:
         """Why a kernel that runs stands still, as last seen: it is short of memory, or paused; "" when it does not."""
-        said = find_condition(self._status.get("conditions") or [], ConditionType.SUSPENDED)
-        return str(said["message"]) if said is not None and said["status"] == "True" else ""
+        return self.suspended[1]
 
     @property
     def is_over(self) -> bool:

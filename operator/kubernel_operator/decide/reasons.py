@@ -25,6 +25,8 @@ _NOT_PULLED = frozenset(
     }
 )
 # How the API server begins; the child's name is nothing that its people know.
+# What the scheduler adds of claims and preemption: nodes again, and nothing that a kernel's people can change.
+_OF_LITTLE_USE = re.compile(r"(?: no new claims to deallocate,)? preemption:.*", re.DOTALL)
 _NAME_OF_CHILD = re.compile(r'^[a-z]+ "[^"]*" is forbidden: ')
 
 
@@ -157,7 +159,7 @@ def _unscheduled(pod: PodFacts, scheduled: Condition) -> tuple[Reason, str]:
     """Why a pod has no node."""
     if pod.gates or scheduled.reason == "SchedulingGated":
         return Reason.SCHEDULING_GATED, _gated(pod)
-    message = (scheduled.message or "no node fits").partition(" preemption:")[0]
+    message = _OF_LITTLE_USE.sub("", scheduled.message or "no node fits")
     if "unbound immediate PersistentVolumeClaims" in message or "persistentvolumeclaim" in message:
         return Reason.VOLUME_PENDING, f"The pod waits for its volume: {message}"
     return Reason.UNSCHEDULABLE, f"The pod cannot be scheduled: {message}"

@@ -25,6 +25,9 @@ OVER = "It does not come back by itself: start a new kernel."
 _FIELD = re.compile(
     r"\bspec\.(?:(?:resources\.(?:limits|requests)|lifecycle|connection|kernel)\.)?((?:nvidia\.com/)?[a-zA-Z]+)"
 )
+# What the operator says to whoever has kubectl, and a command for a kernel whose name it leaves to them.
+_OR_FIELD = re.compile(r",? or spec\.[a-zA-Z.]+(?:: \w+)?")
+_OF_NAME = re.compile(r"\bkubernel (\w+) NAME\b ?((?:--\w+ \w+)?)")
 # The kernelspec's options whose names in ``kubernel install`` are others.
 _FLAGS = {
     "start_deadline_seconds": "start-deadline",
@@ -91,6 +94,12 @@ def explain_end(
     return Explanation(
         what, why, _remedy(subject, reason, message, spec), _for_this_one(subject, reason, spec) or events
     )
+
+
+def explain_suspension(subject: Subject, message: str) -> str:
+    """Why a kernel that runs stands still: what its status says, with commands for this very kernel."""
+    text = _OR_FIELD.sub("", message).replace("spec.memory.whenFull", "memory_when_full")
+    return _OF_NAME.sub(lambda command: subject.kubernel(command[1], command[2]), text)
 
 
 def _cause(message: str, reason: str, waited_for: str = "") -> tuple[str, str]:

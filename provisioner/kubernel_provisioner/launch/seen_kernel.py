@@ -9,7 +9,7 @@ from kubernel_provisioner.errors import KernelDeletedError
 from kubernel_provisioner.ownership import taken_over
 
 from .exit_code import exit_code
-from .explaining import OVER, Explanation, explain_end
+from .explaining import OVER, Explanation, explain_end, explain_suspension
 from .launching import Held
 from .subject import Subject
 from .verdict import is_current
@@ -84,14 +84,21 @@ class SeenKernel:
             kernelspec: see ``Subject``.
             is_over: see ``explaining.explain_end``.
         """
-        seen, held = self.seen, self.held
+        seen = self.seen
         if seen is not None and seen.taken:
             return taken_over()
         if seen is None:
             return KernelDeletedError("The kernel's KernelInstance was deleted.", OVER)
-        name = held.name if held is not None else seen.instance["metadata"]["name"]
-        subject = Subject(name, self.namespace, self._key.kubectl(), kernelspec)
+        subject = self._subject(seen, kernelspec)
         return explain_end(subject, seen.status, seen.instance.get("spec") or {}, gone=seen.gone, is_over=is_over)
+
+    def explain_suspension(self, message: str) -> str:
+        """Why it stands still; ``message`` is its status'."""
+        return message if self.seen is None else explain_suspension(self._subject(self.seen), message)
+
+    def _subject(self, seen: Seen, kernelspec: str = "") -> Subject:
+        name = self.held.name if self.held is not None else seen.instance["metadata"]["name"]
+        return Subject(name, self.namespace, self._key.kubectl(), kernelspec)
 
     def give_out(self) -> Held | None:
         """From now on the kernel outlives this process, until the Lease ends or another process takes it over."""

@@ -101,6 +101,15 @@ CREATING = "The container is being created."
             id="no room",
         ),
         pytest.param(
+            unschedulable(
+                "0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, preemption: 0/1 nodes are "
+                "available: 1 No preemption victims found for incoming pod."
+            ),
+            Reason.UNSCHEDULABLE,
+            "The pod cannot be scheduled: 0/1 nodes are available: 1 Insufficient cpu.",
+            id="no room, in the words of Kubernetes 1.34 and newer",
+        ),
+        pytest.param(
             unschedulable('persistentvolumeclaim "home" not found'),
             Reason.VOLUME_PENDING,
             'The pod waits for its volume: persistentvolumeclaim "home" not found',

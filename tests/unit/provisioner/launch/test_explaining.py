@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubernel_api.conditions import Reason
-from kubernel_provisioner.launch.explaining import Explanation, explain_end, explain_start
+from kubernel_provisioner.launch.explaining import Explanation, explain_end, explain_start, explain_suspension
 from kubernel_provisioner.launch.subject import Subject
 from kubernel_provisioner.words import COLUMNS
 
@@ -142,3 +142,13 @@ def test_a_kernelspec_of_somebody_else() -> None:
 
 def test_one_that_was_deleted() -> None:
     assert explain_end(SUBJECTS[0], {"phase": "Running"}, {}, gone=True).what.endswith("was deleted.")
+
+
+@pytest.mark.parametrize("subject", SUBJECTS, ids=["kernelspec", "elsewhere"])
+def test_one_that_stands_still(subject: Subject) -> None:
+    """The commands are for this very kernel, and nothing is said of fields."""
+    paused = "The kernel is paused: it goes on with kubernel resume NAME, or spec.suspend: false."
+    assert explain_suspension(subject, paused) == f"The kernel is paused: it goes on with {subject.kubernel('resume')}."
+    short = "Give it more: kubernel resize NAME --memory AMOUNT. It goes on as spec.memory.whenFull says."
+    more = subject.kubernel("resize", "--memory AMOUNT")
+    assert explain_suspension(subject, short) == f"Give it more: {more}. It goes on as memory_when_full says."
