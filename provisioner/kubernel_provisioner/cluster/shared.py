@@ -82,7 +82,8 @@ class Cluster:
         except ApiError as error:
             raise self.api.explain(error, "create a Lease for this server") from error
         try:
-            await follower.relist()
+            with self.api.words_for_people():
+                await follower.relist()
         except ApiError as error:
             raise self.api.explain(error, "list KernelInstances") from error
         self._following = self.run(follower.follow_for_ever())

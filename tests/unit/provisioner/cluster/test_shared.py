@@ -17,9 +17,10 @@ from fixtures.fake_api_server import (
     listing,
 )
 from kubernel_cluster.login import ClusterKey
+from kubernel_cluster.retry import Patience
 from kubernel_provisioner.cluster import shared as cluster_module
 from kubernel_provisioner.cluster.shared import Cluster, shared_cluster
-from kubernel_provisioner.errors import CRDMissingError, NamespaceMissingError
+from kubernel_provisioner.errors import ClusterBusyError, CRDMissingError, NamespaceMissingError
 
 
 async def end_watch(server: FakeApiServer) -> None:
@@ -122,6 +123,7 @@ async def test_it_is_opened_once(server: FakeApiServer, key: ClusterKey) -> None
             id="namespace",
         ),
         pytest.param(("GET", INSTANCES), failure(404, "NotFound"), CRDMissingError, id="CRD"),
+        pytest.param(("GET", INSTANCES), failure(429, "TooManyRequests"), ClusterBusyError, id="a CRD replaced"),
     ],
 )
 @pytest.mark.usefixtures("usual")
@@ -131,7 +133,9 @@ async def test_what_is_missing_is_named_and_the_next_one_tries_again(
     what: tuple[str, str],
     answer: tuple[int, dict[str, object]],
     error: type[Exception],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("kubernel_provisioner.cluster.api.PATIENCE", Patience(absent=0.0, busy=0.0))
     background, usual = HereAndNow(), server.answers[what]
     server.answers[what] = [answer]
     with pytest.raises(error):
