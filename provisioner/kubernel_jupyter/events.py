@@ -39,9 +39,9 @@ class Announcer:
         self._last = None
         self._say("failed", message=message)
 
-    def died(self, message: str) -> None:
-        """It has ended."""
-        self._say("died", message=message)
+    def died(self, message: str, *, is_over: bool) -> None:
+        """It has ended; ``is_over``: and is not restarted."""
+        self._say("died", message=message, over=is_over)
 
     def resized(self, resources: dict[str, Any]) -> None:
         """Other amounts of cpu or memory are in force."""

@@ -1,4 +1,4 @@
-"""``/kubernel/kernels/ID``: what a page shows of a kernel beside its cells, and more memory for it."""
+"""``/kubernel/kernels/ID``: what a page shows of a kernel beside its cells; more memory for it, and a pause."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from jupyter_server.base.handlers import APIHandler
 from jupyter_server.utils import url_path_join
 from tornado import web
 
+from kubernel_api.quantity import amount
+from kubernel_provisioner import KubernetesProvisioner
 from kubernel_provisioner.errors import ConfigurationError, KubernelError
 
 from .events import SCHEMA_ID
@@ -61,11 +63,16 @@ class KernelHandler(APIHandler):
 
     async def _tell(self, kernel_id: str) -> dict[str, Any]:
         kernel = self._kernels.get_kernel(kernel_id)
-        state = "pending" if self._kernels.is_pending(kernel_id) else "ready"
-        state = "dead" if getattr(kernel, "execution_state", "") == "dead" else state
         provisioner = self._kernels.provisioner_of(kernel_id)  # a start has none in its first moment
-        reason, message = provisioner.why_waiting if provisioner is not None and state == "pending" else ("", "")
-        used = await provisioner.usage() if provisioner is not None and state == "ready" else None
+        reason, message = "", ""
+        if getattr(kernel, "execution_state", "") == "dead":
+            state = "dead"
+        elif self._kernels.is_pending(kernel_id):
+            state = "pending"
+            reason, message = provisioner.why_waiting if provisioner is not None else ("", "")
+        else:
+            reason, message = provisioner.suspended if provisioner is not None else ("", "")
+            state = "suspended" if reason else "ready"
         spec = getattr(kernel, "kernel_spec", None)
         return {
             "name": getattr(spec, "display_name", "") or kernel.kernel_name,
@@ -74,8 +81,18 @@ class KernelHandler(APIHandler):
             "reason": reason,
             "message": message,
             "died": getattr(kernel, "reason", "") or "",
-            "memory": (used or {}).get("memory"),
+            "memory": await _memory(provisioner, is_running=state in {"ready", "suspended"}),
         }
+
+
+async def _memory(provisioner: KubernetesProvisioner | None, *, is_running: bool) -> dict[str, int | None] | None:
+    """``usage`` and ``limit`` in bytes, of a kernel that does not run the limit only; None: not known."""
+    if provisioner is None:
+        return None
+    if is_running and (used := await provisioner.usage()) is not None and used["memory"] is not None:
+        return dict(used["memory"])
+    limit = (provisioner.amounts.get("limits") or {}).get("memory")
+    return {"usage": None, "limit": int(amount(limit))} if limit else None
 
 
 class ResizeHandler(APIHandler):
@@ -87,9 +104,7 @@ class ResizeHandler(APIHandler):
     @authorized
     async def post(self, kernel_id: str) -> None:
         """Takes ``cpu``, ``memory`` or both; answers with what is in force."""
-        provisioner = self.kernel_manager.provisioner_of(kernel_id)
-        if provisioner is None:
-            raise web.HTTPError(404, f"There is no such kernel on Kubernetes: {kernel_id}")
+        provisioner = _provisioner(self, kernel_id)
         asked = self.get_json_body()
         if not isinstance(asked, dict) or not asked or set(asked) - _AMOUNTS:
             raise web.HTTPError(400, "The body has cpu, memory or both, and nothing else")
@@ -102,6 +117,32 @@ class ResizeHandler(APIHandler):
         self.finish(json.dumps({"resources": resources}))
 
 
+class PauseHandler(APIHandler):
+    """A kernel that runs stands still, and goes on."""
+
+    auth_resource = "kernels"
+
+    @web.authenticated
+    @authorized
+    async def post(self, kernel_id: str, action: str) -> None:
+        """``action`` is pause or resume; answers with nothing once it is so."""
+        provisioner = _provisioner(self, kernel_id)
+        try:
+            await (provisioner.pause() if action == "pause" else provisioner.resume())
+        except KubernelError as error:
+            raise web.HTTPError(409, str(error)) from error
+        self.set_status(204)
+        self.finish()
+
+
+def _provisioner(handler: APIHandler, kernel_id: str) -> KubernetesProvisioner:
+    kernels: KubernelKernelManager = handler.kernel_manager
+    provisioner = kernels.provisioner_of(kernel_id)
+    if provisioner is None:
+        raise web.HTTPError(404, f"There is no such kernel on Kubernetes: {kernel_id}")
+    return provisioner
+
+
 def add_handlers(serverapp: Any) -> None:
     """Makes a server answer there."""
     facts = ServerFacts()
@@ -110,5 +151,6 @@ def add_handlers(serverapp: Any) -> None:
     routes = [
         (url_path_join(base, rf"{_KERNEL}/?"), KernelHandler, {"facts": facts}),
         (url_path_join(base, rf"{_KERNEL}/resize/?"), ResizeHandler),
+        (url_path_join(base, rf"{_KERNEL}/(pause|resume)/?"), PauseHandler),
     ]
     serverapp.web_app.add_handlers(".*$", routes)

@@ -225,7 +225,7 @@ class KubernelKernelManager(AsyncMappingKernelManager):
         provisioner = self.provisioner_of(kernel_id)
         if provisioner is not None:
             self.get_kernel(kernel_id).reason = provisioner.describe_end()
-            self._announcer(kernel_id).died(provisioner.describe_end())
+            self._announcer(kernel_id).died(provisioner.describe_end(), is_over=provisioner.is_over)
 
     # Ending.
 

@@ -47,6 +47,17 @@ def test_events(start_server: StartServer, room: Room) -> None:
         server.request("DELETE", f"/sessions/{session['id']}")
 
 
+def test_a_start_that_fails(start_server: StartServer, room: Room) -> None:
+    server = start_server(env={"KUBERNEL_START_DEADLINE_SECONDS": "3"})
+    with connect(f"ws://{server.host}/api/events/subscribe?token={server.token}") as listener:
+        heard = phases(listener)
+        session = server.start_session("python3")
+        failed = next(event for event in heard if event["phase"] != "waiting")
+        assert (failed["phase"], failed["kernel_id"]) == ("failed", session["kernel"]["id"])
+        assert "exceeded quota" in failed["message"].splitlines()[0]
+    server.request("DELETE", f"/sessions/{session['id']}")
+
+
 def test_a_page_that_is_back(server: HostServer) -> None:
     """The server has let go of one channel meanwhile, and the page cannot tell."""
     session = server.start_session("python3")

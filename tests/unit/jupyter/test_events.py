@@ -43,6 +43,8 @@ def test_news_are_told_once(announcer: Announcer, heard: list[dict[str, Any]]) -
 
 def test_all_phases_are_in_the_schema(announcer: Announcer, heard: list[dict[str, Any]]) -> None:
     announcer.failed("no room")
-    announcer.died("OOMKilled")
+    announcer.died("OOMKilled", is_over=False)
+    announcer.resized({"limits": {"memory": "1Gi"}})
     announcer.reattached()
-    assert [event["phase"] for event in heard] == ["failed", "died", "reattached"]
+    assert [event["phase"] for event in heard] == ["failed", "died", "resized", "reattached"]
+    assert heard[1]["over"] is False

@@ -16,7 +16,7 @@ from tornado.web import Application
 
 from kubernel_jupyter.events import SCHEMA, SCHEMA_ID
 from kubernel_jupyter.handlers import add_handlers
-from kubernel_provisioner.errors import ConfigurationError, ResizeError
+from kubernel_provisioner.errors import ConfigurationError, OperatorNotRunningError, ResizeError
 
 MEMORY = {"usage": 1, "limit": 2}
 
@@ -29,9 +29,20 @@ class Provisioner:
     def __init__(self) -> None:
         self.asked: list[dict[str, Any]] = []
         self.error: Exception | None = None
+        self.suspended = ("", "")
+        self.amounts: dict[str, Any] = {}
+        self.used: dict[str, Any] | None = MEMORY
 
     async def usage(self) -> dict[str, Any]:
-        return {"memory": MEMORY, "cpuSeconds": 1.0}
+        return {"memory": self.used, "cpuSeconds": 1.0}
+
+    async def pause(self) -> None:
+        if self.error is not None:
+            raise self.error
+        self.suspended = ("Paused", "The kernel is paused.")
+
+    async def resume(self) -> None:
+        self.suspended = ("", "")
 
     async def resize(self, **asked: Any) -> dict[str, Any]:
         self.asked.append(asked)
@@ -149,6 +160,31 @@ async def test_one_that_waits(server: Server, kernels: Kernels) -> None:
     }
 
 
+async def test_memory_of_one_that_does_not_say(server: Server, kernels: Kernels) -> None:
+    """It starts, or has no Python; how much it may have is known from its status."""
+    kernels.provisioner.amounts = {"limits": {"memory": "300Mi"}}
+    kernels.provisioner.used = None
+    expected = {"usage": None, "limit": 300 << 20}
+    assert (await server.ask("kernels/k"))[1]["kernel"]["memory"] == expected
+    kernels.pending = True
+    assert (await server.ask("kernels/k"))[1]["kernel"]["memory"] == expected
+
+
+async def test_a_pause_and_its_end(server: Server) -> None:
+    assert await server.ask("kernels/k/pause", {}) == (204, None)
+    told = (await server.ask("kernels/k"))[1]["kernel"]
+    assert (told["state"], told["reason"], told["message"]) == ("suspended", "Paused", "The kernel is paused.")
+    assert told["memory"] == MEMORY
+    assert await server.ask("kernels/k/resume", {}) == (204, None)
+    assert (await server.ask("kernels/k"))[1]["kernel"]["state"] == "ready"
+
+
+async def test_a_pause_that_comes_to_nothing(server: Server, kernels: Kernels) -> None:
+    kernels.provisioner.error = OperatorNotRunningError("The kernel is not paused after 30 s.")
+    status, answer = await server.ask("kernels/k/pause", {})
+    assert (status, answer["message"]) == (409, "The kernel is not paused after 30 s.")
+
+
 async def test_one_that_is_dead(server: Server, kernels: Kernels) -> None:
     kernels.kernel.execution_state, kernels.kernel.reason = "dead", "It used more memory."
     _, answer = await server.ask("kernels/k")
@@ -159,7 +195,8 @@ async def test_kernels_of_others_are_none_of_ours(server: Server) -> None:
     """And no page asks twice: it is no error, which a server would log each time."""
     status, answer = await server.ask("kernels/other")
     assert (status, answer["kernel"]) == (200, None)
-    assert (await server.ask("kernels/other/resize", {"memory": "1Gi"}))[0] == 404
+    for what in ("resize", "pause", "resume"):
+        assert (await server.ask(f"kernels/other/{what}", {"memory": "1Gi"}))[0] == 404
 
 
 async def test_how_many_were_reattached(server: Server) -> None:
@@ -203,5 +240,6 @@ async def test_who_may_only_read(kernels: Kernels) -> None:
     server = Server(kernels, ReadOnly)
     assert (await server.ask("kernels/k"))[0] == 200
     assert (await server.ask("kernels/k/resize", {"memory": "1Gi"}))[0] == 403
-    assert kernels.provisioner.asked == []
+    assert (await server.ask("kernels/k/pause", {}))[0] == 403
+    assert (kernels.provisioner.asked, kernels.provisioner.suspended) == ([], ("", ""))
     server.http.stop()
