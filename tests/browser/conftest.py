@@ -1,6 +1,7 @@
 """Debian's chromium in front of a real Jupyter server with our extension and kernels on the cluster.
 
-One browser and one server for each module; a test has notebooks of its own, and ends their kernels.
+One server for all tests of a process, one browser for each module; a test has notebooks of its own, and ends their
+kernels.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import uuid
@@ -22,7 +24,7 @@ from playwright.sync_api import BrowserContext, Page, sync_playwright
 
 from cluster import browser as installed
 from fixtures.api_client import ApiClient
-from fixtures.cluster import LAYOUT
+from fixtures.cluster import LAYOUT, REPO
 from fixtures.host_server import HostServer, launch
 from fixtures.kubectl import Kubectl, Object
 from fixtures.namespaces import PREFIX, create_namespace, remove_namespace
@@ -30,22 +32,24 @@ from fixtures.operator_release import OperatorRelease
 from fixtures.waiting import wait_until
 
 from .person import SECONDS, Notebook
+from .quiet_network import quiet
 
 QUOTA = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "full"}, "spec": {"hard": {"pods": "0"}}}
 # Nothing from the internet, and no question whether to ask there.
 OPTIONS = ("--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--LabApp.news_url=None")
 NEWS = "@jupyterlab/apputils-extension:announcements"
+LABEXTENSION = "share/jupyter/labextensions/@kubernel/labextension"
 VIEWPORT = {"width": 1200, "height": 760}
 
 
 @pytest.fixture(scope="module")
-def context() -> Iterator[BrowserContext]:
+def context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
     """A browser. Of a module: where Playwright's loop runs, no asynchronous test can."""
     program = installed.find()
     if program is None:
         pytest.skip(installed.MISSING)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+    with quiet(program, tmp_path_factory.mktemp("chromium")) as (start, options), sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=start, args=["--no-sandbox", *options])
         context = browser.new_context(viewport=VIEWPORT)
         context.set_default_timeout(SECONDS * 1000)
         yield context
@@ -54,7 +58,7 @@ def context() -> Iterator[BrowserContext]:
 
 @dataclass(frozen=True)
 class Place:
-    """Where the kernels of a module are.
+    """Where the kernels are.
 
     Args:
         folder: the server's own, and the user's home.
@@ -62,7 +66,7 @@ class Place:
         here: kubectl for the namespace of kernels that start.
         full: kubectl for one whose quota is full.
         environment: of the server.
-        started: all servers, which end with the module.
+        started: all servers, which end with the tests.
     """
 
     folder: Path
@@ -102,7 +106,7 @@ class Place:
         subprocess.run([program, "install", "--name", name, *where, *options], check=True, capture_output=True)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def place(
     api: ApiClient, kubectl: Kubectl, operator: OperatorRelease, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Place]:
@@ -122,6 +126,8 @@ def place(
         **{name: os.environ[name] for name in ("KUBERNEL_ACCESS",) if name in os.environ},
     }
     (folder / "notebooks").mkdir()
+    # In an editable environment it is what was built when that was made; what comes first on the path counts.
+    shutil.copytree(REPO / "provisioner" / "labextension", folder / "prefix" / LABEXTENSION)
     settings = folder / "config" / "labconfig"
     settings.mkdir(parents=True)
     (settings / "page_config.json").write_text(json.dumps({"disabledExtensions": {NEWS: True}}))
@@ -129,6 +135,7 @@ def place(
     image = operator.kernel_image
     found.install("science", names[0], "--display-name", "Science", "--image", image, "--memory", "300Mi")
     found.install("gpu", names[0], "--display-name", "GPU", "--image", image, "--gpu", "8")
+    found.install("hasty", names[0], "--display-name", "Hasty", "--image", image, "--gpu", "8", "--start-deadline", "5")
     found.install("missing", names[0], "--display-name", "Missing", "--image", f"{image}-no-such")
     found.install("full", names[1], "--display-name", "Full", "--image", image)
     found.fill()
@@ -140,7 +147,7 @@ def place(
         remove_namespace(api, name)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(place: Place) -> HostServer:
     """JupyterLab and Notebook."""
     return place.start()
@@ -166,7 +173,10 @@ def make_notebook(place: Place) -> Iterator[Callable[..., str]]:
 def page(context: BrowserContext) -> Iterator[Page]:
     """A tab."""
     page = context.new_page()
+    failed: list[str] = []
+    page.on("requestfailed", lambda request: failed.append(f"{request.failure}: {request.url}"))
     yield page
+    print("requests that failed:", *failed, sep="\n  ")
     page.close()
 
 
@@ -192,8 +202,9 @@ def open_notebook(
 
     def show(name: str, page: Page = page, server: HostServer = server, program: str = "JupyterLab") -> Notebook:
         path = f"lab/workspaces/{uuid.uuid4().hex}/tree" if program == "JupyterLab" else "notebooks"
-        page.goto(f"http://{server.host}/{path}/{name}?token={server.token}")
         notebook = Notebook(page)
+        notebook.bear_with_jupyterlab()
+        page.goto(f"http://{server.host}/{path}/{name}?token={server.token}")
         notebook.until_open()
         wait_until(
             "a websocket", lambda: connections(server, name) > 0, seconds=SECONDS

@@ -12,6 +12,8 @@ from playwright.sync_api import Locator, Page, expect
 # For what a page takes on a busy machine, a kernel's start included.
 SECONDS = 90.0
 CONNECTED = re.compile("starting|idle|busy")
+# JupyterLab gives a theme's file a few seconds, which a busy machine may not have, and goes on without it.
+THEME = "Error Loading Theme"
 SCREENSHOTS = "KUBERNEL_SCREENSHOTS"  # a folder for pictures of what the tests see
 
 expect.set_options(timeout=SECONDS * 1000)
@@ -46,7 +48,26 @@ class Notebook:
     @property
     def dialog(self) -> Locator:
         """The question or message that stands in front of everything."""
-        return self.page.locator(".jp-Dialog")
+        return self.page.locator(".jp-Dialog", has_not_text=THEME)
+
+    @property
+    def toast(self) -> Locator:
+        """A message at the bottom right, which stays for a while."""
+        return self.page.locator(".Toastify__toast")
+
+    def press_in_toast(self, button: str) -> None:
+        """Presses a button of the last message."""
+        self.toast.last.locator("button", has_text=re.compile(f"^{button}$")).click()
+
+    @property
+    def bar(self) -> Locator:
+        """What the status bar says of the kernel."""
+        return self.page.locator(".kubernel-Status")
+
+    def choose_in_bar(self, name: str) -> None:
+        """Clicks there, and chooses from the menu."""
+        self.bar.click()
+        self.page.locator(".lm-Menu-item:visible", has_text=re.compile(f"^{name}$")).click()
 
     def menu(self, *names: str) -> None:
         """Chooses from a menu, by the beginnings of the names."""
@@ -103,9 +124,14 @@ class Notebook:
         self.dialog.locator("button", has_text=re.compile(f"^{button}$")).click()
 
     def close_if_it_comes(self, title: str) -> None:
-        """Presses Close whenever a dialog of that title stands in the way of something else."""
-        dialog = self.dialog.filter(has_text=title)
-        self.page.add_locator_handler(dialog, lambda: dialog.locator("button", has_text="Close").click())
+        """Presses Close, or OK, whenever a dialog of that title stands in the way of something else."""
+        dialog = self.page.locator(".jp-Dialog", has_text=title)
+        buttons = dialog.locator("button", has_text=re.compile("^(Close|OK)$"))
+        self.page.add_locator_handler(dialog, lambda _: buttons.click())
+
+    def bear_with_jupyterlab(self) -> None:
+        """Closes what JupyterLab itself has to say on a busy machine."""
+        self.close_if_it_comes(THEME)
 
     def until_idle(self) -> None:
         """Waits until the page shows that the kernel has nothing to do."""

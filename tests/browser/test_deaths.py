@@ -1,4 +1,4 @@
-"""A kernel that dies: the cell that ran says why, and no page says that it will restart when it will not."""
+"""A kernel that dies: its cell and a message say why, and no page says that it will restart when it will not."""
 
 from collections.abc import Callable
 
@@ -13,12 +13,16 @@ def test_out_of_memory(open_notebook: OpenNotebook, make_notebook: MakeNotebook)
     notebook = open_notebook(make_notebook("x = b'x' * 900_000_000", "print(6 * 7)", name="training.ipynb"))
     notebook.run(0)
     expect(notebook.output(0)).to_contain_text("OOMKilled")
-    notebook.picture("oom")
+    expect(notebook.toast).to_contain_text("training.ipynb: The kernel used more memory than its limit of 300Mi")
     expect(notebook.dialog).to_contain_text("restart automatically")
     notebook.press("Ok")
+    notebook.toast.hover()  # it has come to rest
+    notebook.picture("oom")
     notebook.run(1)
     expect(notebook.output(1)).to_have_text("42")
     expect(notebook.output(0)).to_contain_text("OOMKilled")
+    notebook.press_in_toast("Give It 600Mi of Memory")
+    expect(notebook.bar).to_contain_text("/ 600 MiB")
 
 
 def test_a_crash(open_notebook: OpenNotebook, make_notebook: MakeNotebook) -> None:
@@ -27,6 +31,12 @@ def test_a_crash(open_notebook: OpenNotebook, make_notebook: MakeNotebook) -> No
     expect(notebook.output(0)).to_contain_text("exit code 3")
     expect(notebook.dialog).to_contain_text("restart automatically")
     notebook.press("Ok")
+    notebook.press_in_toast("More")
+    expect(notebook.dialog).to_contain_text("Why the kernel died")
+    expect(notebook.dialog).to_contain_text("exit code 3")
+    expect(notebook.dialog).to_contain_text("More: kubernel events")
+    notebook.picture("crash-more")
+    notebook.press("Close")
 
 
 def test_a_deleted_kernel(open_notebook: OpenNotebook, make_notebook: MakeNotebook, place: Place) -> None:
@@ -38,3 +48,22 @@ def test_a_deleted_kernel(open_notebook: OpenNotebook, make_notebook: MakeNotebo
     expect(notebook.status).to_contain_text("No Kernel")
     expect(notebook.dialog).to_have_count(0)
     notebook.picture("deleted")
+
+
+def test_a_kernel_that_is_deleted_while_no_cell_runs(
+    open_notebook: OpenNotebook, make_notebook: MakeNotebook, place: Place
+) -> None:
+    """There is no cell to say why, and a person reads something else just now."""
+    notebook = open_notebook(make_notebook("print(6 * 7)", name="report.ipynb"))
+    notebook.run(0)
+    expect(notebook.output(0)).to_have_text("42")
+    place.here("delete", "kernels", "--all", "--wait=false")
+    expect(notebook.toast).to_contain_text("report.ipynb: The kernel's KernelInstance was deleted.")
+    expect(notebook.status).to_contain_text("No Kernel")
+    notebook.toast.hover()  # it has come to rest
+    notebook.picture("deleted-idle")
+    notebook.press_in_toast("Start New Kernel")
+    expect(notebook.status).to_contain_text("Science")
+    notebook.run(0)
+    expect(notebook.prompt(0)).to_have_text("[1]:")
+    expect(notebook.dialog).to_have_count(0)
