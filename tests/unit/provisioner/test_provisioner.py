@@ -152,7 +152,7 @@ async def test_information_for_another_process_is_json() -> None:
         pytest.param("/home/me/workshop/a.py", None, id="only looks like it"),
         pytest.param("a.py", None, id="relative"),
         pytest.param("/home/me/work/../secrets", None, id="it only begins there"),
-        pytest.param("/home/me/play/../work//a.py", "/data/a.py", id="in a roundabout way"),
+        pytest.param("/home/me/../me/work//a.py", "/data/a.py", id="in a roundabout way"),
         pytest.param("/home/me/work//sub/", "/data/sub", id="with more slashes"),
     ],
 )
