@@ -21,36 +21,36 @@ from .bootstrap import plain_script
 
 #: In this order: a module comes after those that it imports.
 FIRST_STAGE = (
-    "console",
-    "settings",
-    "procfs",
-    "protection",
-    "connection_file",
-    "programs",
-    "kernelspecs",
-    "environment",
-    "launch",
-    "first_stage",
+    "start/console",
+    "start/settings",
+    "start/procfs",
+    "start/protection",
+    "start/connection_file",
+    "start/programs",
+    "start/kernelspecs",
+    "start/environment",
+    "start/launch",
+    "start/first_stage",
 )
 SECOND_STAGE = (
-    "loop",
-    "kernel_state",
-    "callbacks",
-    "sockets",
-    "readiness",
-    "control_requests",
-    "control_server",
-    "output",
-    "usage",
-    "freezer",
-    "cpu_alarm",
-    "memory_guard",
-    "kernel_memory",
-    "activity",
-    "idle_timeout",
-    "forks",
-    "operations",
-    "supervisor",
+    "run/loop",
+    "run/kernel_state",
+    "run/callbacks",
+    "run/sockets",
+    "run/readiness",
+    "run/control_requests",
+    "run/control_server",
+    "run/output",
+    "memory/usage",
+    "memory/freezer",
+    "memory/cpu_alarm",
+    "memory/memory_guard",
+    "memory/kernel_memory",
+    "run/activity",
+    "run/idle_timeout",
+    "fork/forks",
+    "run/operations",
+    "run/supervisor",
 )
 
 _LOADER = """\
@@ -80,18 +80,20 @@ def supervisor_source() -> str:
 
 def zygote_source() -> str:
     """The program of a zygote, which runs in the kernel's own Python."""
-    return shipped("spare") + shipped("zygote") + "run()\n"
+    return shipped("fork/spare") + shipped("fork/zygote") + "run()\n"
 
 
 def shipped(module: str) -> str:
     """A module without comments, docstrings, annotations, and imports of other modules; its lines keep their numbers.
+
+    Its name is that of its file here, e.g. ``start/console``.
 
     They are indented by one space where the module has four, which must have no string of several lines.
 
     Raises:
         ValueError: an import could not be replaced by the shared namespace.
     """
-    source = Path(__file__).with_name(f"{module}.py").read_text(encoding="ascii")
+    source = (Path(__file__).parent / f"{module}.py").read_text(encoding="ascii")
     lines = [list(line) for line in source.splitlines()]  # of characters, so that every position stays true meanwhile
     for first, start, last, end, replacement in [*_comments(source), *_superfluous(ast.parse(source), source)]:
         for row in range(first, last + 1):
@@ -117,8 +119,8 @@ def _superfluous(tree: ast.Module, source: str) -> Iterator[_Span]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
             yield _span(node.body[0], '""')
-        if isinstance(node, ast.ImportFrom) and node.level:
-            if node.level != 1 or not node.module or any(name.asname for name in node.names):
+        if isinstance(node, ast.ImportFrom) and (node.level or str(node.module).startswith("kubernel_supervisor.")):
+            if node.level > 1 or not node.module or any(name.asname for name in node.names):
                 raise ValueError(f"line {node.lineno}: only `from .module import name` can be bundled")
             yield _span(node, "")
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":

@@ -75,6 +75,6 @@ def test_a_traceback_says_where_it_comes_from(supervise: Supervise) -> None:
     """What is shipped has been joined and compressed."""
     container = supervise(["true"], env={"KUBERNEL_CONFIG": "pod=p\n"})
     assert container.wait() == 1
-    lines = (REPOSITORY / "operator/kubernel_supervisor/settings.py").read_text().splitlines()
+    lines = (REPOSITORY / "operator/kubernel_supervisor/start/settings.py").read_text().splitlines()
     line = next(number for number, text in enumerate(lines, 1) if 'values["secret"]' in text)
-    assert f'File "kubernel_supervisor/settings.py", line {line}, in __init__' in container.output()
+    assert f'File "kubernel_supervisor/start/settings.py", line {line}, in __init__' in container.output()

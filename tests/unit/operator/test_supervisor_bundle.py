@@ -42,8 +42,9 @@ def imports(module: str) -> set[str]:
 
 
 def test_every_module_is_in_it() -> None:
-    others = {"__init__", "bootstrap", "bundle", "spare", "zygote"}
-    assert {path.stem for path in FOLDER.glob("*.py")} - others == set(MODULES)
+    others = {"fork/spare", "fork/zygote"}
+    found = {str(path.relative_to(FOLDER).with_suffix("")) for path in FOLDER.glob("*/*.py") if path.stem != "__init__"}
+    assert found - others == set(MODULES)
 
 
 def test_no_name_means_two_things() -> None:
@@ -57,10 +58,13 @@ def test_no_name_means_two_things() -> None:
 def test_what_a_module_imports_is_in_it_before(module: str) -> None:
     before = set(MODULES[: MODULES.index(module)])
     nodes = [node for node in ast.walk(ast.parse(source(module))) if isinstance(node, ast.ImportFrom)]
-    assert {node.module for node in nodes if node.level} <= before
+    neighbours = {f"{module.partition('/')[0]}/{node.module}" for node in nodes if node.level}
+    absolute = {str(node.module) for node in nodes if not node.level}
+    others = {name.partition(".")[2].replace(".", "/") for name in absolute if name.startswith("kubernel_supervisor.")}
+    assert neighbours | others <= before
 
 
-@pytest.mark.parametrize("module", [*MODULES, "spare", "zygote"])
+@pytest.mark.parametrize("module", [*MODULES, "fork/spare", "fork/zygote"])
 def test_a_shipped_module_says_the_same_on_the_same_lines(module: str) -> None:
     def shape(text: str) -> list[tuple[str, int]]:
         """Every statement but imports of ours and docstrings, with its line."""
@@ -71,7 +75,7 @@ def test_a_shipped_module_says_the_same_on_the_same_lines(module: str) -> None:
     assert shape(shipped(module)) == shape(source(module))
 
 
-@pytest.mark.parametrize("module", [*MODULES, "spare", "zygote"])
+@pytest.mark.parametrize("module", [*MODULES, "fork/spare", "fork/zygote"])
 def test_a_shipped_module_is_python_3_6_without_comments(module: str) -> None:
     ast.parse(shipped(module), feature_version=(3, 6))
     ast.parse(source(module), feature_version=(3, 6))
@@ -87,7 +91,7 @@ def test_the_source_holds_each_module_with_its_name() -> None:
     assert [part for part in parts if part.startswith("kubernel_supervisor/") and "bundle" not in part] == [
         f"kubernel_supervisor/{module}.py" for module in MODULES
     ]
-    assert parts[parts.index("kubernel_supervisor/loop.py") + 1] == shipped("loop")
+    assert parts[parts.index("kubernel_supervisor/run/loop.py") + 1] == shipped("run/loop")
 
 
 def test_the_source_holds_the_program_of_a_zygote_as_text() -> None:
@@ -95,14 +99,19 @@ def test_the_source_holds_the_program_of_a_zygote_as_text() -> None:
     data = next(n.value for n in ast.walk(packed) if isinstance(n, ast.Constant) and len(str(n.value)) > 4000)
     last = ast.parse(zlib.decompress(base64.b64decode(data)).decode().split("\0")[-1])
     call = next(node for node in ast.walk(last) if isinstance(node, ast.Call))
-    assert ast.literal_eval(call.args[-1]) == shipped("spare") + shipped("zygote") + "run()\n"
+    assert ast.literal_eval(call.args[-1]) == shipped("fork/spare") + shipped("fork/zygote") + "run()\n"
 
 
 def test_an_import_that_one_namespace_cannot_replace_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(bundle, "__file__", str(tmp_path / "bundle.py"))
-    for text in ("from . import loop\n", "from .loop import Loop as L\n", "from ..x import y\n"):
+    for text in (
+        "from . import loop\n",
+        "from .loop import Loop as L\n",
+        "from ..x import y\n",
+        "from kubernel_supervisor.x import y as z\n",
+    ):
         (tmp_path / "wrong.py").write_text(text)
         with pytest.raises(ValueError, match=r"line 1: only `from \.module import name`"):
             shipped("wrong")
@@ -110,7 +119,7 @@ def test_an_import_that_one_namespace_cannot_replace_is_refused(
 
 def test_modules_can_be_imported_as_they_are() -> None:
     for module in MODULES:
-        importlib.import_module(f"kubernel_supervisor.{module}")
+        importlib.import_module(f"kubernel_supervisor.{module.replace('/', '.')}")
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -7,8 +7,8 @@ import time
 import unittest
 
 from fixtures.supervisor_parts import container_log
-from kubernel_supervisor.callbacks import Answer, Reporter, Target, usable_targets
-from kubernel_supervisor.kernel_state import Snapshot
+from kubernel_supervisor.run.callbacks import Answer, Reporter, Target, usable_targets
+from kubernel_supervisor.run.kernel_state import Snapshot
 
 TOKEN = "70" * 32
 

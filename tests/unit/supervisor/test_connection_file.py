@@ -5,9 +5,9 @@ import tempfile
 import unittest
 
 from fixtures.supervisor_parts import TAKEN
-from kubernel_supervisor.connection_file import connection_text, write_connection_file, write_private
-from kubernel_supervisor.console import StartError
-from kubernel_supervisor.settings import Settings
+from kubernel_supervisor.start.connection_file import connection_text, write_connection_file, write_private
+from kubernel_supervisor.start.console import StartError
+from kubernel_supervisor.start.settings import Settings
 
 CURVE = {"curve_publickey": "p.-:+=^!/*?&<>()[]{}@%$#", "curve_secretkey": "s" * 40}
 

@@ -2,7 +2,7 @@ import hashlib
 import hmac
 import unittest
 
-from kubernel_supervisor.control_requests import Request, RequestError, wanted_idle_timeout
+from kubernel_supervisor.run.control_requests import Request, RequestError, wanted_idle_timeout
 
 KEYS = {b"connection": b"key", b"operator": b"token"}
 

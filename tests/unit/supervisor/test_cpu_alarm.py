@@ -5,7 +5,7 @@ import sys
 import threading
 import unittest
 
-from kubernel_supervisor.cpu_alarm import ALARM, CpuAlarm
+from kubernel_supervisor.memory.cpu_alarm import ALARM, CpuAlarm
 
 
 class CpuAlarmTest(unittest.TestCase):

@@ -2,7 +2,7 @@ import os
 import unittest
 from unittest import mock
 
-from kubernel_supervisor.environment import kernel_environment, problem_of
+from kubernel_supervisor.start.environment import kernel_environment, problem_of
 
 
 def writable(*folders):

@@ -3,11 +3,11 @@ import unittest
 from unittest import mock
 
 from fixtures.supervisor_parts import CONFIG, TAKEN
-from kubernel_supervisor import forks
-from kubernel_supervisor.forks import Forks, zygote_command
-from kubernel_supervisor.launch import Launcher
-from kubernel_supervisor.loop import Loop
-from kubernel_supervisor.settings import Settings
+from kubernel_supervisor.fork import forks
+from kubernel_supervisor.fork.forks import Forks, zygote_command
+from kubernel_supervisor.run.loop import Loop
+from kubernel_supervisor.start.launch import Launcher
+from kubernel_supervisor.start.settings import Settings
 
 LAUNCH = ["-m", "ipykernel_launcher", "-f", "/tmp/kubernel/connection.json"]
 

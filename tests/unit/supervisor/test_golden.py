@@ -5,10 +5,10 @@ import threading
 import unittest
 from unittest import mock
 
-from kubernel_supervisor import kernel_state
-from kubernel_supervisor.callbacks import Reporter, usable_targets
-from kubernel_supervisor.control_requests import Binding, Request, unsealed
-from kubernel_supervisor.kernel_state import KernelState, Snapshot
+from kubernel_supervisor.run import kernel_state
+from kubernel_supervisor.run.callbacks import Reporter, usable_targets
+from kubernel_supervisor.run.control_requests import Binding, Request, unsealed
+from kubernel_supervisor.run.kernel_state import KernelState, Snapshot
 
 GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "golden")
 AGES = ("age", "processAge", "idleSeconds", "frozenSeconds")

@@ -1,10 +1,10 @@
 import unittest
 from unittest import mock
 
-from kubernel_supervisor.freezer import SUSPENDED, Freezer
-from kubernel_supervisor.idle_timeout import IdleTimeout
-from kubernel_supervisor.kernel_state import KernelState
-from kubernel_supervisor.loop import Loop
+from kubernel_supervisor.memory.freezer import SUSPENDED, Freezer
+from kubernel_supervisor.run.idle_timeout import IdleTimeout
+from kubernel_supervisor.run.kernel_state import KernelState
+from kubernel_supervisor.run.loop import Loop
 
 
 class IdleTimeoutTest(unittest.TestCase):

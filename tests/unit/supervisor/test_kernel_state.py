@@ -1,7 +1,7 @@
 import unittest
 from unittest import mock
 
-from kubernel_supervisor.kernel_state import KernelState
+from kubernel_supervisor.run.kernel_state import KernelState
 
 
 class KernelStateTest(unittest.TestCase):

@@ -4,8 +4,8 @@ import sys
 import tempfile
 import unittest
 
-from kubernel_supervisor.console import StartError
-from kubernel_supervisor.kernelspecs import data_folders, find_kernelspecs, read_kernelspec, substitute
+from kubernel_supervisor.start.console import StartError
+from kubernel_supervisor.start.kernelspecs import data_folders, find_kernelspecs, read_kernelspec, substitute
 
 
 class KernelspecTest(unittest.TestCase):

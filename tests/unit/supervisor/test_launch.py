@@ -5,8 +5,8 @@ import tempfile
 import unittest
 from unittest import mock
 
-from kubernel_supervisor.console import StartError
-from kubernel_supervisor.launch import spawn
+from kubernel_supervisor.start.console import StartError
+from kubernel_supervisor.start.launch import spawn
 
 PATH = {"PATH": os.environ["PATH"]}
 

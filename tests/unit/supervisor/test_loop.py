@@ -2,7 +2,7 @@ import os
 import time
 import unittest
 
-from kubernel_supervisor.loop import Loop
+from kubernel_supervisor.run.loop import Loop
 
 
 class LoopTest(unittest.TestCase):

@@ -2,10 +2,10 @@ import unittest
 from unittest import mock
 
 from fixtures.supervisor_parts import container_log
-from kubernel_supervisor import memory_guard
-from kubernel_supervisor.freezer import Freezer
-from kubernel_supervisor.loop import Loop
-from kubernel_supervisor.memory_guard import MIB, MemoryGuard, headroom
+from kubernel_supervisor.memory import memory_guard
+from kubernel_supervisor.memory.freezer import Freezer
+from kubernel_supervisor.memory.memory_guard import MIB, MemoryGuard, headroom
+from kubernel_supervisor.run.loop import Loop
 
 
 class Gauge:

@@ -2,8 +2,8 @@ import os
 import select
 import unittest
 
-from kubernel_supervisor.loop import Loop
-from kubernel_supervisor.output import Relay
+from kubernel_supervisor.run.loop import Loop
+from kubernel_supervisor.run.output import Relay
 
 SECRET = "5ec2e7" * 10 + "abcd"
 

@@ -2,7 +2,7 @@ import os
 import tempfile
 import unittest
 
-from kubernel_supervisor.procfs import processes, read_file, stat_fields
+from kubernel_supervisor.start.procfs import processes, read_file, stat_fields
 
 
 class ProcfsTest(unittest.TestCase):

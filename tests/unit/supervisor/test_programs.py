@@ -2,8 +2,8 @@ import os
 import tempfile
 import unittest
 
-from kubernel_supervisor.console import StartError
-from kubernel_supervisor.programs import find_program
+from kubernel_supervisor.start.console import StartError
+from kubernel_supervisor.start.programs import find_program
 
 
 class ProgramsTest(unittest.TestCase):

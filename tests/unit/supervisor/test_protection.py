@@ -3,12 +3,12 @@ import subprocess
 import sys
 import unittest
 
-from kubernel_supervisor.protection import take_environment
+from kubernel_supervisor.start.protection import take_environment
 
 KEY, TOKEN = "c0" * 32, "70" * 32
 PROTECTED = """
 import os, sys
-from kubernel_supervisor.protection import hide_secrets, take_environment
+from kubernel_supervisor.start.protection import hide_secrets, take_environment
 taken = take_environment()
 hide_secrets(taken)
 sys.stdout.write("ready\\n")

@@ -1,7 +1,7 @@
 import unittest
 
 from fixtures.supervisor_parts import CONFIG, TAKEN
-from kubernel_supervisor.settings import Settings
+from kubernel_supervisor.start.settings import Settings
 
 
 def settings_of(config=CONFIG, **more):

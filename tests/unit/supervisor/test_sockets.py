@@ -4,7 +4,7 @@ import tempfile
 import threading
 import unittest
 
-from kubernel_supervisor.sockets import accepts, is_free, mechanism, port_of, tcp_sockets
+from kubernel_supervisor.run.sockets import accepts, is_free, mechanism, port_of, tcp_sockets
 
 TCP = """\
   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode

@@ -2,7 +2,7 @@ import os
 import tempfile
 import unittest
 
-from kubernel_supervisor.usage import MemoryGauge, cpu_seconds, memory, memory_of, most_used, oom_kills
+from kubernel_supervisor.memory.usage import MemoryGauge, cpu_seconds, memory, memory_of, most_used, oom_kills
 
 V1 = ("memory.usage_in_bytes", "memory.limit_in_bytes", b"total_inactive_file")
 V2 = ("memory.current", "memory.max", b"inactive_file")

@@ -5,7 +5,7 @@ import tempfile
 import unittest
 from unittest import mock
 
-from kubernel_supervisor import zygote
+from kubernel_supervisor.fork import zygote
 
 
 class ObjectionTest(unittest.TestCase):
@@ -83,7 +83,7 @@ class ArgumentsTest(unittest.TestCase):
 
     def shown(self, wanted, program="python"):
         """The arguments of a process that was started as ``program -c CODE`` and wants to show others."""
-        code = "import os; from kubernel_supervisor.zygote import show_arguments; "
+        code = "import os; from kubernel_supervisor.fork.zygote import show_arguments; "
         code += "show_arguments(os.environ['WANTED'].split()); print(open('/proc/self/cmdline').read())"
         code = code.ljust(len("\0".join(wanted)) - len("python\0-c\0"))
         argv = [program, "-c", code]

@@ -3,7 +3,7 @@
 import os
 import socket
 
-from .procfs import processes, read_file
+from kubernel_supervisor.start.procfs import processes, read_file
 
 TCP_TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 TCP_ESTABLISHED = b"01"

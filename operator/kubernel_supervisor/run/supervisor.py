@@ -9,23 +9,24 @@ import signal
 import time
 import warnings
 
+from kubernel_supervisor.fork.forks import ForkError, Forks
+from kubernel_supervisor.memory.cpu_alarm import ALARM
+from kubernel_supervisor.memory.freezer import SUSPENDED, Freezer
+from kubernel_supervisor.memory.kernel_memory import KernelMemory
+from kubernel_supervisor.start.console import NOT_EXECUTABLE, StartError, log
+from kubernel_supervisor.start.first_stage import BLOCKED_AT_START
+from kubernel_supervisor.start.launch import Child, Launcher, raise_oom_score
+from kubernel_supervisor.start.procfs import descendants
+
 from .activity import Activity
 from .callbacks import Reporter, usable_targets
-from .console import NOT_EXECUTABLE, StartError, log
 from .control_requests import Binding, RequestError
 from .control_server import ControlServer
-from .cpu_alarm import ALARM
-from .first_stage import BLOCKED_AT_START
-from .forks import ForkError, Forks
-from .freezer import SUSPENDED, Freezer
 from .idle_timeout import IdleTimeout
-from .kernel_memory import KernelMemory
 from .kernel_state import KernelState
-from .launch import Child, Launcher, raise_oom_score
 from .loop import Loop
 from .operations import handle
 from .output import Relay
-from .procfs import descendants
 from .readiness import Readiness
 from .sockets import is_free
 

@@ -2,10 +2,11 @@
 
 import time
 
-from .console import log
+from kubernel_supervisor.run.loop import Loop
+from kubernel_supervisor.start.console import log
+
 from .cpu_alarm import CpuAlarm
 from .freezer import Freezer
-from .loop import Loop
 from .usage import MemoryGauge
 
 TYPE_CHECKING = False

@@ -7,7 +7,8 @@ import socket
 import threading
 import time
 
-from .console import log
+from kubernel_supervisor.start.console import log
+
 from .kernel_state import Snapshot
 
 TYPE_CHECKING = False

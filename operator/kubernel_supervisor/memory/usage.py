@@ -2,7 +2,7 @@
 
 import os
 
-from .procfs import processes, read_file, stat_fields
+from kubernel_supervisor.start.procfs import processes, read_file, stat_fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

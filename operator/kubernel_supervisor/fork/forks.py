@@ -6,13 +6,13 @@ import os
 import signal
 import socket
 
-from .connection_file import public_connection
-from .console import StartError, log
-from .launch import OOM_SCORE_MAX, Child, Launcher, raise_oom_score, spawn
-from .loop import Loop
-from .procfs import descendants, stat_fields
-from .programs import find_program
-from .usage import cpu_seconds, memory, memory_of
+from kubernel_supervisor.memory.usage import cpu_seconds, memory, memory_of
+from kubernel_supervisor.run.loop import Loop
+from kubernel_supervisor.start.connection_file import public_connection
+from kubernel_supervisor.start.console import StartError, log
+from kubernel_supervisor.start.launch import OOM_SCORE_MAX, Child, Launcher, raise_oom_score, spawn
+from kubernel_supervisor.start.procfs import descendants, stat_fields
+from kubernel_supervisor.start.programs import find_program
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import hmac
 import json
 import signal
 
-from .environment import problem_of
+from kubernel_supervisor.start.environment import problem_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

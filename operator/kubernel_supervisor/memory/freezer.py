@@ -3,7 +3,7 @@
 import os
 import signal
 
-from .procfs import descendants, stat_fields
+from kubernel_supervisor.start.procfs import descendants, stat_fields
 
 SUSPENDED = "suspended"  # the reason of somebody who has paused the kernel
 STOPPED = (b"T", b"t")  # by a signal, by a debugger

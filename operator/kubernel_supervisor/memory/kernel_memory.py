@@ -3,9 +3,10 @@
 import signal
 import time
 
+from kubernel_supervisor.run.kernel_state import KernelState
+from kubernel_supervisor.run.loop import Loop
+
 from .freezer import Freezer
-from .kernel_state import KernelState
-from .loop import Loop
 from .memory_guard import REASON, MemoryGuard
 from .usage import available, memory, most_used, oom_kills
 

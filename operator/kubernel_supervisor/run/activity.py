@@ -2,8 +2,9 @@
 
 import time
 
+from kubernel_supervisor.memory.usage import cpu_seconds
+
 from .sockets import has_client
-from .usage import cpu_seconds
 
 IDLE_CPU_SHARE = 0.01  # of one core; an idle ipykernel uses less than 10 ms in 30 s
 

@@ -2,8 +2,9 @@
 
 import time
 
+from kubernel_supervisor.memory.freezer import SUSPENDED, Freezer
+
 from .activity import Activity
-from .freezer import SUSPENDED, Freezer
 from .kernel_state import KernelState
 from .loop import Loop
 

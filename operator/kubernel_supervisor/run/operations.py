@@ -3,6 +3,9 @@
 import os
 import signal
 
+from kubernel_supervisor.memory.freezer import SUSPENDED
+from kubernel_supervisor.memory.usage import usage
+
 from .control_requests import (
     Binding,
     RequestError,
@@ -11,8 +14,6 @@ from .control_requests import (
     wanted_signal,
     wanted_suspension,
 )
-from .freezer import SUSPENDED
-from .usage import usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

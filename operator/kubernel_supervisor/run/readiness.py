@@ -2,10 +2,11 @@
 
 import time
 
-from .console import log
+from kubernel_supervisor.start.console import log
+from kubernel_supervisor.start.settings import Settings
+
 from .kernel_state import KernelState
 from .loop import Loop
-from .settings import Settings
 from .sockets import accepts, mechanism
 
 TYPE_CHECKING = False

@@ -1,0 +1,1 @@
+"""What the kernel uses, and what keeps it from dying of that."""

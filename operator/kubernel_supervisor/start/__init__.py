@@ -1,0 +1,1 @@
+"""The first stage: what starts the kernel, and nothing else."""
