@@ -99,6 +99,7 @@ def test_rights(namespace: str, kubectl: Kubectl) -> None:
     assert sorted(" ".join(line.split()) for line in listing if not any(word in line for word in everybody)) == [
         "events [] [] [list]",
         "kernelinstances.kubernel.dev [] [] [create get list watch patch delete]",
+        "kernelpools.kubernel.dev [] [] [list]",
         "leases.coordination.k8s.io [] [] [create patch delete]",
         "secrets [] [] [create]",
     ]

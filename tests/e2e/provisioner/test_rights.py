@@ -108,6 +108,9 @@ def test_check(become: Callable[[Rules], None], capsys: pytest.CaptureFixture[st
         "ok   may create, patch, delete leases.coordination.k8s.io",
         "?    may not list events: kubernel events cannot say what happened to a kernel",
         f'     add to its Role in {namespace}: {{apiGroups: [""], resources: [events], verbs: [list]}}',
+        "?    may not list kernelpools: no kernel comes out of a pool",
+        f"     add to its Role in {namespace}: "
+        '{apiGroups: ["kubernel.dev"], resources: [kernelpools], verbs: [list]}',
         "?    may not get secrets: kernels are used by the process that started them, and kubernel connect cannot work",
         "     to allow it: clientRole.readKeys of the chart",
         "?    no KernelInstance shows whether an operator runs",

@@ -43,6 +43,7 @@ def test_a_notebook_server(operator: OperatorRelease, kubectl: Kubectl, account:
         "secrets": {"create"},
         "leases.coordination.k8s.io": {"create", "patch", "delete"},
         "events": {"list"},
+        "kernelpools.kubernel.dev": {"list"},
     }
 
 

@@ -33,7 +33,10 @@ def test_api_server_away(place: Place) -> None:
     """What went on runs on and is not touched; what was to happen happens afterwards."""
     kernels = place.kernels
     quiet, crashing, restarted, deleted = (kernels.create() for _ in range(4))
-    version = quiet.ready().get()["metadata"]["resourceVersion"]
+    quiet.ready()
+    # Of a kernel that listens after milliseconds, a probe may have told before its supervisor did.
+    quiet.wait_status("what the supervisor says", lambda status: status["connection"].get("controlPort"))
+    version = quiet.get()["metadata"]["resourceVersion"]
     for kernel in (crashing, restarted, deleted):
         kernel.ready()
     outage(place)
