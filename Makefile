@@ -127,6 +127,10 @@ bench-idle: venv tools cluster images ## Measure what 1,000 idle kernels cost a 
 bench-concurrent: venv tools cluster images ## Measure 20 starts at once next to bare pods and local kernels (5 minutes)
 	@$(VENV_BIN)/python bench/concurrent_starts.py
 
+.PHONY: bench-pool
+bench-pool: venv tools cluster images ## Measure kernels that come out of a pool next to local ones (6 minutes)
+	@$(VENV_BIN)/python bench/pool.py
+
 .PHONY: bench-reattach
 bench-reattach: venv tools cluster images ## Measure how soon a server that was killed has its 20 kernels again (2 minutes)
 	@$(VENV_BIN)/python bench/reattach.py

@@ -4,12 +4,47 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request.
+
+    Args:
+        who: ``operator`` or ``client``.
+        verb: ``create``, ``patch`` ...
+        resource: with its subresource.
+        name: of the object.
+        arrived: Unix seconds.
+    """
+
+    who: str
+    verb: str
+    resource: str
+    name: str
+    arrived: float
+
+
+def requests_between(log: Path, namespace: str, begin: float, end: float) -> Iterator[Request]:
+    """Requests in a namespace that arrived in that time, Kubernetes' own components left out."""
+    with log.open() as lines:
+        for line in lines:
+            if namespace not in line:
+                continue
+            entry = json.loads(line)
+            ref, who = entry.get("objectRef") or {}, _who(entry)
+            arrived = datetime.fromisoformat(entry["requestReceivedTimestamp"]).timestamp()
+            if who is None or ref.get("namespace") != namespace or not begin <= arrived < end:
+                continue
+            resource = ref["resource"] + (f"/{ref['subresource']}" if ref.get("subresource") else "")
+            yield Request(who, entry["verb"], resource, str(ref.get("name") or ""), arrived)
 
 
 def requests_about(log: Path, namespace: str, name: str) -> Counter[tuple[str, str, str]]:

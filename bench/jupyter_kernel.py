@@ -29,6 +29,7 @@ class JupyterKernel:
     def __init__(self, kernel_name: str) -> None:
         self._km = AsyncKernelManager(kernel_name=kernel_name)
         self.client: AsyncKernelClient | None = None
+        self.started = 0.0
 
     @property
     def name(self) -> str:
@@ -36,8 +37,9 @@ class JupyterKernel:
         return f"k-{self._km.kernel_id}"
 
     async def start(self) -> None:
-        """Returns when the kernel has answered kernel_info."""
+        """Returns when the kernel has answered kernel_info; ``started`` is when ``start_kernel`` had returned."""
         await self._km.start_kernel(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.started = time.perf_counter()
         self.client = await kernel_info.answering_client(self._km.get_connection_info())
 
     async def restart(self) -> float:
