@@ -19,7 +19,7 @@ from fixtures.operator_release import NAMESPACE, install, is_installed, made_fro
 from fixtures.reach import choose_access
 from fixtures.waiting import wait_until
 
-from . import endings, from_host, from_server_pod, screen, with_kubectl
+from . import endings, from_a_pool, from_host, from_server_pod, screen, with_kubectl
 from .programs import run_kernel_command
 
 KERNEL_NAME = "demo"
@@ -70,7 +70,7 @@ def install_operator(kubectl: Kubectl) -> None:
 
 
 def play(kubectl: Kubectl, namespace: str, folder: Path) -> None:
-    """The four parts."""
+    """The five parts."""
     screen.heading("(a) A notebook, run by nbclient on this machine")
     from_host.run(KERNEL_NAME)
     screen.heading("(b) The same from a notebook-server pod, over its REST and websocket API")
@@ -79,6 +79,8 @@ def play(kubectl: Kubectl, namespace: str, folder: Path) -> None:
     with_kubectl.run(kubectl, namespace, folder)
     screen.heading("(d) Kernels that die, and what is told of their end")
     endings.run(KERNEL_NAME, kubectl, namespace)
+    screen.heading("(e) A pool of three, and three notebooks that start at once")
+    from_a_pool.run(kubectl, namespace, folder)
 
 
 def show_leftovers(api: ApiClient, namespace: str) -> int:
