@@ -12,7 +12,7 @@ from kubernel_api.constants import POOL_KIND
 from kubernel_wire.keys import ConnectionKeys, connection_secret, new_keys
 from kubernel_wire.sealed_keys import seal_keys
 
-from .conftest import Place
+from .conftest import Place, only
 from .kernels import Kernel, Kernels
 
 FILLED_SECONDS = 120
@@ -59,3 +59,20 @@ def test_a_kernel_whose_client_has_sealed_its_key_is_warm(place: Place, pool: An
     assert ada.ready().status["start"] == {"type": "Warm", "pool": POOL}
     assert thief.ready().status["start"] == {"type": "Cold", "reason": "KeyFromClient"}
     assert keys.key not in place.log()
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_an_operator_that_is_killed_at_the_claim_is_followed_by_one_that_opens_the_key(
+    place: Place, pool: Any, when: str
+) -> None:
+    kernels, keys = place.kernels, new_keys(encrypted=False)
+    name = f"k-killed-{when}"
+    sealed = seal_keys(pool()["publicKey"], kernels.namespace, name, keys)
+    place.kill_at(only(verb="patch", resource="pods"), when)
+    kernel = create(kernels, name, sealed, keys)
+    place.revive()
+    status = kernel.ready().status
+    if when == "after":  # before, the next operator need not know yet that members wait
+        assert status["start"] == {"type": "Warm", "pool": POOL}
+    (pod,) = kernel.children("pods")
+    assert pod["metadata"]["name"] == status["podName"]
