@@ -13,7 +13,9 @@ from fixtures.waiting import wait_until
 from . import screen
 from .programs import run_kernel_command
 
-KERNEL_NAME, MEMORY = "demo-science", "600Mi"
+KERNEL_NAME = "demo-science"
+# What `kubernel install` asks for unless it is told otherwise is half of the limit; a pool fits if it asks for the same.
+MEMORY, REQUEST = "600Mi", "300Mi"
 PEOPLE = ("ada", "grace", "emmy")
 CELL = "import os; print(os.environ['KERNEL_WHO'])"
 POOL = f"""\
@@ -22,7 +24,7 @@ kind: KernelPool
 metadata: {{name: science}}
 spec:
   image: {KERNEL_IMAGE}
-  resources: {{limits: {{memory: {MEMORY}}}, requests: {{memory: {MEMORY}}}}}
+  resources: {{limits: {{memory: {MEMORY}}}, requests: {{memory: {REQUEST}}}}}
   replicas: {len(PEOPLE)}
 """
 

@@ -8,6 +8,7 @@ import pytest
 
 from fixtures.fake_api_server import INSTANCES, NAMESPACE, POOLS, SECRETS, FakeApiServer, failure, instance, listing
 from kubernel_cluster.login import ClusterKey
+from kubernel_provisioner.cluster import pools
 from kubernel_provisioner.cluster.background import Background
 from kubernel_provisioner.cluster.shared import Cluster
 from kubernel_provisioner.errors import LaunchError, RefusedError
@@ -193,3 +194,16 @@ async def test_without_a_pool_nothing_is_sealed(
     await poster.create(cluster, "a", build_whole, KEYS)
     (posted,) = (body for method, path, body in server.requests if (method, path) == ("POST", INSTANCES))
     assert posted == build_whole("k-a")
+
+
+async def test_a_pool_that_comes_later_is_found_by_the_next_start(
+    cluster: Cluster, server: FakeApiServer, poster: Poster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pools, "NONE_SECONDS", 0.0)
+    server.answers["GET", POOLS] = [listing(1), listing(2, a_pool(publicKey=public_key(OPERATOR)))]
+    server.answers["POST", INSTANCES] = [(201, instance("k-a")), (201, instance("k-b"))]
+    server.answers["POST", SECRETS] = [(201, {}), (201, {})]
+    for kernel_id in ("a", "b"):
+        await poster.create(cluster, kernel_id, build_whole, KEYS)
+    posted = [body for method, path, body in server.requests if (method, path) == ("POST", INSTANCES)]
+    assert ["sealedKeys" in body["spec"]["connection"] for body in posted] == [False, True]
