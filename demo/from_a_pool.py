@@ -14,7 +14,7 @@ from . import screen
 from .programs import run_kernel_command
 
 KERNEL_NAME = "demo-science"
-# What `kubernel install` asks for unless it is told otherwise is half of the limit; a pool fits if it asks for the same.
+# `kubernel install` requests half of the limit unless it is told another; a pool fits if it requests the same.
 MEMORY, REQUEST = "600Mi", "300Mi"
 PEOPLE = ("ada", "grace", "emmy")
 CELL = "import os; print(os.environ['KERNEL_WHO'])"
