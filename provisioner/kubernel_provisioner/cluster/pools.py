@@ -18,9 +18,11 @@ logger = logging.getLogger(__name__)
 # The operator's key changes when an administrator changes it, and pools come and go: a start that finds an older answer
 # goes by it, and has it looked up for the next one. What is out of date makes a kernel cold, not wrong.
 KNOWN_SECONDS = 30.0
-# Where there was no pool, a start waits for a newer answer, but not for long: pools come while a server runs.
+# The first start waits for the answer, but not for long. Where there was no pool, later ones do so only where the API
+# server is near: pools come while a server runs.
 NONE_SECONDS = 5.0
 WAIT_SECONDS = 1.0
+WAIT_LATER_SECONDS = 0.1
 
 
 class Pools:
@@ -35,11 +37,12 @@ class Pools:
     async def sealed(self, name: str, keys: ConnectionKeys) -> dict[str, str]:
         """What to add to ``spec.connection`` of the KernelInstance of that name; empty where no pool says to whom."""
         age = time.monotonic() - self._asked_at
+        patience = WAIT_SECONDS if self._asking is None else WAIT_LATER_SECONDS
         if age >= (KNOWN_SECONDS if self._public else NONE_SECONDS) and (self._asking is None or self._asking.done()):
             self._asked_at = time.monotonic()
             self._asking = asyncio.create_task(self._ask())
         if not self._public and self._asking is not None:
-            await asyncio.wait({self._asking}, timeout=WAIT_SECONDS)
+            await asyncio.wait({self._asking}, timeout=patience)
         if not self._public:
             return {}
         from kubernel_wire.sealed_keys import seal_keys
