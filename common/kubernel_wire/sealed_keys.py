@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import json
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kubernel_api.constants import SECRET_CURVE_PUBLICKEY, SECRET_CURVE_SECRETKEY, SECRET_KEY
 
@@ -67,3 +67,9 @@ def opened_keys(operator_key: bytes, namespace: str, name: str, sealed: str) -> 
         return None
     known = {SECRET_KEY, SECRET_CURVE_PUBLICKEY, SECRET_CURVE_SECRETKEY}
     return keys if keys.get(SECRET_KEY) and keys.keys() <= known else None
+
+
+def keys_sealed_in(operator_key: bytes, instance: dict[str, Any]) -> dict[str, str] | None:
+    """Those that come with a KernelInstance; None: none do, or they are not for this one."""
+    meta, connection = instance["metadata"], instance["spec"].get("connection") or {}
+    return opened_keys(operator_key, meta["namespace"], meta["name"], connection.get("sealedKeys") or "")

@@ -7,14 +7,14 @@ from typing import Any, Protocol
 
 from kubernel_api.names import service_name
 from kubernel_wire.callback import Callback
-from kubernel_wire.sealed_keys import opened_keys
+from kubernel_wire.sealed_keys import keys_sealed_in
 
 from .build.member import shape_of
 from .decide.binding import cannot_be_bound
 from .decide.plan import Context
 from .decide.situation import Situation
 from .observe.cache import Cache, Key
-from .observe.facts import ServiceFacts, part, service_facts
+from .observe.facts import ServiceFacts, service_facts
 from .observe.kernel_facts import KernelFacts
 from .observe.members import Member, Members
 from .observe.observed import Memory, Observed
@@ -79,8 +79,7 @@ class Claims:
         if found.incarnation > 0:
             return "MemberFailed" if cannot_be_bound(kernel, found.pod, observed) else "Replaced"
         if kernel.keys_by_client and memory.keys is None:
-            sealed = part(spec, "connection").get("sealedKeys") or ""
-            memory.keys = opened_keys(context.operator_key, kernel.namespace, kernel.name, sealed)
+            memory.keys = keys_sealed_in(context.operator_key, kernel.raw)
             if memory.keys is None and context.settings.read_keys != "Always":
                 return "KeyFromClient"
         if observed.secret and not observed.knows_keys:

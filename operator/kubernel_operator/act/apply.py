@@ -44,10 +44,10 @@ from kubernel_operator.decide.reasons import (
 from kubernel_operator.decide.resizing import refusal_of_resize
 from kubernel_operator.metrics import MEMORY_GROWTHS
 from kubernel_operator.observe.cache import Cache
-from kubernel_operator.observe.facts import controller_uid, event_facts, part
+from kubernel_operator.observe.facts import controller_uid, event_facts
 from kubernel_operator.observe.observed import Memory, Purpose, Refusal, ResizeAnswer
 from kubernel_operator.observe.pod_facts import PodFacts, pod_facts
-from kubernel_wire.sealed_keys import opened_keys
+from kubernel_wire.sealed_keys import keys_sealed_in
 
 logger = logging.getLogger(__name__)
 
@@ -278,9 +278,7 @@ class Applier:
 
     async def _read_keys(self, cr: dict[str, Any], memory: Memory, action: ReadKeys) -> bool:
         """Whether they are known now. The client may not have made them yet, where it has not sealed them."""
-        namespace, name = cr["metadata"]["namespace"], cr["metadata"]["name"]
-        sealed = part(cr["spec"], "connection").get("sealedKeys") or ""
-        memory.keys = opened_keys(self._operator_key, namespace, name, sealed)
+        memory.keys = keys_sealed_in(self._operator_key, cr)
         if memory.keys is not None:
             return True
         path = f"{paths.core('secrets', cr['metadata']['namespace'])}/{action.name}"
