@@ -86,12 +86,11 @@ def _violations(spec: Json, settings: Settings, template: TemplateFacts | None) 
             if volume["name"] in template.volumes:
                 yield f"spec.volumes[{volume['name']}]: {where} has a volume of that name; choose another one."
     yield from _too_much(spec, settings, template)
-    boost, most = spec.get("startupCPU"), bounds.max_resources.get("cpu")
-    if boost is not None and most is not None and amount(boost) > amount(most):
-        yield f"spec.startupCPU: {boost} is more than {most}, maxResources of {where}."
-    grown, most = (spec.get("memory") or {}).get("max"), bounds.max_resources.get("memory")
-    if grown is not None and most is not None and amount(grown) > amount(most):
-        yield f"spec.memory.max: {grown} is more than {most}, maxResources of {where}."
+    boost, grown = spec.get("startupCPU"), (spec.get("memory") or {}).get("max")
+    for place, wanted, resource in (("startupCPU", boost, "cpu"), ("memory.max", grown, "memory")):
+        most = bounds.max_resources.get(resource)
+        if wanted is not None and most is not None and amount(wanted) > amount(most):
+            yield f"spec.{place}: {wanted} is more than {most}, maxResources of {where}."
     lifecycle = spec.get("lifecycle") or {}
     for field, attribute, bound in _DURATIONS:
         most = getattr(bounds, attribute)
