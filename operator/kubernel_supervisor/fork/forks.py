@@ -24,6 +24,8 @@ ZYGOTE_CODE = 'exec(__import__("os").read(0,99999),{})'
 #: It is started once the container has used less than so much CPU (s) in so long (s): a user's cell goes first.
 QUIET_CPU, QUIET_SECONDS = 0.05, 1.0
 LOAD_SECONDS, INITIALISE_SECONDS, ANSWER_FORK_SECONDS = 120.0, 60.0, 2.0
+#: What a reason stands for in the log.
+NOT_FORKED = "a restart starts a new process instead of forking one"
 LEAST_MEMORY = 512 << 20  # bytes: a container with a smaller limit has none to spare
 
 
@@ -63,6 +65,14 @@ def next_of(control: socket.socket) -> "dict[str, Any]":
     return json.loads(line.decode())  # type: ignore[no-any-return]
 
 
+def kill(pid: int) -> None:
+    """Ends a process that may be gone."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except OSError:
+        pass
+
+
 class SpareKernel:
     """A kernel that is initialised, or is about to be, and waits for whose it is (``spare.py``).
 
@@ -93,10 +103,7 @@ class SpareKernel:
     def end(self) -> None:
         """Ends it, if it is nobody's."""
         self.control.close()
-        try:
-            os.kill(self.pid, signal.SIGKILL)
-        except OSError:
-            pass
+        kill(self.pid)
 
 
 def changes_of(old: "dict[str, str]", new: "dict[str, str]") -> "dict[str, str | None]":
@@ -140,10 +147,7 @@ class Zygote:
         self.control.close()
         if self.child.told >= 0:
             os.close(self.child.told)
-        try:
-            os.kill(self.pid, signal.SIGKILL)
-        except OSError:
-            pass
+        kill(self.pid)
 
 
 class Forks:
@@ -217,7 +221,7 @@ class Forks:
             first = [self._program.encode(), json.dumps(preload).encode()]
             self._zygote = Zygote(command, env, self._launcher.outputs, first)
         except (StartError, OSError) as error:
-            self._tell(str(error))
+            self._tell(NOT_FORKED, str(error))
             return
         self._loop.watch(self._zygote.control.fileno(), self._heard)
         self._loop.later("zygote", LOAD_SECONDS, lambda: self._give_up("its modules take too long to import"))
@@ -284,9 +288,7 @@ class Forks:
         spare, self._spare = self._spare, None
         if spare is not None:
             spare.end()
-        if why not in self._told:
-            self._told.add(why)
-            log(f"the first kernel is not initialised ahead: {why}")
+        self._tell("the first kernel is not initialised ahead", why)
 
     def take_spare(self) -> "Child | None":
         """The spare kernel, which is the container's from now on, and listens; None: it is started as any other.
@@ -312,7 +314,7 @@ class Forks:
     def _give_up(self, why: str, for_good: bool = True) -> None:
         self._enabled = self._enabled and not for_good
         self._discard()
-        self._tell(why)
+        self._tell(NOT_FORKED, why)
         self._settle()
 
     def _discard(self) -> None:
@@ -322,10 +324,11 @@ class Forks:
             self._loop.forget(zygote.control.fileno())
             zygote.end()
 
-    def _tell(self, why: str) -> None:
+    def _tell(self, what: str, why: str) -> None:
+        """Logs it, the first time that this is why."""
         if why not in self._told:
             self._told.add(why)
-            log(f"a restart starts a new process instead of forking one: {why}")
+            log(f"{what}: {why}")
 
     # At a restart.
 
@@ -362,5 +365,5 @@ class Forks:
             raise ForkError from error
         if pid is None:
             self._discard()  # another one is made, with what is so now
-            self._tell(answer["error"])
+            self._tell(NOT_FORKED, answer["error"])
         return pid
