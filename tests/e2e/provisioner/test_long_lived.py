@@ -21,7 +21,7 @@ from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager
 
 from fixtures.jupyter_server import ACCOUNT, client_role
-from fixtures.kernel_managers import START_SECONDS, connected, run
+from fixtures.kernel_managers import connected, run
 from fixtures.kubectl import Kubectl
 from fixtures.login_command import LoginCommand
 from fixtures.operator_process import OperatorProcess
@@ -106,13 +106,8 @@ async def tab(manager: AsyncKernelManager) -> AsyncIterator[AsyncKernelClient]:
     """A client with a session of its own, as each page has; of two with the same one a kernel answers the later."""
     session = manager.session.clone()
     session.session = uuid.uuid4().hex
-    client = manager.client(session=session)
-    client.start_channels()
-    try:
-        await client.wait_for_ready(timeout=START_SECONDS)
+    async with connected(manager, session=session) as client:
         yield client
-    finally:
-        client.stop_channels()
 
 
 class Starts:

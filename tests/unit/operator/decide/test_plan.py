@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from fixtures import objects
 from fixtures.objects import (
     NOW,
     POD_SECRET,
@@ -18,6 +17,7 @@ from fixtures.objects import (
     report,
     terminated,
 )
+from fixtures.plans import GATED, NOT_PULLED, PENDING, UNSCHEDULABLE, URL, planned, probed, seen
 from kubernel_api.conditions import Reason
 from kubernel_operator.build.pod import build_pod
 from kubernel_operator.build.service import build_service
@@ -32,54 +32,18 @@ from kubernel_operator.decide.actions import (
     ProbeReplaced,
     Restart,
 )
-from kubernel_operator.decide.plan import Context, Plan, plan
-from kubernel_operator.decide.situation import situation
-from kubernel_operator.observe.kernel_facts import kernel_facts
+from kubernel_operator.decide.plan import Plan
 from kubernel_operator.observe.observed import Observed
 from kubernel_operator.observe.pod_facts import pod_facts
-from kubernel_operator.observe.report import Report
 from kubernel_supervisor.bootstrap import bootstrap_script
 from kubernel_wire.callback import token
-from kubernel_wire.keys import ConnectionKeys
 
-URL = "http://10.96.1.1:8443/v1/callback"
-CONTEXT = Context(SETTINGS, b"operator key", SUPERVISOR, URL, lambda curve: ConnectionKeys("k" * 64, curve=None))
 OLD = pod(1, deleting=NOW + 3)
-PENDING = pod(phase="Pending", state={}, ip=None)
-UNSCHEDULABLE = pod(
-    phase="Pending",
-    state={},
-    ip=None,
-    scheduled={"status": "False", "reason": "Unschedulable", "message": "0/1 nodes are available"},
-)
-GATED = pod(phase="Pending", state={}, ip=None, scheduled={"status": "False", "reason": "SchedulingGated"})
-NOT_PULLED = pod(phase="Pending", state={"waiting": {"reason": "ImagePullBackOff"}}, ip=None)
-KNOWN = {
-    "secret": True,
-    "pod_secret": True,
-    "pod_secret_made": True,
-    "supervisor_found": NOW - 100,
-    "service": True,
-    "service_ip": "10.96.0.9",
-}
 NO_SUPERVISOR = pod(
     phase="Pending",
     ip=None,
     state={"waiting": {"reason": "CreateContainerConfigError", "message": f'configmap "{SUPERVISOR_MAP}" not found'}},
 )
-
-
-def seen(*pods: dict[str, Any], **fields: Any) -> Observed:
-    return objects.seen(*pods, **{**KNOWN, "first_seen": NOW - 0.2} | fields)
-
-
-def probed(time: float, **fields: Any) -> Report:
-    return report(boot="", sequence=-1, time=time, **fields)
-
-
-def planned(instance: dict[str, Any], observed: Observed) -> Plan:
-    kernel = kernel_facts(instance)
-    return plan(kernel, situation(kernel, observed, NOW), observed, CONTEXT, NOW)
 
 
 def new_pod(instance: dict[str, Any], incarnation: int) -> dict[str, Any]:

@@ -4,60 +4,25 @@ from typing import Any
 
 import pytest
 
-from fixtures import objects
 from fixtures.objects import (
     NOW,
-    SETTINGS,
-    SUPERVISOR,
     cr,
     finished_status,
     pod,
     ready_status,
     report,
 )
+from fixtures.plans import CONTEXT, GATED, NOT_PULLED, PENDING, UNSCHEDULABLE, planned, probed, seen
 from kubernel_api.conditions import Reason
 from kubernel_operator.decide.actions import (
     Explain,
 )
-from kubernel_operator.decide.plan import Context, Plan, plan
+from kubernel_operator.decide.plan import plan
 from kubernel_operator.decide.situation import situation
 from kubernel_operator.observe.kernel_facts import kernel_facts
 from kubernel_operator.observe.observed import Observed, Refusal
-from kubernel_operator.observe.report import Report
-from kubernel_wire.keys import ConnectionKeys
 
-URL = "http://10.96.1.1:8443/v1/callback"
-CONTEXT = Context(SETTINGS, b"operator key", SUPERVISOR, URL, lambda curve: ConnectionKeys("k" * 64, curve=None))
-PENDING = pod(phase="Pending", state={}, ip=None)
-UNSCHEDULABLE = pod(
-    phase="Pending",
-    state={},
-    ip=None,
-    scheduled={"status": "False", "reason": "Unschedulable", "message": "0/1 nodes are available"},
-)
-GATED = pod(phase="Pending", state={}, ip=None, scheduled={"status": "False", "reason": "SchedulingGated"})
-NOT_PULLED = pod(phase="Pending", state={"waiting": {"reason": "ImagePullBackOff"}}, ip=None)
 REFUSED = Refusal(Reason.QUOTA_EXCEEDED, "exceeded quota: pods=0")
-KNOWN = {
-    "secret": True,
-    "pod_secret": True,
-    "supervisor_found": NOW - 100,
-    "service": True,
-    "service_ip": "10.96.0.9",
-}
-
-
-def seen(*pods: dict[str, Any], **fields: Any) -> Observed:
-    return objects.seen(*pods, **{**KNOWN, "first_seen": NOW - 0.2} | fields)
-
-
-def probed(time: float, **fields: Any) -> Report:
-    return report(boot="", sequence=-1, time=time, **fields)
-
-
-def planned(instance: dict[str, Any], observed: Observed) -> Plan:
-    kernel = kernel_facts(instance)
-    return plan(kernel, situation(kernel, observed, NOW), observed, CONTEXT, NOW)
 
 
 LEASED = cr(status=ready_status(), lifecycle={"leaseName": "server-1"})
