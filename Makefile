@@ -24,7 +24,7 @@ export PYTHON
 
 .PHONY: help
 help: ## List the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "%-24s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "%-24s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: venv
 venv: $(VENV_STAMP) ## Make .venv from the pinned packages, with this project editable
@@ -100,7 +100,7 @@ test-on-kind: venv tools cluster images
 	@$(PYTEST_SHARED) $(KIND_TESTS) $(PYTEST_ARGS)
 
 .PHONY: demo
-demo: venv tools cluster images ## Watch notebooks run in pods, from four sides (2 minutes)
+demo: venv tools cluster images ## Watch notebooks run in pods, from four sides, and come out of a pool (2 minutes)
 	@PYTHONPATH=tests $(VENV_BIN)/python -m demo
 
 .PHONY: bench

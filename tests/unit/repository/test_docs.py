@@ -43,12 +43,10 @@ def test_admins_are_told_what_does_not_heal() -> None:
 
 
 def test_targets_in_the_docs_exist() -> None:
-    known = set(
-        re.findall(r"^([a-z-]+):", "".join((REPO / name).read_text() for name in ("Makefile", "cluster.mk")), re.M)
-    )
-    used = {
-        target for page in PAGES for line in commands(page) for target in re.findall(r"^make (?:-s )?([a-z-]+)", line)
-    }
+    name = "([a-z0-9-]+)"
+    makefiles = "".join((REPO / each).read_text() for each in ("Makefile", "cluster.mk"))
+    known = set(re.findall(f"^{name}:", makefiles, re.MULTILINE))
+    used = {target for page in PAGES for line in commands(page) for target in re.findall(f"^make (?:-s )?{name}", line)}
     assert used - known == set()
 
 
