@@ -36,7 +36,7 @@ def failure(request: str, status: int, answer: dict[str, Any], retry_after: floa
         answer: the object.
         retry_after: seconds that the server wants to be left alone.
     """
-    reason, message = str(answer.get("reason") or "Unknown"), str(answer.get("message") or "")
+    reason, message = str(answer.get("reason") or "Unknown"), str(answer.get("message") or "").strip()
     details = answer.get("details")
     details = details if isinstance(details, dict) else {}
     if status == 429 or status >= 500:

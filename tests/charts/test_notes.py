@@ -29,6 +29,11 @@ def test_the_kernel_to_copy_is_valid(helm: Helm, name: str) -> None:
     jsonschema.validate(yaml.safe_load(text[1]), schema)
 
 
+def test_each_crd_that_is_kept_is_named(helm: Helm) -> None:
+    kept = sorted(path.stem for path in (REPO / "crds").glob("*.yaml"))
+    assert f"kubectl delete crd {' '.join(kept)} " in notes(helm, "default")
+
+
 def notes(helm: Helm, name: str) -> str:
     values = f"--values={CHART / 'ci' / name}-values.yaml"
     options = ["--namespace=system", "--dry-run=client", "--output=json", values]

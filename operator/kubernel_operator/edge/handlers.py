@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Literal
 
 import aiohttp
 import kopf
+from kopf._cogs.clients.errors import APIError
+from kopf._cogs.structs.references import Insights
 
 from kubernel_api.constants import GROUP, PLURAL, POOL_PLURAL, VERSION
 from kubernel_operator import metrics
@@ -29,9 +31,14 @@ RESOURCES: dict[Kind, tuple[str, str, str]] = {
 }
 KINDS: dict[str, Kind] = {resource[-1]: kind for kind, resource in RESOURCES.items()}
 RESTART_SECONDS = 1.0
+NOT_SERVED_SECONDS = 2.0
 CANCEL_SECONDS = 1.0
 # Only peering uses it. kopf would otherwise ask for the name of the user, and a bare uid in a container has none.
 IDENTITY: Any = "kubernel"
+
+
+class NotServedError(Exception):
+    """The API server does not serve what is to be watched; the message says what, and what to do."""
 
 
 def registry(take: Take, listed: Callable[[], None]) -> kopf.OperatorRegistry:
@@ -61,7 +68,8 @@ class Watches:
     """Runs kopf in a thread and loop of its own, again and again until stopped.
 
     kopf 1.45 ends on some errors (410 at connect, other ERROR events): then the watches start anew in another loop, and
-    the operator goes on.
+    the operator goes on. It looks once what the API server serves, and never watches what it did not find: a CRD that
+    is applied after the operator, or an API server that has just started. Then they start anew, too.
     """
 
     def __init__(self, namespaces: tuple[str, ...], take: Take, listed: Callable[[], None]) -> None:
@@ -92,14 +100,20 @@ class Watches:
 
     def _run(self) -> None:
         while not self._stop.is_set():
+            pause = RESTART_SECONDS
             try:
                 asyncio.run(self._operator())
+            except NotServedError as error:
+                logger.warning("%s", error)
+                pause = NOT_SERVED_SECONDS
+            except APIError as error:  # kopf has logged where it came from
+                logger.warning("The watches ended, and start again: %s", error)
             except Exception:
                 logger.exception("The watches ended; they start again.")
             if not self._stop.is_set():
                 metrics.WATCH_RESTARTS.inc()
                 self.ready.clear()
-                self._stop.wait(RESTART_SECONDS)
+                self._stop.wait(pause)
 
     async def _operator(self) -> None:
         # An Event of this loop: kopf waits for one of threads in an executor, which would keep a run that has failed
@@ -109,6 +123,7 @@ class Watches:
         if self._stop.is_set():
             return
         loop.set_exception_handler(lambda _, context: log_unhandled(context))
+        insights = Insights()
         tasks = await kopf.spawn_tasks(
             registry=registry(self._take, self._listed),
             settings=kopf_settings(),
@@ -117,13 +132,40 @@ class Watches:
             clusterwide=not self._namespaces,
             namespaces=self._namespaces,
             memories=NoMemories(),
+            insights=insights,
             stop_flag=stop,
-            ready_flag=self.ready,
         )
-        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        is_ready = asyncio.create_task(self._becomes_ready(insights))
+        ended, _ = await asyncio.wait([*tasks, is_ready], return_when=asyncio.FIRST_COMPLETED)
         await end_all_tasks()
         for task in ended:
             task.result()
+
+    async def _becomes_ready(self, insights: Insights) -> None:
+        """Waits for ever, unless something is not served.
+
+        Raises:
+            NotServedError: kopf would not watch it, whatever happens later.
+        """
+        await insights.ready_resources.wait()
+        require_served({resource.plural for resource in insights.watched_resources})
+        self.ready.set()
+        await asyncio.Event().wait()
+
+
+def require_served(found: Collection[str]) -> None:
+    """Checks that all that is to be watched is among the plurals that were found.
+
+    Raises:
+        NotServedError: it is not.
+    """
+    missing = [
+        ".".join(filter(None, (plural, group))) for group, _, plural in RESOURCES.values() if plural not in found
+    ]
+    if missing:
+        raise NotServedError(
+            f"The API server does not serve {', '.join(missing)}: are the CRDs installed? kubectl get crd {missing[0]}"
+        )
 
 
 def log_unhandled(context: dict[str, Any]) -> None:

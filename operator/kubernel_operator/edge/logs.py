@@ -36,9 +36,13 @@ def configure_logging(settings: Settings) -> None:
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
     for noisy in ("kopf", "aiohttp.access", "asyncio", "kubernetes"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    logging.getLogger("kopf._core.reactor.running").addFilter(_is_news)
+    for told in ("running", "observation"):
+        logging.getLogger(f"kopf._core.reactor.{told}").addFilter(_is_news)
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Signals are this process's own to handle: kopf runs in a thread on purpose, and warns of it."""
-    return "running not in the main thread" not in str(record.msg)
+    """Signals are this process's own to handle: kopf runs in a thread on purpose, and warns of it.
+
+    What the API server does not serve is told by ``handlers``, with what to do.
+    """
+    return not any(known in str(record.msg) for known in ("running not in the main thread", "Unresolved resources"))

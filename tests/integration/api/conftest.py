@@ -5,21 +5,11 @@ No operator looks after the namespaces here, so a status changes only when a tes
 
 import secrets
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 from fixtures.kubectl import Kubectl, Object
 from fixtures.namespaces import PREFIX_OF_PROCESSES, restricted_namespace
-
-CRDS = Path(__file__).parents[3] / "crds"
-
-
-@pytest.fixture(scope="session", autouse=True)
-def installed_crd(kubectl: Kubectl) -> None:
-    """The server knows the CRDs as they are committed."""
-    kubectl("apply", "-f", str(CRDS))
-    kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRDS))
 
 
 @pytest.fixture(scope="session")

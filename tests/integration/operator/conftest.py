@@ -20,8 +20,6 @@ from fixtures.waiting import wait_until
 from .fault_proxy import Fault, FaultProxy, Request
 from .kernels import Kernels
 
-CRDS = Path(__file__).parents[3] / "crds"
-
 
 class Place:
     """A namespace and the operator that looks after it, with a proxy in between."""
@@ -93,10 +91,8 @@ class Place:
 
 
 @pytest.fixture(scope="session")
-def installed(kubectl: Kubectl, kernel_image: str, pod_network: None) -> None:
-    """CRD and image are there, and the operator, a process of this machine, can dial its kernels."""
-    kubectl("apply", "-f", str(CRDS))
-    kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRDS))
+def installed(kernel_image: str, pod_network: None) -> None:
+    """The image is there, and the operator, a process of this machine, can dial its kernels."""
 
 
 @pytest.fixture(scope="session")

@@ -61,6 +61,7 @@ def encrypted() -> Iterator[KernelManager]:
     manager.context.destroy(linger=0)
 
 
+@pytest.mark.skipif(not hasattr(KernelManager, "curve_publickey"), reason="since jupyter_client 8.9")
 @pytest.mark.parametrize("client", [BlockingKernelClient, AsyncKernelClient, ThreadedKernelClient])
 def test_every_client_can_be_made_from_what_a_manager_says(encrypted: KernelManager, client: Any) -> None:
     """The documented ways: by the manager, from its information, from its connection file."""

@@ -34,6 +34,8 @@ def test_json() -> None:
     [
         ("kopf._core.reactor.running", "warning", "OS signals are ignored: running not in the main thread.", False),
         ("kopf._core.reactor.running", "warning", "Something else.", True),
+        ("kopf._core.reactor.observation", "warning", "Unresolved resources cannot be served (try ...)", False),
+        ("kopf._core.reactor.observation", "warning", "Something else.", True),
         ("kubernetes.aio.config.kube_config", "debug", "kubeconfig loader", False),
         ("kubernetes.aio.config.kube_config", "error", "exec: no such program", True),
         ("kubernel_operator.act.apply", "debug", "read the pod's Events", True),
