@@ -6,7 +6,6 @@ containers once a second, so a fixed rhythm would measure the phase.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import random
@@ -17,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
-from arena import bench_namespace
+from arena import bench_namespace, parser_of_rounds
 from audit import WRITES, requests_about
 from contenders import (
     BASELINE,
@@ -35,7 +34,6 @@ from jupyter_kernel import JupyterKernel
 from notebook_server import running_server
 from statistics_table import table
 
-from fixtures.cluster import KERNEL_IMAGE
 from kubernel_cluster.cluster import Cluster
 
 # A step that takes longer is a failure, and the run ends.
@@ -113,10 +111,8 @@ def budget(title: str, log: Path, namespace: str, name: str) -> str:
 
 def main() -> None:
     """Parses the command line and prints the report."""
-    parser = argparse.ArgumentParser(prog="bench", description="Ours beside bare pods and local kernels.")
-    parser.add_argument("--rounds", type=int, default=20, help="measured rounds (default 20)")
+    parser = parser_of_rounds("bench", "Ours beside bare pods and local kernels.", rounds=20)
     parser.add_argument("--only", default="", help='contenders whose names have this in them, e.g. "page"')
-    parser.add_argument("--image", default=KERNEL_IMAGE, help="image with ipykernel")
     options = parser.parse_args()
     with bench_namespace() as (namespace, audit_log), tempfile.TemporaryDirectory() as prefix:
         install_kernelspecs(Path(prefix), namespace, options.image)

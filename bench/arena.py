@@ -1,7 +1,8 @@
-"""Where benchmarks run: the development cluster, this checkout's operator, a namespace of their own."""
+"""What benchmarks share: the development cluster, this checkout's operator, a namespace of their own, their options."""
 
 from __future__ import annotations
 
+import argparse
 import os
 import secrets
 import sys
@@ -12,9 +13,23 @@ from pathlib import Path
 # What tests use to get a cluster and an operator serves here too.
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from fixtures.cluster import cluster_command, program
+from fixtures.cluster import KERNEL_IMAGE, cluster_command, program
 from fixtures.kubectl import Kubectl
 from fixtures.operator_release import install, is_installed, made_from
+
+
+def parser_of_rounds(prog: str, description: str | None, rounds: int) -> argparse.ArgumentParser:
+    """One that knows ``--rounds`` and ``--image``.
+
+    Args:
+        prog: what the command is called.
+        description: what it measures.
+        rounds: how many rounds there are when nobody says.
+    """
+    made = argparse.ArgumentParser(prog=prog, description=description)
+    made.add_argument("--rounds", type=int, default=rounds, help=f"measured rounds (default {rounds})")
+    made.add_argument("--image", default=KERNEL_IMAGE, help="image with ipykernel, numpy and pandas")
+    return made
 
 
 @contextmanager

@@ -6,7 +6,6 @@ once and notes when each has answered kernel_info.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import random
@@ -17,11 +16,10 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from arena import bench_namespace
+from arena import bench_namespace, parser_of_rounds
 from contenders import BASELINE, Contender, contenders, install_kernelspecs
 from statistics_table import table
 
-from fixtures.cluster import KERNEL_IMAGE
 from kubernel_cluster.cluster import Cluster
 
 START_SECONDS = 180.0
@@ -99,10 +97,8 @@ async def measure(rounds: int, count: int, namespace: str, image: str) -> str:
 
 def main() -> None:
     """Parses the command line and prints the report."""
-    parser = argparse.ArgumentParser(prog="bench-concurrent", description="Many starts at once.")
-    parser.add_argument("--rounds", type=int, default=4, help="measured rounds (default 4)")
+    parser = parser_of_rounds("bench-concurrent", "Many starts at once.", rounds=4)
     parser.add_argument("--kernels", type=int, default=20, help="starts at once (default 20)")
-    parser.add_argument("--image", default=KERNEL_IMAGE, help="image with ipykernel")
     options = parser.parse_args()
     with bench_namespace() as (namespace, _), tempfile.TemporaryDirectory() as prefix:
         install_kernelspecs(Path(prefix), namespace, options.image)

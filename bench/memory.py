@@ -6,7 +6,6 @@ finished when its result is right and the variable from before it is still there
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import os
@@ -18,12 +17,11 @@ from pathlib import Path
 
 import kernel_info
 import kernelspecs
-from arena import bench_namespace
+from arena import bench_namespace, parser_of_rounds
 from jupyter_client import AsyncKernelManager
 from jupyter_client.asynchronous import AsyncKernelClient
 from statistics_table import table
 
-from fixtures.cluster import KERNEL_IMAGE
 from kubernel_api.conditions import ConditionType, find_condition
 from kubernel_api.quantity import amount
 from kubernel_cluster import paths
@@ -218,9 +216,7 @@ async def measure(rounds: int, namespace: str, image: str, kinds: Mapping[str, s
 
 def main() -> None:
     """Parses the command line and prints the report."""
-    parser = argparse.ArgumentParser(prog="bench/memory.py", description="Kernels that need more memory.")
-    parser.add_argument("--rounds", type=int, default=4, help="rounds of five cells (default 4)")
-    parser.add_argument("--image", default=KERNEL_IMAGE, help="image with ipykernel, numpy and pandas")
+    parser = parser_of_rounds("bench/memory.py", "Kernels that need more memory.", rounds=4)
     parser.add_argument("--growing-only", action="store_true", help="none whose memory stays as it is")
     options = parser.parse_args()
     kinds = {GROWS: MOST} if options.growing_only else {GROWS: MOST, STAYS: ""}

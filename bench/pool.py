@@ -22,13 +22,12 @@ from statistics import median
 from typing import Any
 
 import kernelspecs
-from arena import bench_namespace
+from arena import bench_namespace, parser_of_rounds
 from audit import WRITES, Request, requests_between
 from jupyter_kernel import JupyterKernel
 from kernel_info import answering_client
 from statistics_table import percentile, table
 
-from fixtures.cluster import KERNEL_IMAGE
 from kubernel_api.conditions import ConditionType, is_true
 from kubernel_api.connection import connection_info
 from kubernel_api.constants import API_VERSION, KIND, POOL_KIND
@@ -310,14 +309,12 @@ async def measure(options: argparse.Namespace, namespace: str, log: Path | None)
 
 def main() -> None:
     """Parses the command line and prints the report."""
-    parser = argparse.ArgumentParser(prog="bench-pool", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=20, help="measured rounds, one after the other (default 20)")
+    parser = parser_of_rounds("bench-pool", __doc__, rounds=20)
     parser.add_argument("--waiting", type=int, default=3, help="members that wait meanwhile (default 3)")
     parser.add_argument("--replicas", type=int, default=20, help="members before the open loop (default 20)")
     parser.add_argument("--rate", type=float, default=5.0, help="claims a second in the open loop (default 5)")
     parser.add_argument("--seconds", type=float, default=10.0, help="how long it lasts (default 10)")
     parser.add_argument("--service", default="ClusterIP", help="of pool and kernels (default ClusterIP)")
-    parser.add_argument("--image", default=KERNEL_IMAGE, help="image with ipykernel")
     options = parser.parse_args()
     with bench_namespace() as (namespace, log), tempfile.TemporaryDirectory() as prefix:
         kernelspecs.install_ours(Path(prefix), SPEC, namespace, options.image, service=options.service)

@@ -5,7 +5,6 @@ The kernel itself looks at its limit, twice a millisecond, and its answer is tim
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import random
@@ -18,13 +17,12 @@ from typing import Any
 
 import kernel_info
 import kernelspecs
-from arena import bench_namespace
+from arena import bench_namespace, parser_of_rounds
 from audit import until_resized
 from jupyter_client import AsyncKernelManager
 from jupyter_client.asynchronous import AsyncKernelClient
 from statistics_table import table
 
-from fixtures.cluster import KERNEL_IMAGE
 from kubernel_cluster import paths
 from kubernel_cluster.cluster import Cluster
 
@@ -124,10 +122,7 @@ async def printed(client: AsyncKernelClient, asked: str, word: str) -> None:
 
 def main() -> None:
     """Parses the command line and prints the report."""
-    parser = argparse.ArgumentParser(prog="bench/resize.py", description="Resizes of a living kernel.")
-    parser.add_argument("--rounds", type=int, default=20, help="measured rounds (default 20)")
-    parser.add_argument("--image", default=KERNEL_IMAGE, help="image with ipykernel")
-    options = parser.parse_args()
+    options = parser_of_rounds("bench/resize.py", "Resizes of a living kernel.", rounds=20).parse_args()
     with bench_namespace() as (namespace, audit_log), tempfile.TemporaryDirectory() as prefix:
         os.environ["KUBERNEL_MEMORY"] = f"{FIRST_MIB}Mi"
         kernelspecs.install_ours(Path(prefix), SPEC, namespace, options.image, service="None")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import random
@@ -14,11 +13,9 @@ from pathlib import Path
 
 import kernel_info
 import kernelspecs
-from arena import bench_namespace
+from arena import bench_namespace, parser_of_rounds
 from jupyter_client import AsyncKernelManager
 from statistics_table import table
-
-from fixtures.cluster import KERNEL_IMAGE
 
 SPEC = "bench-startup-cpu"
 GOAL = 1.2
@@ -55,10 +52,7 @@ async def measure(rounds: int) -> str:
 
 def main() -> None:
     """Parses the command line and prints the report."""
-    parser = argparse.ArgumentParser(prog="bench/startup_cpu.py", description="Starts with a small CPU limit.")
-    parser.add_argument("--rounds", type=int, default=20, help="measured rounds (default 20)")
-    parser.add_argument("--image", default=KERNEL_IMAGE, help="image with ipykernel")
-    options = parser.parse_args()
+    options = parser_of_rounds("bench/startup_cpu.py", "Starts with a small CPU limit.", rounds=20).parse_args()
     with bench_namespace() as (namespace, _), tempfile.TemporaryDirectory() as prefix:
         kernelspecs.install_ours(Path(prefix), SPEC, namespace, options.image, service="None")
         print(asyncio.run(measure(options.rounds)))
