@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cluster import archive
 from cluster.commands import run
+from cluster.errors import ClusterError
 from cluster.layout import Layout
 from cluster.native.configuration import PAUSE_IMAGE
 
@@ -40,9 +41,18 @@ def import_archive(layout: Layout, file: Path) -> None:
 def import_layout(layout: Layout, folder: Path) -> None:
     """Imports an OCI layout, without the layers that are there already.
 
-    After a change of our own sources that is all but one of them: half a second instead of five.
+    After a change of our own sources that is all but one of them: half a second instead of five. containerd may just be
+    collecting what only an image had whose name went to another one; then all layers are imported.
     """
     present = set(ctr(layout, "content", "list", "--quiet").split())
+    try:
+        import_blobs(layout, folder, present)
+    except ClusterError:
+        import_blobs(layout, folder, ())
+
+
+def import_blobs(layout: Layout, folder: Path, present: Collection[str]) -> None:
+    """Imports an OCI layout, without the blobs whose digests are present."""
     file = folder.with_suffix(".tar")
     with tarfile.open(file, "w") as tar:
         for path in ("oci-layout", "index.json", *absent_blobs(folder, present)):
