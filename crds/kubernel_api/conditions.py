@@ -87,7 +87,7 @@ class Reason(StrEnum):
     EVICTED = "Evicted"
     PREEMPTED = "Preempted"
     NODE_LOST = "NodeLost"
-    POD_REJECTED = "PodRejected"  # the node did not take the pod, and neither did others
+    POD_REJECTED = "PodRejected"  # the node did not take the pod, and neither did others, or not again
     POD_DELETED = "PodDeleted"  # somebody deleted the pod
     START_TIMEOUT = "StartTimeout"
     IDLE_TIMEOUT = "IdleTimeout"

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from .claims import Claims
 from .decide.binding import waits_for_binding
-from .decide.images import refused_container
+from .decide.refused_containers import refused_container
 from .decide.situation import Situation, current_pod
 from .observe.cache import Cache
 from .observe.facts import service_facts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 from kubernel_api.conditions import Reason
@@ -19,6 +20,10 @@ SIGNAL_BASE = 128
 SIGNAL_MAX = 64  # of Linux; exit code 255 is a program's -1
 # What container runtimes call a container whose first process could not be executed: containerd, Docker.
 NEVER_RAN = frozenset({"StartError", "ContainerCannotRun"})
+# A kubelet ends a container by SIGTERM, and by SIGKILL after the grace period.
+_OF_KUBELET = frozenset({9, 15})
+# What runc leaves in the log of a container whose first program is for another CPU.
+_FOREIGN_PROGRAM = re.compile(r"^(exec |standard_init_linux).*exec format error\s*$")
 # A supervisor's word for a SIGTERM to its container.
 TERMINATED = "Terminated"
 # What kubelet and containerd say of a container that was gone when they looked, as after a reboot of the node: its exit
@@ -116,12 +121,15 @@ def ending_of_pod(
         return Ending(generation, Reason.CONFIG_ERROR, message, time, final=True)
     if ended.reason in NEVER_SEEN:
         return Ending(generation, Reason.NODE_LOST, _unseen(pod), time, by_cluster=True)
-    if pod.deleting and (code is None or signal in {9, 15}):
+    if pod.deleting and (code is None or signal in _OF_KUBELET):
         return Ending(generation, Reason.POD_DELETED, _deleted(pod.name), time, code, signal)
     if code is None and (failed := _failed_init(pod)) is not None:
         return Ending(generation, Reason.CONFIG_ERROR, f"The kernel cannot start: {failed}.", time, final=True)
-    if code is None and pod.reason:
-        return Ending(generation, Reason.POD_REJECTED, _rejection(pod), time, by_cluster=True)
+    if pod.reason and (code is None or code == 0 or signal in _OF_KUBELET):
+        return Ending(generation, Reason.POD_REJECTED, _rejection(pod), time, code, signal, by_cluster=True)
+    if not was_ready and _FOREIGN_PROGRAM.search(ended.message):
+        message = f"The container cannot be started: {with_remedy(ended.message.strip())}"
+        return Ending(generation, Reason.CONFIG_ERROR, message, time, code, final=True)
     reason = _process_reason(code, signal, oom, None) if code is not None else Reason.KERNEL_CRASHED
     message = _process_message(reason, code, signal, pod.memory_limit)
     if reason == Reason.KERNEL_CRASHED and not was_ready:
@@ -146,6 +154,8 @@ def explained_by_pod(ending: Ending, pod: PodFacts | None) -> Ending:
         return ending
     if why := disruption_of(pod):
         return replace(ending, reason=why[0], message=why[1], by_cluster=True)
+    if pod.has_ended and pod.reason and (ending.terminated or is_by_signal(ending)):
+        return replace(ending, reason=Reason.POD_REJECTED, message=_rejection(pod), by_cluster=True)
     if pod.deleting:
         return replace(ending, reason=Reason.POD_DELETED, message=_deleted(pod.name))
     return ending
@@ -153,7 +163,7 @@ def explained_by_pod(ending: Ending, pod: PodFacts | None) -> Ending:
 
 def is_by_signal(ending: Ending) -> bool:
     """Whether it may have been the kubelet that ended the process: SIGTERM, and SIGKILL after the grace period."""
-    return ending.signal in {9, 15} or ending.exit_code in {SIGNAL_BASE + 9, SIGNAL_BASE + 15}
+    return ending.signal in _OF_KUBELET or ending.exit_code in {SIGNAL_BASE + number for number in _OF_KUBELET}
 
 
 def silent_node_at(pod: PodFacts, observed: Observed) -> float | None:
@@ -248,7 +258,10 @@ def _unseen(pod: PodFacts) -> str:
 
 
 def _rejection(pod: PodFacts) -> str:
-    """The words of a kubelet that did not take a pod: there is no room after all, a device is broken."""
+    """The words of a kubelet that did not take a pod: there is no room after all, a device is broken.
+
+    A kubelet that was started anew asks itself once more whether it takes the pods that run on its node.
+    """
     return f"Pod {pod.name} was refused by {pod.node or 'its node'} ({pod.reason}). {pod.message}".strip()
 
 

@@ -42,8 +42,8 @@ from .actions import (
 from .binding import waits_for_binding
 from .configuration import idle_timeout, is_configured
 from .endings import silent_node_at
-from .images import believed_at
 from .reasons import misses, pending_reason
+from .refused_containers import believed_at
 from .resizing import due_resize, resize_again_at
 from .situation import EXPLAINED_SECONDS, Situation, Stage, active_deadline, time_to_live
 from .status import SLOW_START_SECONDS

@@ -13,6 +13,8 @@ from kubernel_operator.observe.facts import Condition, EventFacts
 from kubernel_operator.observe.observed import Refusal
 from kubernel_operator.observe.pod_facts import Container, PodFacts, Terminated, Waiting
 
+from .refused_containers import CREATION_FAILED, is_final, is_passing
+
 TOO_MANY_REQUESTS = 429
 _NOT_PULLED = frozenset(
     {
@@ -24,9 +26,16 @@ _NOT_PULLED = frozenset(
         "SignatureValidationFailed",
     }
 )
-# How the API server begins; the child's name is nothing that its people know.
 # What the scheduler adds of claims and preemption: nodes again, and nothing that a kernel's people can change.
 _OF_LITTLE_USE = re.compile(r"(?: no new claims to deallocate,)? preemption:.*", re.DOTALL)
+# Forbidden by name, and allowed a moment later: a namespace or a quota was created just now, and its controller has yet
+# to make the ServiceAccount, or to count; an API server was started just now.
+_REFUSED_FOR_NOW = (
+    "error looking up service account",
+    "status unknown for quota",
+    "not yet ready to handle request",
+)
+# How the API server begins; the child's name is nothing that its people know.
 _NAME_OF_CHILD = re.compile(r'^[a-z]+ "[^"]*" is forbidden: ')
 
 
@@ -35,8 +44,7 @@ def refusal_of(kind: str, error: ApiError) -> Refusal:
     text = _NAME_OF_CHILD.sub("", error.message)
     if error.status == 403 and "exceeded quota" in text:
         return Refusal(Reason.QUOTA_EXCEEDED, f"{kind} refused: {text}")
-    if error.status == 403 and "error looking up service account" in text:
-        # A namespace that was created a moment ago: its controller makes the ServiceAccount soon.
+    if error.status == 403 and any(words in text for words in _REFUSED_FOR_NOW):
         return Refusal(Reason.PENDING, f"{kind} refused for now: {text}")
     if error.status == 403 and "PodSecurity" in text:
         return Refusal(Reason.POD_SECURITY_VIOLATION, f"{kind} refused by Pod Security: {text}")
@@ -82,8 +90,13 @@ def refusal_of_foreign_supervisor(name: str) -> Refusal:
     )
 
 
-def pending_reason(pod: PodFacts) -> tuple[Reason, str]:
-    """Why a pod that has not ended does not run its kernel yet, as far as the pod itself tells."""
+def pending_reason(pod: PodFacts, *, believed: bool = False) -> tuple[Reason, str]:
+    """Why a pod that has not ended does not run its kernel yet, as far as the pod itself tells.
+
+    Args:
+        pod: the pod.
+        believed: whether its node has refused to make its container for long enough.
+    """
     if pod.kernel_runs:
         return Reason.KERNEL_STARTING, "The container runs; the kernel does not answer yet."
     if pod.scheduled is None and pod.node is None:
@@ -91,9 +104,9 @@ def pending_reason(pod: PodFacts) -> tuple[Reason, str]:
     if pod.scheduled is not None and not pod.scheduled.is_true:
         return _unscheduled(pod, pod.scheduled)
     if (init := pod.blocking_init) is not None:
-        return _blocked(init)
+        return _blocked(init, believed=believed)
     if pod.kernel is not None and pod.kernel.waiting is not None:
-        return _waiting(pod.kernel, pod.kernel.waiting)
+        return _waiting(pod.kernel, pod.kernel.waiting, believed=believed)
     return Reason.SCHEDULED, f"The pod was scheduled to {pod.node or 'a node'}."
 
 
@@ -182,18 +195,18 @@ def init_failure(init: Container) -> str:
     return f"init container {init.name} ended with exit code {ended.exit_code}{why}"
 
 
-def _blocked(init: Container) -> tuple[Reason, str]:
+def _blocked(init: Container, *, believed: bool) -> tuple[Reason, str]:
     """Why an init container keeps the kernel's from starting."""
     if init.terminated is not None and init.terminated.exit_code and not init.sidecar:
         return Reason.CONFIG_ERROR, f"The kernel cannot start: {init_failure(init)}."
     # A sidecar that ends is started again and again; that may heal.
     usual = {"", "PodInitializing", "ContainerCreating", "CrashLoopBackOff"}
     if init.waiting is not None and init.waiting.reason not in usual:
-        return _waiting(init, init.waiting)
+        return _waiting(init, init.waiting, believed=believed)
     return Reason.CONTAINER_CREATING, f"The pod waits for init container {init.name}."
 
 
-def _waiting(container: Container, waiting: Waiting) -> tuple[Reason, str]:
+def _waiting(container: Container, waiting: Waiting, *, believed: bool) -> tuple[Reason, str]:
     reason, message = waiting.reason, waiting.message
     image = f"{container.image}{_of(container.name)}"
     what = "The container" if container.name == KERNEL_CONTAINER else f"Container {container.name}"
@@ -204,10 +217,10 @@ def _waiting(container: Container, waiting: Waiting) -> tuple[Reason, str]:
             return Reason.INVALID_IMAGE_NAME, f"The image name {image} is not valid: {message}{remedy}"
         case _ if reason in _NOT_PULLED:
             return Reason.IMAGE_PULL_FAILED, f"The image {image} cannot be pulled ({reason}): {message}"
-        case "CreateContainerConfigError" | "CreateContainerError" if _is_passing(message):
-            return Reason.CONTAINER_CREATING, f"{what} is being created: {message}"
-        case "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" | "CrashLoopBackOff":
+        case _ if reason in CREATION_FAILED and not is_passing(waiting) and (believed or is_final(waiting)):
             return Reason.CONFIG_ERROR, f"{what} cannot be created ({reason}): {with_remedy(message)}"
+        case _ if reason in CREATION_FAILED:
+            return Reason.CONTAINER_CREATING, f"{what} is being created: {message}"
         case _:
             return Reason.CONTAINER_CREATING, f"{what} is being created. {message}".strip()
 
@@ -224,16 +237,11 @@ def with_remedy(message: str) -> str:
         remedy = "kernels do not run as root: take an image whose USER is a number but 0, or have runAsUser set for all"
     elif 'exec: "sh"' in what:
         remedy = "the image needs a POSIX shell, sh"
+    elif "exec format error" in what:
+        remedy = (
+            "the image is for another CPU architecture than the node: take one that is for both, or choose nodes by "
+            "spec.nodeSelector (kubernetes.io/arch)"
+        )
     else:
         return what
     return f"{what}; {remedy}"
-
-
-def _is_passing(message: str) -> bool:
-    """Whether the kubelet's next try may well succeed.
-
-    The pod and its Secrets are created at the same time, and a busy node is late to see it or to answer at all.
-    """
-    busy = ("failed to sync", "context deadline exceeded", "failed to reserve container name")
-    missing = "not found" in message and ("secret" in message or "configmap" in message)
-    return missing or any(words in message for words in busy)

@@ -30,8 +30,8 @@ from .endings import (
     is_by_signal,
     silent_node_at,
 )
-from .images import believed_at
 from .reasons import misses
+from .refused_containers import believed_at
 
 # A pod that the cluster ended, or did not take, before its kernel was ever Ready is replaced this often, after 1, 2, 4
 # ... seconds. A ReplicaSet would do it for ever.
@@ -75,7 +75,7 @@ class Situation:
         memory_max: how far its memory may grow by itself; "" for not at all.
         growth: the memory that a kernel is to get that stands still short of its limit.
         resize_objection: why a living pod may not get the cpu and memory that its spec asks for; "" for no reason.
-        image_refused: whether a registry has said, for long enough to be believed, that it does not give the image.
+        refused: whether a registry, or the node, has refused a container for long enough to be believed.
         answering: replaced pods whose kernels may still answer, which is all that the new one waits for.
     """
 
@@ -90,7 +90,7 @@ class Situation:
     start_began: float = 0.0
     ip: str | None = None
     supervised: bool | None = None
-    image_refused: bool = False
+    refused: bool = False
     answering: tuple[PodFacts, ...] = ()
     objection: Refusal | None = None
     resize_objection: str = ""
@@ -115,7 +115,7 @@ def situation(kernel: KernelFacts, observed: Observed, now: float) -> Situation:
         start_began=observed.restart_since or observed.first_seen,
         ip=_pod_ip(kernel, pod, observed),
         supervised=_supervised(kernel, observed),
-        image_refused=(believed := believed_at(pod, observed)) is not None and now >= believed,
+        refused=(believed := believed_at(pod, observed)) is not None and now >= believed,
     )
     if kernel.deleting:
         return base

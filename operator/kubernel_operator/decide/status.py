@@ -165,8 +165,9 @@ def _words_of_start(kernel: KernelFacts, situation: Situation, observed: Observe
     if observed.report is not None:
         message = "The container runs; the kernel does not answer yet."
         return Phase.STARTING, Reason.KERNEL_STARTING, f"{message} {observed.report.log}".strip()
-    reason, message = explained(*pending_reason(situation.pod), observed.pending, observed.hint)
-    if situation.image_refused and reason is Reason.IMAGE_PULL_FAILED:
+    pending = pending_reason(situation.pod, believed=situation.refused)
+    reason, message = explained(*pending, observed.pending, observed.hint)
+    if situation.refused and reason is Reason.IMAGE_PULL_FAILED:
         reason = Reason.IMAGE_REFUSED
     return (Phase.STARTING if reason is Reason.KERNEL_STARTING else Phase.PENDING), reason, message
 

@@ -89,7 +89,7 @@ class Observed:
         ends: by incarnation and restartGeneration, Unix seconds when this process first saw that process's end.
         last_seen: the newest pod as it was last seen when it was about to end: it may be gone by now.
         deleting_since: by pod name, Unix seconds when this process first saw that the pod is being deleted.
-        refused_since: by pod name, Unix seconds when this process first saw that a registry refuses its image.
+        refused_since: by pod name, Unix seconds when this process first saw that a container of it is refused.
         configured: incarnation of a pod, and the idle timeout and suspension that its supervisor was told last.
         orphaned: whether the server that created it is gone, by its Lease.
         template: the KernelTemplate that it names, if it is known.

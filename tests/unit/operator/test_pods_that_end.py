@@ -192,6 +192,25 @@ def test_what_the_kubelet_ends_is_no_crash(world: World, status: dict[str, Any],
     assert said in words(world)[2]
 
 
+@pytest.mark.parametrize("rejected", [UNEXPECTED, REJECTED, AFFINITY], ids=["device", "no room", "node changed"])
+@pytest.mark.parametrize("ended", [{}, terminated(143), terminated(137)], ids=["no container", "SIGTERM", "SIGKILL"])
+@pytest.mark.parametrize("reported", [True, False], ids=["reported", "not reported"])
+def test_a_kubelet_that_starts_anew_may_reject_what_runs(
+    world: World, rejected: dict[str, Any], ended: dict[str, Any], reported: bool
+) -> None:
+    """Of pods with devices, or whose node's labels have changed meanwhile."""
+    run(world)
+    status = pod(**ended)["status"] | {key: rejected[key] for key in ("phase", "reason", "message")}
+    if not ended:
+        status["containerStatuses"] = []
+    world.change_pod(newest(world), **status)
+    if reported:
+        call_back(world, 2, "exited", signal=15)
+    passes(world)
+    assert words(world)[:2] == ("Exited", "PodRejected")
+    assert rejected["message"] in words(world)[2]
+
+
 @pytest.mark.parametrize(("status", "reason", "said"), ENDS)
 def test_a_word_that_came_too_early_is_corrected(world: World, status: dict[str, Any], reason: str, said: str) -> None:
     run(world)

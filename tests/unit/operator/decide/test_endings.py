@@ -137,6 +137,31 @@ def test_ending_of_report(said: Report, ending: Ending) -> None:
             id="never ran: its exit code is nobody's",
         ),
         pytest.param(
+            pod(**terminated(255, message="exec /usr/bin/tini: exec format error\n")),
+            Ending(
+                7,
+                Reason.CONFIG_ERROR,
+                "The container cannot be started: exec /usr/bin/tini: exec format error; the image is for another CPU "
+                "architecture than the node: take one that is for both, or choose nodes by spec.nodeSelector "
+                "(kubernetes.io/arch)",
+                NOW - 1,
+                255,
+                final=True,
+            ),
+            id="an image for another CPU",
+        ),
+        pytest.param(
+            pod(**terminated(1, message="Traceback\nOSError: [Errno 8] exec format error")),
+            Ending(
+                7,
+                Reason.KERNEL_CRASHED,
+                "The kernel ended with exit code 1. Its last output:\nTraceback\nOSError: [Errno 8] exec format error",
+                NOW - 1,
+                1,
+            ),
+            id="a kernel that says so of something else",
+        ),
+        pytest.param(
             pod(phase="Running", state={"terminated": {"exitCode": 42}}),
             Ending(7, Reason.KERNEL_CRASHED, CRASHED, NOW, 42),
             id="container ended before the pod's phase says so",

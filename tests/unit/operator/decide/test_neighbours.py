@@ -102,9 +102,13 @@ def test_a_kernel_s_end_is_seen_beside_a_neighbour_that_runs() -> None:
             id="its image cannot be pulled",
         ),
         pytest.param(
-            pod(phase="Pending", state=INITIALIZING, inits=(neighbour(waits("RunContainerError", "no"), "mesh-init"),)),
+            pod(
+                phase="Pending",
+                state=INITIALIZING,
+                inits=(neighbour(waits("CreateContainerError", "no command specified"), "mesh-init"),),
+            ),
             Reason.CONFIG_ERROR,
-            "Container mesh-init cannot be created (RunContainerError): no",
+            "Container mesh-init cannot be created (CreateContainerError): no command specified",
             id="it cannot be made",
         ),
         pytest.param(

@@ -34,6 +34,16 @@ from kubernel_operator.observe.pod_facts import pod_facts
             id="namespace of a moment ago",
         ),
         pytest.param(
+            ApiError(403, "Forbidden", 'pods "k1-1" is forbidden: status unknown for quota: q, resources: pods'),
+            Refusal(Reason.PENDING, "Pod refused for now: status unknown for quota: q, resources: pods"),
+            id="quota of a moment ago",
+        ),
+        pytest.param(
+            ApiError(403, "Forbidden", 'pods "k1-1" is forbidden: not yet ready to handle request'),
+            Refusal(Reason.PENDING, "Pod refused for now: not yet ready to handle request"),
+            id="API server of a moment ago",
+        ),
+        pytest.param(
             ApiError(403, "Forbidden", 'violates PodSecurity "restricted:latest": runAsNonRoot != true'),
             Refusal(
                 Reason.POD_SECURITY_VIOLATION,
@@ -196,9 +206,9 @@ CREATING = "The container is being created."
         ),
         pytest.param(
             waiting("RunContainerError"),
-            Reason.CONFIG_ERROR,
-            "The container cannot be created (RunContainerError): why",
-            id="does not run",
+            Reason.CONTAINER_CREATING,
+            "The container is being created: why",
+            id="does not run for once",
         ),
         pytest.param(
             pod(), Reason.KERNEL_STARTING, "The container runs; the kernel does not answer yet.", id="container runs"

@@ -1,10 +1,16 @@
-"""Which words of a registry are a verdict, and when they are believed."""
+"""Which words of registries and nodes are a verdict, and when they are believed."""
 
 import pytest
 
 from fixtures.objects import NOW, SETTINGS, cr, pod, seen
 from kubernel_api.conditions import Reason
-from kubernel_operator.decide.images import BELIEVED_SECONDS, believed_at, is_verdict, refused_container
+from kubernel_operator.decide.refused_containers import (
+    CREATION_BELIEVED_SECONDS,
+    PULL_BELIEVED_SECONDS,
+    believed_at,
+    is_verdict,
+    refused_container,
+)
 from kubernel_operator.decide.situation import situation
 from kubernel_operator.decide.status import build_status
 from kubernel_operator.observe.kernel_facts import kernel_facts
@@ -76,7 +82,7 @@ def waiting(reason: str, message: str) -> dict[str, object]:
 
 @pytest.mark.parametrize(
     ("seconds", "reason", "stalled"),
-    [(0, Reason.IMAGE_PULL_FAILED, "False"), (BELIEVED_SECONDS, Reason.IMAGE_REFUSED, "True")],
+    [(0, Reason.IMAGE_PULL_FAILED, "False"), (PULL_BELIEVED_SECONDS, Reason.IMAGE_REFUSED, "True")],
 )
 def test_a_verdict_is_believed_after_a_while(seconds: float, reason: Reason, stalled: str) -> None:
     refused = waiting("ImagePullBackOff", f"{PULL}{IMAGE}: not found")
@@ -97,3 +103,41 @@ def test_another_failure_takes_it_back() -> None:
 
 def test_an_image_that_arrives_is_no_longer_refused() -> None:
     assert refused_container(pod_facts(pod())) is None
+
+
+def said(found: dict[str, object], seconds: float) -> tuple[str, str]:
+    """Reason, and whether it is stalled, of a pod that was refused for so long."""
+    refused = {"k1-1": NOW - seconds} if refused_container(pod_facts(found)) is not None else {}
+    observed = seen(found, first_seen=NOW - 100, refused_since=refused)
+    kernel = kernel_facts(cr())
+    built = build_status(kernel, situation(kernel, observed, NOW), observed, SETTINGS, NOW)
+    (stalled,) = [c["status"] for c in built["conditions"] if c["type"] == "Stalled"]
+    return built["reason"], stalled
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        pytest.param(
+            "CreateContainerConfigError",
+            "services have not yet been read at least once, cannot construct envvars",
+            id="a node that has just joined",
+        ),
+        pytest.param("CreateContainerError", "context deadline exceeded", id="busy"),
+        pytest.param("CreateContainerError", 'failed to reserve container name "kernel_k1-1": name is', id="still"),
+        pytest.param("RunContainerError", "rpc error: code = Unavailable desc = transport is closing", id="containerd"),
+    ],
+)
+def test_passing_troubles_of_a_node_never_stall(reason: str, words: str) -> None:
+    assert said(waiting(reason, words), 99) == (Reason.CONTAINER_CREATING, "False")
+
+
+def test_a_container_that_fails_in_a_new_way_gets_more_than_one_try() -> None:
+    odd = waiting("CreateContainerError", 'failed to resolve symlink "/mnt": lstat /mnt: permission denied')
+    assert said(odd, CREATION_BELIEVED_SECONDS - 1) == (Reason.CONTAINER_CREATING, "False")
+    assert said(odd, CREATION_BELIEVED_SECONDS) == (Reason.CONFIG_ERROR, "True")
+
+
+def test_a_container_that_never_will_be_made_stalls_at_once() -> None:
+    root = waiting("CreateContainerConfigError", "container has runAsNonRoot and image will run as root")
+    assert said(root, 0) == (Reason.CONFIG_ERROR, "True")
