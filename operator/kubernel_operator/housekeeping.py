@@ -9,23 +9,30 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from kubernel_cluster.cluster import Cluster
-from kubernel_cluster.errors import ClusterError
+from kubernel_cluster.errors import ApiError, ClusterError
 
 from . import metrics
 from .observe.cache import Cache, Key
 from .observe.sweep import sweep
-from .patience import RETRY_SECONDS, until_it_works
+from .patience import RETRY_SECONDS, until_it_works, with_advice
 
 logger = logging.getLogger(__name__)
 
 # kopf lists again after a watch broke, and says nothing of what vanished meanwhile. One sweep for one such LIST.
 RELIST_SECONDS = 1.0
+FORBIDDEN = 403
 
 Take = Callable[[str, Key], None]
 
 
 class Sweeps:
-    """Keeps the caches equal to the cluster, whatever the watches lost."""
+    """Keeps the caches equal to the cluster, whatever the watches lost.
+
+    Attributes:
+        synced: whether the first comparison has worked.
+        unknown: namespaces of which nothing may be decided: none of their LISTs has worked yet, or the last was
+            forbidden. Somebody deletes a namespace, and the operator's Role with it; the others go on.
+    """
 
     def __init__(
         self,
@@ -54,6 +61,8 @@ class Sweeps:
         self._lock = asyncio.Lock()
         self._began = float("-inf")  # monotonic seconds when the last successful one began
         self.synced = False
+        self.unknown = set(namespaces)
+        self._told: set[str] = set()  # of which was said that they are left alone
 
     def want(self) -> None:
         """Compare soon: a watch was built anew."""
@@ -91,8 +100,50 @@ class Sweeps:
     async def _once(self, take: Take, *, at_once: bool = False) -> None:
         began = time.monotonic()
         self._wanted.clear()
-        await sweep(self._cluster, self._namespaces, self._cache, take, at_once=at_once)
+        forbidden: ApiError | None = None
+        works = False
+        for namespace in self._namespaces:
+            try:
+                found = await self._compare(namespace, at_once)
+            except ApiError as error:
+                if error.status != FORBIDDEN or namespace is None:
+                    raise
+                forbidden = error
+                self._leave_alone(namespace, error)
+                continue
+            works = True
+            for kind, key in found:
+                take(kind, key)
+            if namespace in self.unknown:
+                self._look_after(namespace)
+        if forbidden is not None and not works:
+            raise forbidden
         self._began = began
+
+    async def _compare(self, namespace: str | None, at_once: bool) -> list[tuple[str, Key]]:
+        found: list[tuple[str, Key]] = []
+        await sweep(
+            self._cluster, (namespace,), self._cache, lambda kind, key: found.append((kind, key)), at_once=at_once
+        )
+        return found
+
+    def _leave_alone(self, namespace: str, error: ApiError) -> None:
+        if namespace not in self._told:
+            self._told.add(namespace)
+            logger.warning("Namespace %s is left alone until it can be listed: %s", namespace, with_advice(error))
+        self.unknown.add(namespace)
+
+    def _look_after(self, namespace: str) -> None:
+        """Again, or from now on: what its watches have told meanwhile went unheard."""
+        self.unknown.discard(namespace)
+        if namespace in self._told:
+            self._told.discard(namespace)
+            logger.info("Namespace %s can be listed, and is looked after.", namespace)
+        stores = {"lease": self._cache.leases, "pool": self._cache.pools, "instance": self._cache.instances}
+        for kind, store in stores.items():
+            for key in store.keys():  # noqa: SIM118 - a Store is no dict
+                if key[0] == namespace:
+                    self._take(kind, key)
 
     def _found(self, kind: str, key: Key) -> None:
         metrics.SWEEP_FOUND.labels(kind).inc()

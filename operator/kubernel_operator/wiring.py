@@ -247,4 +247,5 @@ class Operator:
             self._reconciler.queue.add(key)
 
     def _is_ignored(self, namespace: str) -> bool:
-        return any(fnmatch.fnmatch(namespace, pattern) for pattern in self._settings.ignore_namespaces)
+        ignored = (fnmatch.fnmatch(namespace, pattern) for pattern in self._settings.ignore_namespaces)
+        return namespace in self._sweeps.unknown or any(ignored)

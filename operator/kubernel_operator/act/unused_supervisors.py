@@ -74,6 +74,8 @@ class UnusedSupervisors:
         """
         before, self._unused = self._unused, {}
         for namespace in self._namespaces:
+            if namespace is not None and self._is_ignored(namespace):
+                continue
             path = paths.core("configmaps", namespace)
             async for page in self._cluster.pages(path, SELECTOR, metadata_only=True):
                 used = await self._used()

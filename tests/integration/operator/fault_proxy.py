@@ -31,11 +31,13 @@ class Request:
         verb: as RBAC calls it.
         resource: plural, with the subresource: "pods", "kernelinstances/status".
         name: of the object; of the created one for a create; "" for a collection.
+        namespace: "" for none.
     """
 
     verb: str
     resource: str
     name: str
+    namespace: str = ""
 
     def __str__(self) -> str:
         return f"{self.verb} {self.resource} {self.name}".strip()
@@ -204,8 +206,9 @@ def classified(request: web.Request, body: bytes) -> Request:
     """What a request is about."""
     parts = request.path.strip("/").split("/")
     parts = parts[2:] if parts[0] == "api" else parts[3:]
+    namespace = ""
     if parts[:1] == ["namespaces"] and len(parts) > 2:
-        parts = parts[2:]
+        namespace, parts = parts[1], parts[2:]
     resource, name, subresource = (*parts, "", "", "")[:3]
     verb = VERBS.get(request.method, "get" if name else "list")
     if request.query.get("watch") in {"1", "true"}:
@@ -213,7 +216,7 @@ def classified(request: web.Request, body: bytes) -> Request:
     if verb == "create":
         created = json.loads(body)
         name = (created.get("involvedObject") or created["metadata"])["name"]
-    return Request(verb, f"{resource}/{subresource}" if subresource else resource, name)
+    return Request(verb, f"{resource}/{subresource}" if subresource else resource, name, namespace)
 
 
 def _abort(request: web.Request) -> web.Response:

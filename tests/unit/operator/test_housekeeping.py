@@ -9,16 +9,34 @@ from prometheus_client import REGISTRY
 from fixtures.fake_cluster import FakeCluster
 from fixtures.objects import cr
 from fixtures.waiting import until
+from kubernel_cluster.cluster import Listing
 from kubernel_cluster.errors import ApiError, ApiUnavailableError
 from kubernel_operator import patience
-from kubernel_operator.housekeeping import Sweeps
-from kubernel_operator.observe.cache import Cache
+from kubernel_operator.housekeeping import Sweeps, Take
+from kubernel_operator.observe.cache import Cache, Key
 
 INSTANCE_PATH = "/apis/kubernel.dev/v1beta1/namespaces/ns/kernelinstances/k1"
 
 
-def sweeps(cluster: FakeCluster) -> Sweeps:
-    return Sweeps(cluster, (), Cache(), lambda *_: None, 3600)  # type: ignore[arg-type]
+def sweeps(cluster: FakeCluster, *namespaces: str, take: Take = lambda *_: None) -> Sweeps:
+    return Sweeps(cluster, namespaces, Cache(), take, 3600)  # type: ignore[arg-type]
+
+
+class Forbidding(FakeCluster):
+    """An API server that lets nobody list some namespaces: their Roles are gone.
+
+    Attributes:
+        forbidden: their names.
+    """
+
+    def __init__(self, *forbidden: str) -> None:
+        super().__init__()
+        self.forbidden = set(forbidden)
+
+    async def list(self, path: str, **selectors: str) -> Listing:
+        if self.forbidden & set(path.split("/")):
+            raise ApiError(403, "Forbidden", f"cannot list {path}")
+        return await super().list(path, **selectors)
 
 
 def found(kind: str) -> float:
@@ -74,3 +92,51 @@ async def test_a_new_leader_compares_before_it_acts() -> None:
     assert len(cluster.requests) == 2 * listed
     await compares.since(moment)
     assert len(cluster.requests) == 2 * listed
+
+
+async def test_a_namespace_that_is_gone_does_not_keep_others_from_being_looked_after(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """elastic/cloud-on-k8s#7586: its Role went with it, and the operator was started anew."""
+    cluster, seen = Forbidding("gone"), list[tuple[str, Key]]()
+    cluster.put(INSTANCE_PATH, cr())
+    compares = sweeps(cluster, "gone", "ns", take=lambda *what: seen.append(what))
+    assert compares.unknown == {"gone", "ns"}
+    await compares.first()
+    assert (compares.synced, compares.unknown) == (True, {"gone"})
+    assert ("instance", ("ns", "k1")) in seen
+    await compares.since(time.monotonic())
+    assert caplog.text.count("Namespace gone is left alone") == 1
+    assert "cannot list" in caplog.text
+
+
+async def test_a_namespace_that_can_be_listed_again_is_looked_at_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What its watches told while nothing could be decided went unheard."""
+    monkeypatch.setattr("kubernel_operator.housekeeping.RELIST_SECONDS", 0)
+    cluster, seen = Forbidding(), list[tuple[str, Key]]()
+    cluster.put(INSTANCE_PATH, cr())
+    compares = sweeps(cluster, "ns", "other", take=lambda *what: seen.append(what))
+    await compares.first()
+    task = asyncio.create_task(compares.run())
+    cluster.forbidden = {"ns"}
+    compares.want()
+    await until("it is left alone", lambda: compares.unknown == {"ns"})
+    seen.clear()
+    cluster.forbidden = set()
+    compares.want()
+    await until("it is looked after", lambda: not compares.unknown)
+    task.cancel()
+    assert seen == [("instance", ("ns", "k1"))]
+
+
+async def test_where_nothing_can_be_listed_it_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "RETRY_SECONDS", 0)
+    cluster = Forbidding("a", "b")
+    compares = sweeps(cluster, "a", "b")
+    task = asyncio.create_task(compares.first())
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert not compares.synced
+    cluster.forbidden = {"a"}
+    await task
+    assert compares.unknown == {"a"}
