@@ -17,7 +17,7 @@ from kubernel_operator.observe.report import PAUSED, Report, after_probe, from_c
 from kubernel_operator.observe.template_facts import TemplateFacts
 from kubernel_operator.settings import Settings
 from kubernel_wire.callback import MalformedReportError, token
-from kubernel_wire.control import ControlError, bind_request
+from kubernel_wire.control import ControlError, ControlUnreachableError, bind_request
 
 from .pod_network import PodNetwork
 
@@ -121,9 +121,11 @@ class Asker:
         try:
             answer = await self._control(cr, memory, question.ip, {"op": "status"})
             report = from_control_status(answer, self._clock())
-        except (ControlError, MalformedReportError):
+        except (ControlError, MalformedReportError) as error:
             if not question.ports_tell or not await self._network.accepts(question.ip):
                 return
+            if isinstance(error, ControlUnreachableError) and await self._network.is_supervised(question.ip):
+                return  # the kernel was faster than its supervisor, which is about to say more than the ports do
             generation, now = question.generation, self._clock()
             report = Report("", -1, generation, "running", now, ip=question.ip, supervised=False)
         if memory.reports.get(pod) is before:  # else a callback arrived meanwhile; it knows better

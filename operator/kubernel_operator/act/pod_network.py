@@ -27,6 +27,10 @@ class PodNetwork:
         """Whether all five ports of the kernel accept connections."""
         return all(await asyncio.gather(*(_accepts(ip, port) for port in PORTS.values())))
 
+    async def is_supervised(self, ip: str) -> bool:
+        """Whether a supervisor is there, which need not answer yet: it listens before it starts the kernel."""
+        return await _accepts(ip, CONTROL_PORT)
+
 
 async def _accepts(ip: str, port: int) -> bool:
     try:

@@ -7,7 +7,6 @@ import socket
 
 from .control_requests import Request, RequestError
 from .loop import Loop
-from .sockets import family_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,21 +67,18 @@ class Conversation:
 
 
 class ControlServer:
-    """Listens on the control port and hands authenticated requests to ``handle``."""
+    """Accepts connections to the control port and hands authenticated requests to ``handle``."""
 
     def __init__(
         self,
         loop: Loop,
-        address: "tuple[str, int]",
+        listener: socket.socket,
         keys: "dict[bytes, bytes]",
         handle: "Callable[[dict[str, Any]], dict[str, Any]]",
     ) -> None:
         self._loop, self._keys, self._handle = loop, keys, handle
         self._open = []  # type: list[Conversation]
-        self._listener = socket.socket(family_of(address[0]))
-        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._listener.bind(address)
-        self._listener.listen(128)
+        self._listener = listener
         self._listener.setblocking(False)
         loop.watch(self._listener.fileno(), self._accept)
 

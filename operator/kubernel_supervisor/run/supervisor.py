@@ -6,6 +6,7 @@ One thread does everything but deliver reports, so there is no state to lock.
 import binascii
 import os
 import signal
+import socket
 import time
 import warnings
 
@@ -28,7 +29,7 @@ from .loop import Loop
 from .operations import handle
 from .output import Relay
 from .readiness import Readiness
-from .sockets import is_free
+from .sockets import family_of, is_free
 
 TERM_SECONDS = 3.0  # from SIGTERM to SIGKILL at the container's end
 FLUSH_SECONDS = 1.0  # for the last report when the container is to end at once
@@ -367,11 +368,10 @@ class Supervisor:
         self.reporter.send(self.kernel.snapshot())
 
     def _listen_for_requests(self) -> None:
-        address = (self.settings.any_address, self.settings.control_port)
-        try:
-            self.control = ControlServer(self.loop, address, self.keys, lambda request: handle(self, request))
-        except OSError as error:
-            log(f"no control port ({error}): no signals, no restart in place")
+        if self.launcher.control_listener >= 0:
+            family, number = family_of(self.settings.address), self.launcher.control_listener
+            listener = socket.socket(family, socket.SOCK_STREAM, 0, number)
+            self.control = ControlServer(self.loop, listener, self.keys, lambda request: handle(self, request))
 
 
 def supervise(launcher: Launcher, child: "Child | None", failure: "StartError | None", zygote: str) -> None:

@@ -1,6 +1,7 @@
 """The first stage: from the container's environment to a running kernel, with as few imports as possible."""
 
 import _signal  # type: ignore[import-not-found]  # see launch.py
+import _socket  # what ``socket`` wraps, which imports enum, too
 import os
 import sys
 
@@ -24,9 +25,29 @@ def first_start() -> "tuple[Launcher, Child | None, StartError | None]":
     hide_secrets(taken)
     adopt_orphans()
     launcher = Launcher(sys.argv[1:], settings, {name: taken.get(name, "") for name in SECRET_NAMES})
+    launcher.control_listener = listener(settings)
     if settings.is_member:
         return launcher, None, None
     try:
         return launcher, launcher.start(), None
     except StartError as error:
         return launcher, None, error
+
+
+def listener(settings: Settings) -> int:
+    """The descriptor that listens on the control port; -1: there is none.
+
+    From before the kernel's start: who finds the kernel's ports open, and this one not, knows that there is no
+    supervisor. Whoever comes before the second stage waits for it.
+    """
+    family = _socket.AF_INET6 if ":" in settings.any_address else _socket.AF_INET
+    made = _socket.socket(family)
+    try:
+        made.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
+        made.bind((settings.any_address, settings.control_port))
+        made.listen(128)
+    except OSError as error:
+        made.close()
+        log(f"no control port ({error}): no signals, no restart in place")
+        return -1
+    return made.detach()

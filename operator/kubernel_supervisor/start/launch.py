@@ -106,11 +106,16 @@ def raise_oom_score(pid: int, step: int = OOM_SCORE_STEP) -> None:
 
 
 class Launcher:
-    """Everything that a start of the kernel needs, the first one and those after a restart."""
+    """Everything that a start of the kernel needs, the first one and those after a restart.
+
+    Attributes:
+        control_listener: the descriptor that listens on the control port; -1: none does.
+    """
 
     def __init__(self, argv: "list[str]", settings: Settings, secrets: "dict[str, str]") -> None:
         self.argv, self.settings, self.secrets = argv, settings, secrets
         self.connection_file = settings.connection_file
+        self.control_listener = -1
         self.pipes = (os.pipe(), os.pipe())  # the kernel's stdout and stderr; they outlive each kernel process
 
     def bind(self, binding: "Any") -> None:

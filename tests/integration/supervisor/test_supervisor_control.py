@@ -254,6 +254,15 @@ def test_stop_after_the_kernels_end_cuts_the_grace(supervise: Supervise, kernel:
     assert container.wait() == 5
 
 
+def test_the_port_is_open_before_the_kernel_runs(supervise: Supervise, kernel: Kernel, operator: Operator) -> None:
+    """So a kernel whose ports are open, and not the control port, has no supervisor."""
+    at_once = "socket.create_connection(('127.0.0.1', int(sys.argv[2]))); serve()"
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    supervise([*kernel(at_once), str(port)], operator=operator, controlPort=port)
+    operator.wait("running")
+
+
 def test_port_that_is_taken_is_said_and_the_kernel_runs_on(
     supervise: Supervise, kernel: Kernel, operator: Operator
 ) -> None:

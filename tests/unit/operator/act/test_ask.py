@@ -128,6 +128,12 @@ def test_probe_without_an_answer(world: World, ports_tell: bool, listening: bool
     assert remembered.reports == ({"k1-1": said} if ready else {})
 
 
+def test_a_kernel_that_was_faster_than_its_supervisor(world: World) -> None:
+    """One that listens after milliseconds: its supervisor will say all of it, the control port included."""
+    world.supervisors.listening, world.supervisors.starting = {IP}, {IP}
+    assert after(world, memory(), PROBE).reports == {}
+
+
 @pytest.mark.parametrize("listening", [True, False])
 def test_probe_of_a_replaced_pod(world: World, listening: bool) -> None:
     world.supervisors.listening = {IP} if listening else set()
