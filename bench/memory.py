@@ -32,6 +32,7 @@ LIMIT, MOST = "350Mi", "4Gi"
 GROWS, STAYS = "350Mi, memory.max 4Gi", "350Mi"
 CELL_SECONDS = 120.0
 IDLE_SECONDS = 60.0
+LOG_LINES = 12
 #: What the node has for a kernel that wants more: it may grow a little.
 LEFT_BYTES = 100 << 20
 GOAL_SHARE = 0.001
@@ -108,8 +109,8 @@ async def printed(client: AsyncKernelClient, code: str) -> str:
     return "".join(texts)
 
 
-async def finishes(cell: str, most: str) -> float | None:
-    """Seconds that the cell took in a kernel of its own; None: it did not finish."""
+async def finishes(cell: str, most: str, namespace: str) -> float | str:
+    """Seconds that the cell took in a kernel of its own, or why it did not finish."""
     manager, client = await started(most)
     try:
         began = time.perf_counter()
@@ -119,11 +120,26 @@ async def finishes(cell: str, most: str) -> float | None:
         if not task.done():
             task.cancel()
         await asyncio.wait({task})
-        done = not task.cancelled() and task.exception() is None and task.result() == "42 True\n"
-        return time.perf_counter() - began if done else None
+        seconds = time.perf_counter() - began
+        if not task.cancelled() and task.exception() is None and task.result() == "42 True\n":
+            return seconds
+        printed_last = "killed" if task.cancelled() else repr(task.exception() or task.result())
+        return f"after {seconds:.1f} s: {printed_last}; {await last_words(manager, namespace)}"
     finally:
         client.stop_channels()
         await manager.shutdown_kernel(now=True)
+
+
+async def last_words(manager: AsyncKernelManager, namespace: str) -> str:
+    """What is said of a kernel, and the end of its container's log."""
+    cluster = await Cluster.connect(os.environ["KUBECONFIG"])
+    try:
+        status = (await cluster.get(f"{paths.kernel_instances(namespace)}/k-{manager.kernel_id}"))["status"]
+        path = f"{paths.core('pods', namespace)}/{status['podName']}/log"
+        lines = [line.decode() async for line in cluster.stream(path, {"tailLines": str(LOG_LINES)})]
+        return f"{status['message']}\n{''.join(lines)}"
+    finally:
+        await cluster.close()
 
 
 @contextlib.asynccontextmanager
@@ -190,20 +206,24 @@ async def idle_share(most: str) -> float:
         await manager.shutdown_kernel(now=True)
 
 
-async def measure(rounds: int, namespace: str, image: str, kinds: Mapping[str, str]) -> str:
+async def measure(rounds: int, namespace: str, image: str, kinds: Mapping[str, str], cells: Mapping[str, str]) -> str:
     """All rounds; the report. ``kinds``: the memory.max of each kind of kernels."""
-    seconds: dict[str, list[float]] = {f"{name}, {kind}": [] for name in CELLS for kind in kinds}
+    seconds: dict[str, list[float]] = {f"{name}, {kind}": [] for name in cells for kind in kinds}
     finished = dict.fromkeys(kinds, 0)
     for turn in range(1, rounds + 1):
-        for name, cell in CELLS.items():
+        for name, cell in cells.items():
             for kind, most in kinds.items():
-                took = await finishes(cell, most)
-                if took is not None:
+                took = await finishes(cell, most, namespace)
+                if isinstance(took, float):
                     seconds[f"{name}, {kind}"].append(took)
-                finished[kind] += took is not None
-        print(f"round {turn} of {rounds}: {finished}", file=sys.stderr, flush=True)
+                    finished[kind] += 1
+                elif kind == GROWS:
+                    print(f"{name}: {took}", file=sys.stderr, flush=True)
+        print(f"round {turn} of {rounds}: {finished}; load {os.getloadavg()[0]:.1f}", file=sys.stderr, flush=True)
+    if cells != CELLS:
+        return table("finished cells, seconds", seconds, {})
     idle = {kind: await idle_share(most) for kind, most in kinds.items()}
-    total = rounds * len(CELLS)
+    total = rounds * len(cells)
     lines = [
         *(f"{kind}: {number} of {total} finished with their variables" for kind, number in finished.items()),
         table("finished cells, seconds", seconds, {}),
@@ -218,12 +238,14 @@ def main() -> None:
     """Parses the command line and prints the report."""
     parser = parser_of_rounds("bench/memory.py", "Kernels that need more memory.", rounds=4)
     parser.add_argument("--growing-only", action="store_true", help="none whose memory stays as it is")
+    parser.add_argument("--only", default="", help='cells whose names have this in them, e.g. "csv"; nothing else')
     options = parser.parse_args()
+    cells = {name: cell for name, cell in CELLS.items() if options.only in name}
     kinds = {GROWS: MOST} if options.growing_only else {GROWS: MOST, STAYS: ""}
     with bench_namespace() as (namespace, _), tempfile.TemporaryDirectory() as prefix:
         os.environ["KUBERNEL_MEMORY"] = LIMIT
         kernelspecs.install_ours(Path(prefix), SPEC, namespace, options.image, service="None")
-        print(asyncio.run(measure(options.rounds, namespace, options.image, kinds)))
+        print(asyncio.run(measure(options.rounds, namespace, options.image, kinds, cells)))
 
 
 if __name__ == "__main__":
