@@ -27,8 +27,8 @@ class PoolsToTell(Protocol):
     def take_callback(self, key: Key, pool: Key, callback: Callback) -> bool:
         """A report of a pod that waits in a pool; whether it is genuine."""
 
-    def lost_a_member(self, pool: Key) -> None:
-        """A KernelInstance has claimed one of its pods."""
+    def loses_a_member(self, pool: Key) -> None:
+        """A KernelInstance is about to claim one of its pods."""
 
 
 class Claims:
@@ -62,7 +62,13 @@ class Claims:
         chosen = self._choose(kernel, spec, found, observed, memory, context)
         if isinstance(chosen, Member):
             service = self.service_of(kernel, chosen.pod)
-            return replace(observed, member=chosen, member_service=service, knows_keys=memory.keys is not None)
+            return replace(
+                observed,
+                member=chosen,
+                member_service=service,
+                service=observed.service or service is not None,
+                knows_keys=memory.keys is not None,
+            )
         memory.cold = chosen
         return replace(observed, cold=chosen)
 

@@ -78,6 +78,10 @@ class KernelCounts:
             self._phases[key] = phase
             self._counts[key[0], phase] += 1
 
+    def starts(self, namespace: str) -> int:
+        """How many of a namespace have been seen and are on their way to Ready."""
+        return sum(self._counts[namespace, phase] for phase in ("Pending", "Starting"))
+
     def clear(self) -> None:
         """Nothing is known: another operator counts."""
         self._phases.clear()

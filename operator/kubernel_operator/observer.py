@@ -58,7 +58,8 @@ class Observer:
             # Its server asked the supervisor itself, and the spec will say so in a moment; or the pod tells tales.
             report = replace(report, generation=kernel.wanted)
         services = map(service_facts, self._cache.services.linked(kernel.namespace, kernel.name))
-        service = next((each for each in services if each.owner_uid == kernel.uid), None)
+        member_service = self._claims.service_of(kernel, current)
+        service = next((each for each in services if each.owner_uid == kernel.uid), member_service)
         lease = kernel.lifecycle.lease_name
         if current is not None:
             self._members.release(kernel.uid)
@@ -101,7 +102,7 @@ class Observer:
             and self._server_leases.has_expired((kernel.namespace, lease), memory.first_seen),
             template=self._templates.get(kernel.template) if kernel.template else None,
             no_template=self._templates.why_missing(kernel.template) if kernel.template else "",
-            member_service=self._claims.service_of(kernel, current),
+            member_service=member_service,
             service_member=service.member if service is not None else "",
             cold=memory.cold if not is_warm else "",
             knows_keys=memory.keys is not None,

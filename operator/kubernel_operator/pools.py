@@ -21,7 +21,7 @@ from .build.event import MEMBER_FAILED
 from .build.member import shape_of
 from .decide.bounds import objection
 from .decide.plan import Context
-from .decide.pool_plan import MemberState, plan_pool, pool_status
+from .decide.pool_plan import REFILL_SECONDS, MemberState, plan_pool, pool_status
 from .decide.status import status_patch
 from .observe.cache import Cache, Key
 from .observe.members import Members
@@ -57,6 +57,7 @@ class PoolMemory:
     not_before: float = 0.0
     said_at: float = 0.0
     told: str = ""
+    claims: list[float] = field(default_factory=list)  # Unix seconds, of the last REFILL_SECONDS
     kept: Memory = field(default_factory=lambda: Memory("", 0.0))
 
 
@@ -83,11 +84,13 @@ class Pools:
         templates: Templates,
         context: Callable[[], Context],
         clock: Callable[[], float],
+        *,
+        starts: Callable[[str], int],
     ) -> None:
-        """All that a pass needs; nothing is done yet."""
+        """All that a pass needs; nothing is done yet. ``starts``: how many kernels of a namespace are on their way."""
         self._writes, self._network = writes, network
         self._cache, self._members, self._templates = cache, members, templates
-        self._context, self._clock = context, clock
+        self._context, self._clock, self._starts = context, clock, starts
         self.queue: WorkQueue[Key] = WorkQueue(self.reconcile, _log_failure)
         self._memory: dict[Key, PoolMemory] = {}
         self._asked: dict[Key, _Asked] = {}
@@ -107,9 +110,15 @@ class Pools:
         self.queue.add(pool)
         return True
 
+    def loses_a_member(self, pool: Key) -> None:
+        """A KernelInstance is about to claim one of its pods."""
+        if (memory := self._memory.get(pool)) is not None:
+            memory.claims.append(self._clock())
+        self.lost_a_member(pool)
+
     def lost_a_member(self, pool: Key) -> None:
-        """A KernelInstance has claimed one of its pods."""
-        self.queue.add(pool)
+        """One of its pods is a KernelInstance's by now. That is no reason to do anything at once."""
+        self.queue.add_after(pool, REFILL_SECONDS)
 
     def template_changed(self, name: str) -> None:
         """A KernelTemplate came, changed or went."""
@@ -137,7 +146,17 @@ class Pools:
         shape = shape_of(pool.kernel_spec, context.settings, template, context.supervisor_map) if not refusal else ""
         self._members.shapes[key] = shape
         states = self._states(pool, now)
-        plan = plan_pool(pool, states, shape, refusal, now, not_before=memory.not_before)
+        memory.claims = [at for at in memory.claims if now < at + REFILL_SECONDS]
+        plan = plan_pool(
+            pool,
+            states,
+            shape,
+            refusal,
+            now,
+            not_before=memory.not_before,
+            claims=memory.claims,
+            starts=self._starts(pool.namespace),
+        )
         for pod, why in plan.delete:
             await self._delete(pool, memory, pod, why)
         for _ in range(plan.create):

@@ -175,6 +175,9 @@ class Reconciler:
         self.questions.put(key, next((a for a in steps.actions if isinstance(a, Question)), None))
         # Nothing is taken away before it was said why.
         actions = steps.actions if untold is None else tuple(a for a in steps.actions if isinstance(a, Create))
+        for action in actions:
+            if isinstance(action, Claim) and self.pools is not None:
+                self.pools.loses_a_member((key[0], action.member.pod.pool))
         failure = await self._apply_all(cr, memory, () if unread else actions) or untold or unread
         # Whatever failed: deadlines and Leases are looked at in time.
         if steps.again_at is not None:
@@ -191,9 +194,6 @@ class Reconciler:
 
     def _follow_up(self, key: Key, actions: tuple[Action, ...], found: Situation) -> None:
         """What is done, or looked at, because of what was done."""
-        for action in actions:
-            if isinstance(action, Claim) and self.pools is not None:
-                self.pools.lost_a_member((key[0], action.member.pod.pool))
         if any(isinstance(a, Claim | Resize) or (isinstance(a, Create) and a.kind == "supervisor") for a in actions):
             self.queue.add(key)  # to say what came of it, or to do what waited for it
         if any(isinstance(a, ReadKeys) for a in actions):

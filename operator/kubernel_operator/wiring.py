@@ -87,7 +87,14 @@ class Operator:
         )
         templates.tell(self._reconciler.template_changed)
         self._pools = Pools(
-            PoolWrites(fenced, cache, applier), PodNetwork(), cache, members, templates, self._context, clock
+            PoolWrites(fenced, cache, applier),
+            PodNetwork(),
+            cache,
+            members,
+            templates,
+            self._context,
+            clock,
+            starts=self._reconciler.counts.starts,
         )
         templates.tell(self._pools.template_changed)
         self._reconciler.pools = self._pools
@@ -230,8 +237,9 @@ class Operator:
         owner = kinds[kind].link(obj) if kind in kinds else name
         if owner is not None:
             self._add(kind, (namespace, owner))
-        if kind == "pod" and (pool := pool_that_made(obj)) is not None:
-            self._add("pool", (namespace, pool))  # it may just have lost a member to a KernelInstance
+        pool = pool_that_made(obj) if kind == "pod" else None
+        if pool is not None and pool_of(owner or "") is None and not self._is_ignored(namespace):
+            self._pools.lost_a_member((namespace, pool))  # perhaps by another operator's claim
 
     def _add(self, kind: str, key: Key) -> None:
         """Something is news: a Lease, or a KernelInstance, or a part of one."""

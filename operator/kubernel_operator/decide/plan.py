@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kubernel_api.conditions import ConditionType, Reason
 from kubernel_api.constants import LABEL_MEMBER, RESTART_GRACE_SECONDS
 from kubernel_api.names import pod_secret_name, secret_name, supervisor_map_name
-from kubernel_operator.build.member import claim_of_pod, claim_of_service
 from kubernel_operator.build.pod import build_pod, without_startup_cpu
 from kubernel_operator.build.secret import build_pod_secret, qualified_secret_name
 from kubernel_operator.build.service import build_service
 from kubernel_operator.build.supervisor import build_supervisor_map
 from kubernel_operator.observe.kernel_facts import KernelFacts
-from kubernel_operator.observe.members import Member
 from kubernel_operator.observe.observed import Observed, Purpose
 from kubernel_operator.observe.pod_facts import PodFacts
 from kubernel_operator.settings import Settings
@@ -26,8 +24,6 @@ from kubernel_wire.sealed_keys import public_key
 from .actions import (
     Action,
     Bind,
-    Claim,
-    ClaimService,
     Configure,
     Create,
     DeleteInstance,
@@ -35,11 +31,10 @@ from .actions import (
     Explain,
     Probe,
     ProbeReplaced,
-    ReadKeys,
     Resize,
     Restart,
 )
-from .binding import waits_for_binding
+from .binding import claim, claim_service, claim_service_at, read_keys, waits_for_binding
 from .configuration import idle_timeout, is_configured
 from .endings import silent_node_at
 from .reasons import misses, pending_reason
@@ -132,6 +127,7 @@ def plan(kernel: KernelFacts, situation: Situation, observed: Observed, context:
                 (
                     *_superseded_pods(situation, observed),
                     *_missing_children(kernel, observed, context, has_pod_secret=_has_pod_secret(situation, observed)),
+                    *(() if claim_service_at(kernel, observed, now) else claim_service(kernel, observed)),
                     *_resize(kernel, situation, observed, now),
                     *_changed(kernel, situation, observed),
                 ),
@@ -150,7 +146,10 @@ def _needs_pod(kernel: KernelFacts, situation: Situation, observed: Observed, co
         return Plan((), min(not_before, situation.start_began + kernel.lifecycle.start_deadline))
     actions: tuple[Action, ...] = ()
     if situation.objection is None and observed.member is not None:
-        actions = tuple(_claim(kernel, observed.member, observed, context, now))
+        actions = (
+            *_missing_children(kernel, observed, context, has_pod_secret=True),
+            *claim(kernel, observed.member, observed, context.settings, now),
+        )
     elif situation.objection is None:
         actions = tuple(_create(kernel, situation, observed, context))
     return Plan(actions, _again_while_starting(kernel, situation, observed, context, now))
@@ -165,34 +164,12 @@ def _finished(kernel: KernelFacts, observed: Observed, now: float) -> Plan:
     return Plan(actions, gone_at)
 
 
-def _claim(kernel: KernelFacts, member: Member, observed: Observed, context: Context, now: float) -> list[Action]:
-    """A pool's pod, which is told whose it is as soon as it is this KernelInstance's."""
-    pod = member.pod
-    patch = claim_of_pod(
-        kernel.raw,
-        context.settings,
-        observed.template,
-        pod_uid=pod.uid,
-        pool_uid=member.pool_uid,
-        age=max(0.0, now - (pod.created or now)),
-    )
-    return [
-        *_missing_children(kernel, observed, context, has_pod_secret=True),
-        *_unread_keys(kernel, observed),
-        Claim(member, patch, "its shape fits"),
-    ]
-
-
-def _unread_keys(kernel: KernelFacts, observed: Observed) -> list[Action]:
-    """Those that the client makes, to be told to a pool's pod."""
-    if not kernel.keys_by_client or observed.knows_keys:
-        return []
-    return [ReadKeys(secret_name(kernel.name, kernel.uid), "its pool's pod is told them")]
-
-
 def _create(kernel: KernelFacts, situation: Situation, observed: Observed, context: Context) -> list[Action]:
     """The next pod, and whatever it needs that is not known to exist."""
-    actions = _superseded_pods(situation, observed)
+    if observed.member_service is not None and kernel.status.address is None:
+        # It goes with the member that could not be bound: nobody has its address.
+        observed = replace(observed, service=False, member_service=None, service_member="")
+    actions = [*_superseded_pods(situation, observed), *claim_service(kernel, observed)]
     if situation.pod is not None and situation.pod.may_run:
         actions.append(DeletePod(situation.pod, "a restart was asked for and cannot be done in place"))
     is_same = situation.pod is not None and situation.pod.supervisor == context.supervisor_map
@@ -245,9 +222,6 @@ def _missing_children(
         actions.append(_pod_secret(kernel, context, "holds the pod's token"))
     if observed.service or not kernel.by_service:
         return actions
-    if (service := observed.member_service) is not None:
-        patch = claim_of_service(kernel.raw, service_uid=service.uid, pod_uid=service.owner_uid)
-        return [*actions, ClaimService(service, patch, "its address is known to all nodes")]
     known = kernel.status.address
     body = build_service(kernel.raw, known.ip if known else None)
     return [*actions, Create("service", body, "keeps the kernel's address")]
@@ -341,7 +315,7 @@ def _restart(situation: Situation) -> list[Action]:
 def _starting(kernel: KernelFacts, situation: Situation, observed: Observed, now: float) -> list[Action]:
     if situation.pod is None:
         return []
-    if waits_for_binding(kernel, situation.pod, observed) and (unread := _unread_keys(kernel, observed)):
+    if waits_for_binding(kernel, situation.pod, observed) and (unread := read_keys(kernel, observed)):
         return unread
     if situation.ip and observed.knows_keys and waits_for_binding(kernel, situation.pod, observed):
         return [Bind(situation.ip, situation.pod.name, situation.wanted, "it was claimed for this kernel")]
@@ -393,7 +367,12 @@ def _again_while_starting(
 
 def _again_while_running(kernel: KernelFacts, situation: Situation, observed: Observed, now: float) -> float | None:
     silence = silent_node_at(situation.pod, observed) if situation.pod is not None else None
-    return _earliest(active_deadline(kernel, observed, now), silence, resize_again_at(kernel, situation, observed))
+    return _earliest(
+        active_deadline(kernel, observed, now),
+        silence,
+        resize_again_at(kernel, situation, observed),
+        claim_service_at(kernel, observed, now),
+    )
 
 
 def _earliest(*times: float | None) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,10 @@ from .texts import for_people
 Json = dict[str, Any]
 # A member that does not wait after this time never will; a first pull of a large image takes minutes.
 START_SECONDS = 600.0
+# A member that was claimed is replaced so much later. A start takes a core for a second, and the kernel that has just
+# come out of the pool, its first cells and the next claims have better use for it. It does not pile up: under claims
+# without end, members are made as fast as they are claimed, each a second after.
+REFILL_SECONDS = 1.0
 # The kubelet does not find a member's Secret: an operator was killed before it made it.
 WITHOUT_SECRET_SECONDS = 10.0
 
@@ -65,6 +70,8 @@ def plan_pool(
     now: float,
     *,
     not_before: float = 0.0,
+    claims: Sequence[float] = (),
+    starts: int = 0,
 ) -> PoolPlan:
     """The steps that bring a pool to what its spec says; one that is being deleted is left to garbage collection.
 
@@ -75,6 +82,8 @@ def plan_pool(
         refusal: why no member can be made; None: one can.
         now: Unix seconds.
         not_before: Unix seconds before which none is made, since the last ones have failed.
+        claims: Unix seconds at which members were claimed.
+        starts: how many kernels of the pool's namespace are on their way. They go first; one member is always made.
     """
     if pool.deleting:
         return PoolPlan()
@@ -95,11 +104,13 @@ def plan_pool(
     unready_first = sorted(outdated, key=lambda m: m.ready)
     spare = max(spare, sum(not m.ready for m in outdated))
     delete += [(m.pod, "the pool's members are to be others by now") for m in unready_first[:spare]]
+    held_back = [at + REFILL_SECONDS for at in claims if now < at + REFILL_SECONDS]
     create = 0
     if refusal is None and now >= not_before:
-        create = max(0, min(pool.replicas - len(updated), pool.max_starting - len(starting)))
+        missing = pool.replicas - len(updated) - len(held_back) - sum(m.chosen for m in members)
+        create = max(0, min(missing, max(1, pool.max_starting - starts) - len(starting)))
     again = [m.since + START_SECONDS for m in living if not m.ready]
-    again.append(not_before)
+    again += [not_before, *held_back]
     again += [m.since + WITHOUT_SECRET_SECONDS for m in living if _misses_secret(m.pod)]
     return PoolPlan(create, tuple(delete), min((t for t in again if t > now), default=None))
 

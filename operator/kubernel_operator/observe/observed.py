@@ -71,7 +71,7 @@ class Observed:
         supervisor_found: Unix seconds when the ConfigMap with the supervisor was last made in this namespace, or found
             to be there; None: not known to be there.
         supervisor_map: name of the ConfigMap that pods get their supervisor from by now; "": not known.
-        service: whether the Service exists.
+        service: whether a Service exists that leads to it, its own or that of its pool's pod.
         service_ip: the cluster IP that it has, or had before it was deleted; None before it was ever known.
         refusal: why the API server last refused a child.
         pending: what the pod's Events say about why it is pending.
@@ -97,7 +97,7 @@ class Observed:
         resizes: what became of the last request to resize a pod, for each purpose.
         member: a pool's pod that was chosen for it; None: there is none, or it has a pod already.
         member_service: the Service that was made for its pool's pod and is not its own yet.
-        service_member: name of the pool's pod that its own Service was made for; "" for none.
+        service_member: name of the pool's pod that its Service was made for; "" for none.
         cold: why it gets no pool's pod, or got none; "" when that is not known, or is no question.
         knows_keys: whether the keys of its connection are known here, to be told to a pool's pod.
         bound: uid of the pool's pod that was told whose it is.

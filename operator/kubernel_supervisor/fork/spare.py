@@ -22,6 +22,7 @@ REPLACED = (
     "write_connection_file",
     "init_gui_pylab",
 )
+BEATS_SECONDS = 1.0
 #: ipykernel reads it while it is initialised, for a variable of the user's.
 SESSION_NAME = "JPY_SESSION_NAME"
 
@@ -50,6 +51,7 @@ class Spare:
         self._initialised, self._become = initialised, become
         self._sockets, self._threads = [], []  # type: list[tuple[Any, int]], list[Any]
         self.is_nobodys = True
+        self._bind = None  # type: Any
         self._originals = []  # type: list[tuple[Any, str, Any]]
 
     def put_off(self) -> None:
@@ -60,9 +62,10 @@ class Spare:
         """
         import threading
 
+        from ipykernel.heartbeat import Heartbeat
         from ipykernel.kernelapp import IPKernelApp
 
-        init_sockets = vars(IPKernelApp)["init_sockets"]
+        init_sockets, self._bind = vars(IPKernelApp)["init_sockets"], vars(Heartbeat)["_bind_socket"]
 
         def without_words(app: "Any") -> None:
             app.log.disabled = True  # it would say that there are no keys
@@ -123,8 +126,11 @@ class Spare:
         self._channel.send(json.dumps({"error": why}).encode())
 
     def _listen(self, app: "Any") -> None:
-        """What ``init_sockets`` and ``init_heartbeat`` have left out. Threads get their sockets when they are bound."""
-        app.init_heartbeat()
+        """What ``init_sockets`` and ``init_heartbeat`` have left out. Threads get their sockets when they are bound.
+
+        The heartbeat's own thread binds its port; whoever hears that the kernel listens finds that one, too.
+        """
+        beats = self._heartbeat(app)
         secure = getattr(app, "_apply_curve_server_options", None)
         for socket, port in self._sockets:
             if secure is not None:
@@ -137,6 +143,24 @@ class Spare:
             debugger.connect(app.shell_socket.last_endpoint)
         for thread in self._threads:
             thread.start()
+        beats.wait(BEATS_SECONDS)
+
+    def _heartbeat(self, app: "Any") -> "Any":
+        """Starts it; the event is set when its port is bound."""
+        import threading
+
+        from ipykernel.heartbeat import Heartbeat
+
+        bound = threading.Event()
+
+        def bind_and_tell(heartbeat: "Any") -> None:
+            setattr(Heartbeat, "_bind_socket", self._bind)  # noqa: B010 - mypy takes an assignment for a mistake
+            self._bind(heartbeat)
+            bound.set()
+
+        setattr(Heartbeat, "_bind_socket", bind_and_tell)  # noqa: B010
+        app.init_heartbeat()
+        return bound
 
 
 def move(shell: "Any") -> None:

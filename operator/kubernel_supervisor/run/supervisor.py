@@ -190,7 +190,11 @@ class Supervisor:
             self._started(None, error)
             return
         if child is not None:
-            self._started(child, None)
+            self.child, self.killed = child, False
+            self._runs(child)
+            self.readiness.begin()
+            if self.kernel.state == "starting":  # else the answer says all that there is to tell
+                self._report()
             return
         self.restarting = True
         self.loop.later("start", 0.0, lambda: self._start_when_free(time.monotonic() + PORTS_FREE_SECONDS))
@@ -217,11 +221,14 @@ class Supervisor:
         self.loop.forget(child.told)
         if child.failure():
             return
+        self._runs(child)
+        self._report()
+        self.readiness.begin()
+
+    def _runs(self, child: Child) -> None:
         raise_oom_score(child.pid)
         self.kernel.process_since = time.monotonic()
         self.memory.begin(child.pid)
-        self._report()
-        self.readiness.begin()
 
     def _ready(self) -> None:
         self.kernel.become("running")

@@ -57,6 +57,12 @@ def test_nothing_listens_and_no_key_is_there_before(make_member: Callable[..., C
         assert run(client, FACTS).startswith("ada ")
 
 
+def test_the_operator_hears_of_it_once(make_member: Callable[..., Container], operator: Operator) -> None:
+    bind(make_member(), env={"NAME": "ada"})
+    operator.wait("running")
+    assert operator.states() == ["waiting", "running"], "that it starts was over before it could be told"
+
+
 def test_it_encrypts_with_keys_that_it_is_told(make_member: Callable[..., Container]) -> None:
     member = make_member()
     public, secret = (key.decode() for key in zmq.curve_keypair())

@@ -1,50 +1,12 @@
-"""Pools and claims with a cluster in memory: who gets a pod, what it is told, and what is left when it goes wrong."""
+"""Pools with a cluster in memory: how many members wait, and what becomes of those that go wrong."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from typing import Any
-
-import pytest
-
-from fixtures.fake_cluster import Request
-from fixtures.objects import NOW, cr
-from fixtures.operator_world import KEY, World
-from fixtures.pools import apply_pool, call_back, filled, members, run_members, settle
+from fixtures.objects import cr
+from fixtures.operator_world import World
+from fixtures.pools import apply_pool, filled, members, run_members, settle, start
 from kubernel_api.conditions import ConditionType, is_true
-from kubernel_cluster.errors import ApiError, ClusterError
-from kubernel_wire.keys import ConnectionKeys, connection_secret
-from kubernel_wire.sealed_keys import public_key, seal_keys
-
-Json = dict[str, Any]
-
-
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
-def become_ready(world: World) -> None:
-    """Kernels that were started open their ports; nobody is told."""
-    for supervisor in world.supervisors.status.values():
-        if supervisor["state"] == "starting":
-            supervisor["state"] = "running"
-
-
-def start(world: World, passes: int = 6, seconds: float = 0.05) -> Json:
-    """Passes over k1 until it should be Ready; returns its status."""
-    for number in range(passes):
-        world.watch()
-        with contextlib.suppress(ClusterError):
-            world.reconcile()
-        become_ready(world)
-        for pod in members(world):
-            with contextlib.suppress(KeyError):
-                call_back(world, pod, sequence=number + 1)
-        world.now += seconds
-    status: Json = world.instance()["status"]
-    return status
+from kubernel_cluster.errors import ApiError
 
 
 def test_a_pool_is_filled(world: World) -> None:
@@ -59,241 +21,29 @@ def test_a_pool_is_filled(world: World) -> None:
     assert len(world.cluster.writes()) == writes, "at rest, nothing is written"
 
 
-def test_a_kernel_that_is_initialised_already_is_ready_with_the_answer(world: World) -> None:
-    filled(world)
-    world.supervisors.spares = True
-    world.supervisors.asked.clear()
-    world.apply(cr(connection={"service": "None"}))
-    for _ in range(4):
-        world.watch()
-        world.reconcile()
-    status = world.instance()["status"]
-    assert is_true(status, ConditionType.READY)
-    assert [request["op"] for _, request in world.supervisors.asked] == ["bind"], "nothing else had to be asked"
-    assert status["start"] == {"type": "Warm", "pool": "pool"}
-
-
-def test_a_kernel_gets_a_member_and_is_told_everything(world: World) -> None:
-    filled(world)
-    before = len(world.cluster.writes())
-    env = [{"name": "WHO", "value": "ada"}]
-    world.apply(cr(env=env, workingDir="/home/ada", restartGeneration=3, connection={"service": "None"}))
-    status = start(world)
-    assert status["phase"] == "Running"
-    assert status["start"] == {"type": "Warm", "pool": "pool"}
-    assert status["podName"] in {m["metadata"]["name"] for m in members(world)}
-    ((claim, told),) = world.supervisors.told
-    assert claim == world.instance()["metadata"]["uid"]
-    assert (told["env"], told["workingDir"], told["generation"]) == ({"WHO": "ada"}, "/home/ada", 3)
-    secrets = [o for p, o in world.cluster.objects.items() if p.endswith("/secrets/k1-0123abcd45")]
-    assert [s["stringData"]["key"] for s in secrets] == [told["keys"]["key"]]
-    assert sorted(world.cluster.writes()[before:]) == [
-        ("create", "secrets"),
-        ("patch", "kernelinstances/status"),
-        ("patch", "pods"),
-    ]
-
-
-def test_its_pod_is_as_any_kernels(world: World) -> None:
+def test_the_pool_is_filled_again_a_second_after_a_claim(world: World) -> None:
     filled(world)
     world.apply(cr(connection={"service": "None"}))
-    start(world)
-    (pod,) = (m for m in members(world) if m["metadata"]["ownerReferences"][0]["kind"] == "KernelInstance")
-    labels, annotations = pod["metadata"]["labels"], pod["metadata"]["annotations"]
-    assert labels["kubernel.dev/instance"] == "k1"
-    assert "kubernel.dev/pool" not in labels
-    assert annotations["kubernel.dev/incarnation"] == "1"
-    assert annotations["cluster-autoscaler.kubernetes.io/safe-to-evict"] == "false"
-
-
-def test_the_pool_is_filled_again(world: World) -> None:
-    filled(world)
-    world.apply(cr(connection={"service": "None"}))
-    start(world)
+    start(world, seconds=0.02)
+    world.fill()
+    assert len(members(world)) == 2, "what is new in the cluster is the kernel's for now"
+    world.now += 1
     settle(world)
     assert len(members(world)) == 3
 
 
-@pytest.mark.parametrize(
-    "spec",
-    [
-        pytest.param({"image": "example.org/other:1"}, id="image"),
-        pytest.param({"resources": {"limits": {"memory": "1Gi"}}}, id="resources"),
-        pytest.param({"nodeSelector": {"gpu": "yes"}}, id="node"),
-        pytest.param({"kernel": {"fork": "Never"}}, id="no forks"),
-        pytest.param(
-            {"volumes": [{"name": "home", "mountPath": "/home", "emptyDir": {}}]},
-            id="volume",
-        ),
-    ],
-)
-def test_what_no_pool_fits_is_cold(world: World, spec: Json) -> None:
-    filled(world)
-    world.apply(cr(connection={"service": "None"}, **spec))
-    status = start(world, passes=3, seconds=1)
-    assert status["start"] == {"type": "Cold", "reason": "NoPoolFits"}
-    assert status["podName"] == "k1-1"
-
-
-def test_a_key_that_only_its_client_knows_is_cold(world: World) -> None:
-    filled(world)
-    world.apply(cr(connection={"service": "None", "keyFrom": "Client"}))
-    assert start(world, passes=3, seconds=1)["start"] == {"type": "Cold", "reason": "KeyFromClient"}
-
-
-def sealed(name: str = "k1", operator: bytes = KEY) -> Json:
-    """``spec.connection`` with a key that a client has made and sealed."""
-    keys = ConnectionKeys("c1" * 32)
-    return {"service": "None", "keyFrom": "Client", "sealedKeys": seal_keys(public_key(operator), "ns", name, keys)}
-
-
-def test_a_key_that_its_client_has_sealed_is_told_to_the_member(world: World) -> None:
-    filled(world)
-    pool = world.cluster.objects["/apis/kubernel.dev/v1beta1/namespaces/ns/kernelpools/pool"]
-    assert pool["status"]["publicKey"] == public_key(KEY)
-    before = len(world.cluster.writes())
-    world.apply(cr(connection=sealed()))
-    status = start(world)
-    assert (status["phase"], status["start"]["type"]) == ("Running", "Warm")
-    assert [told["keys"] for _, told in world.supervisors.told] == [{"key": "c1" * 32}]
-    assert sorted(world.cluster.writes()[before:]) == [("patch", "kernelinstances/status"), ("patch", "pods")]
-
-
-@pytest.mark.parametrize(
-    "connection",
-    [
-        pytest.param(sealed("k2"), id="copied from another's KernelInstance"),
-        pytest.param(sealed(operator=b"another"), id="sealed to another operator"),
-        pytest.param({**sealed(), "sealedKeys": "AAAA"}, id="not sealed"),
-    ],
-)
-def test_a_key_that_is_not_sealed_for_it_is_not_told(world: World, connection: Json) -> None:
-    filled(world)
-    world.apply(cr(connection=connection))
-    assert start(world, passes=3, seconds=1)["start"] == {"type": "Cold", "reason": "KeyFromClient"}
-    assert world.supervisors.told == []
-
-
-def test_an_operator_that_follows_opens_a_sealed_key_once_more(world: World) -> None:
-    filled(world)
-    world.apply(cr(connection=sealed()))
-    world.watch()
-    world.reconcile()  # the pod is claimed, and its supervisor knows of nothing
-    assert world.supervisors.told == []
-    world.start_operator()
-    settle(world)
-    status = start(world)
-    assert (status["phase"], status["start"]["type"]) == ("Running", "Warm")
-
-
-@pytest.mark.parametrize("late", [0, 3])
-def test_a_clients_key_is_read_where_that_is_allowed(world: World, late: int) -> None:
-    world.start_operator(read_keys="Always")
-    filled(world)
-    instance = cr(connection={"service": "None", "keyFrom": "Client"})
-    world.apply(instance)
-    if late:
-        start(world, passes=late, seconds=1)
-        assert world.instance()["status"]["reason"] == "WaitingForKey"
-        world.start_operator(read_keys="Always")  # whoever comes next finds what is needed
-        settle(world)
-    secret = connection_secret(instance, ConnectionKeys("c1" * 32))
-    asyncio.run(world.cluster.create("/api/v1/namespaces/ns/secrets", secret))
-    status = start(world)
-    assert (status["phase"], status["start"]["type"]) == ("Running", "Warm")
-    assert [told["keys"] for _, told in world.supervisors.told] == [{"key": "c1" * 32}]
-
-
-def test_a_secret_of_somebody_else_is_no_key(world: World) -> None:
-    world.start_operator(read_keys="Always")
-    filled(world)
-    world.apply(cr(connection={"service": "None", "keyFrom": "Client"}))
-    secret = connection_secret(cr(uid="another"), ConnectionKeys("c1" * 32))
-    secret["metadata"]["name"] = "k1-0123abcd45"
-    asyncio.run(world.cluster.create("/api/v1/namespaces/ns/secrets", secret))
-    assert start(world, seconds=1)["reason"] == "WaitingForKey"
-    assert world.supervisors.told == []
-
-
-def test_an_empty_pool_is_cold(world: World) -> None:
+def test_kernels_that_start_go_first(world: World) -> None:
     filled(world, replicas=0)
-    world.apply(cr(connection={"service": "None"}))
-    assert start(world, passes=3, seconds=1)["start"] == {"type": "Cold", "reason": "NoMemberReady"}
-
-
-def test_amounts_are_the_same_however_they_are_written(world: World) -> None:
-    filled(world, resources={"limits": {"cpu": "1", "memory": "1Gi"}})
-    world.apply(cr(connection={"service": "None"}, resources={"limits": {"cpu": "1000m", "memory": "1024Mi"}}))
-    assert start(world)["start"]["type"] == "Warm"
-
-
-def test_a_service_comes_with_the_member(world: World) -> None:
-    filled(world, service="ClusterIP")
-    before = len(world.cluster.writes())
-    world.apply(cr())
-    status = start(world)
-    services = [o for p, o in world.cluster.objects.items() if "/services/" in p]
-    (own,) = (s for s in services if s["metadata"]["ownerReferences"][0]["kind"] == "KernelInstance")
-    assert own["spec"]["selector"]["kubernel.dev/member"] == status["podName"]
-    assert status["connection"]["ip"] == own["spec"]["clusterIP"]
-    assert sorted(world.cluster.writes()[before:]) == [
-        ("create", "secrets"),
-        ("patch", "kernelinstances/status"),
-        ("patch", "pods"),
-        ("patch", "services"),
-    ]
-
-
-def test_a_replaced_pod_is_cold_and_keeps_key_and_service(world: World) -> None:
-    filled(world, service="ClusterIP")
-    world.apply(cr())
-    before = start(world)
-    instance = world.instance()
-    world.cluster.remove(f"/api/v1/namespaces/ns/pods/{before['podName']}")
-    world.apply({**instance, "spec": {**instance["spec"], "restartGeneration": 1}})
-    for _ in range(6):
-        world.watch()
-        world.reconcile()
-        for pod in world.pods():
-            if pod["metadata"]["name"] == "k1-2" and pod["status"]["phase"] == "Pending":
-                world.supervisors.status["10.0.0.2"] = {"state": "running", "generation": 1, "age": 0, "ip": "10.0.0.2"}
-                running = [{"name": "kernel", "state": {"running": {}}}]
-                world.change_pod(pod, phase="Running", podIP="10.0.0.2", containerStatuses=running)
-        world.now += 2
-    status = world.instance()["status"]
-    assert (status["podName"], status["phase"]) == ("k1-2", "Running")
-    assert status["start"] == {"type": "Cold", "reason": "Replaced"}
-    assert status["connection"]["ip"] == before["connection"]["ip"]
-    (pod,) = (p for p in world.pods() if p["metadata"]["name"] == "k1-2")
-    assert pod["metadata"]["labels"]["kubernel.dev/member"] == before["podName"], "its Service leads to it"
-
-
-def test_somebody_else_was_faster(world: World) -> None:
-    """Two operators for a moment: the API server lets one of them have it."""
-    filled(world)
+    for name in ("k1", "k2", "k3"):
+        world.apply(cr(name=name, uid=name, connection={"service": "None"}))
     world.watch()
-    first = world.reconciler.members._waiting
-    name = next(iter(next(iter(first.values()))))
-    taken = world.cluster.objects[f"/api/v1/namespaces/ns/pods/{name}"]
-    taken["metadata"]["ownerReferences"] = [
-        {"kind": "KernelInstance", "name": "other", "uid": "other", "controller": True}
-    ]
-    world.apply(cr(connection={"service": "None"}))
-    world.reconciler.cache.instances.put(world.instance())
-    status = start(world)
-    assert status["start"]["type"] == "Warm"
-    assert status["podName"] != name
-
-
-def test_a_member_that_refuses_is_left(world: World) -> None:
-    filled(world, replicas=1)
-    for supervisor in world.supervisors.status.values():
-        supervisor.update(state="starting", claim="somebody else")
-    world.apply(cr(connection={"service": "None"}))
-    status = start(world, passes=4, seconds=1)
-    assert status["podName"] == "k1-2"
-    assert status["start"] == {"type": "Cold", "reason": "MemberFailed"}
-    assert world.supervisors.told == []
+    for name in ("k1", "k2", "k3"):
+        world.reconcile(("ns", name))
+    apply_pool(world, replicas=10, maxStarting=3)
+    for _ in range(3):
+        world.watch()
+        world.fill()
+    assert len(members(world)) == 1, "one is made, however many kernels are on their way"
 
 
 def test_a_member_that_died_is_replaced(world: World) -> None:
@@ -374,57 +124,3 @@ def test_a_refusal_is_said_and_not_repeated_at_once(world: World) -> None:
     world.now += 10
     settle(world)
     assert len(members(world)) == 2
-
-
-class Killed(BaseException):
-    """The operator ends here."""
-
-
-@pytest.mark.parametrize("service", ["None", "ClusterIP"])
-@pytest.mark.parametrize("fault", ["refused", "lost"])
-@pytest.mark.parametrize("at", range(5))
-def test_a_kill_at_any_write_of_a_claim(world: World, service: str, fault: str, at: int) -> None:
-    """The operator is killed before or after its n-th write of a claim; another one finishes the start."""
-    filled(world, service=service)
-    world.apply(cr(connection={"service": service}, env=[{"name": "WHO", "value": "ada"}]))
-    world.watch()
-    writes = 0
-
-    def kill(request: Request) -> str:
-        nonlocal writes
-        if request[0] not in {"create", "patch", "delete"} or request[1] == "events":
-            return ""
-        writes += 1
-        return fault if writes - 1 == at else "refused" if writes - 1 > at else ""
-
-    world.cluster.fault = kill
-    for _ in range(3):
-        with contextlib.suppress(ClusterError):
-            world.reconcile()
-    world.cluster.fault = lambda _: ""
-    world.start_operator()
-    settle(world)
-    for _ in range(12):
-        world.watch()
-        with contextlib.suppress(ClusterError):
-            world.reconcile()
-        run_members(world)
-        become_ready(world)
-        for pod in world.pods():
-            if pod["status"]["phase"] == "Pending":
-                ip = "10.0.0.2"
-                world.supervisors.status[ip] = {"state": "running", "generation": 0, "age": 0, "ip": ip}
-                running = [{"name": "kernel", "state": {"running": {}}}]
-                world.change_pod(pod, phase="Running", podIP=ip, containerStatuses=running)
-        world.now += 2
-    status = world.instance()["status"]
-    assert status["phase"] == "Running", status["message"]
-    owned = [
-        p for p in world.pods() if p["metadata"]["ownerReferences"][0]["uid"] == world.instance()["metadata"]["uid"]
-    ]
-    assert [p["metadata"]["name"] for p in owned] == [status["podName"]]
-    keys = [o["stringData"]["key"] for p, o in world.cluster.objects.items() if p.endswith("/secrets/k1-0123abcd45")]
-    assert len(keys) == 1
-    if status["start"]["type"] == "Warm":
-        assert {told["keys"]["key"] for claim, told in world.supervisors.told} == set(keys)
-    assert world.now > NOW

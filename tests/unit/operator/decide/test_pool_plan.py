@@ -1,0 +1,49 @@
+"""How many members a pool makes, and when."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fixtures.objects import NOW, pod
+from fixtures.pools import pool
+from kubernel_operator.decide.pool_plan import REFILL_SECONDS, MemberState, PoolPlan, plan_pool
+from kubernel_operator.observe.pod_facts import pod_facts
+from kubernel_operator.observe.pool_facts import pool_facts
+
+
+def planned(*members: MemberState, replicas: int = 5, max_starting: int = 2, **more: Any) -> PoolPlan:
+    facts = pool_facts(pool(replicas=replicas, maxStarting=max_starting))
+    return plan_pool(facts, members, "", None, NOW, **more)
+
+
+def member(number: int = 1, **state: Any) -> MemberState:
+    made = pod()
+    made["metadata"].update(name=f"pool-{number}", uid=f"pod-{number}", annotations={})
+    return MemberState(pod_facts(made), since=NOW, **state)
+
+
+def test_no_more_at_once_than_may() -> None:
+    assert planned().create == 2
+    assert planned(member(1)).create == 1
+    assert planned(member(1, ready=True)).create == 2
+
+
+def test_what_was_claimed_is_made_again_a_second_later() -> None:
+    waiting = [member(number, ready=True) for number in range(3)]
+    just, before = NOW - 0.25 * REFILL_SECONDS, NOW - 0.5 * REFILL_SECONDS
+    plan = planned(*waiting, claims=[before, just])
+    assert (plan.create, plan.again_at) == (0, before + REFILL_SECONDS)
+    assert planned(*waiting, claims=[NOW - REFILL_SECONDS, just]).create == 1
+
+
+def test_one_that_is_about_to_be_claimed_is_not_made_again_yet() -> None:
+    waiting = [member(number, ready=True) for number in range(4)]
+    assert planned(*waiting, member(4, chosen=True)).create == 0
+
+
+@pytest.mark.parametrize(("starts", "made"), [(0, 3), (1, 2), (2, 1), (50, 1)])
+def test_kernels_that_start_go_first_but_the_pool_goes_on(starts: int, made: int) -> None:
+    assert planned(max_starting=3, starts=starts).create == made
+    assert planned(member(1), max_starting=3, starts=starts).create == max(0, made - 1)
