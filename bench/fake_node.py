@@ -82,7 +82,7 @@ class FakeNode:
         return {
             "apiVersion": "v1",
             "kind": "Node",
-            "metadata": {"name": self._name, "labels": {LABEL: self._name}},
+            "metadata": {"name": self._name, "labels": {LABEL: self._name, "kubernetes.io/os": "linux"}},
             "spec": {"taints": [{"key": LABEL, "value": self._name, "effect": "NoSchedule"}]},
             "status": self._node_status(),
         }

@@ -24,6 +24,7 @@ def test_defaults(find: Find) -> None:
     assert load_settings(arguments(find("Deployment", "kubernel")), {}) == Settings(
         default_image="quay.io/jupyter/base-notebook:2026-07-28",
         default_resources={"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "2Gi"}},
+        node_selector={"kubernetes.io/os": "linux"},
         pod_security_context={**RESTRICTED_POD, "fsGroup": 100, "fsGroupChangePolicy": "OnRootMismatch"},
         security_context=RESTRICTED,
         callback_url="http://kubernel-callbacks.system.svc:8443/v1/callback",
@@ -46,7 +47,7 @@ def test_everything(find: Find) -> None:
             "requests": {"cpu": 1, "memory": "1Gi"},
             "limits": {"memory": "4Gi", "nvidia.com/gpu": 1},
         },
-        node_selector={"pool": "kernels"},
+        node_selector={"kubernetes.io/os": "linux", "pool": "kernels"},
         tolerations=[{"key": "kernels", "operator": "Exists", "effect": "NoSchedule"}],
         runtime_class_name="gvisor",
         priority_class_name="kernels",

@@ -37,7 +37,7 @@ from kubernel_supervisor.bootstrap import bootstrap_script
 from kubernel_wire.callback import pod_secret_mark, token
 from kubernel_wire.control import Binding
 
-from .pod import build_pod, command_of
+from .pod import STAYS, build_pod, command_of
 from .secret import qualified_secret_name
 from .service import service_spec
 from .shape import bounds_for, implied_idle_timeout, shaped
@@ -206,7 +206,7 @@ def claim_of_pod(
         ANNOTATION_INCARNATION: "1",
         ANNOTATION_RESTART_GENERATION: str(spec.get("restartGeneration") or 0),
         ANNOTATION_GENERATION: str(cr["metadata"].get("generation") or 1),
-        _SAFE_TO_EVICT: "false",
+        **_stays(template),
         **({ANNOTATION_IDLE_TIMEOUT: str(idle_timeout)} if idle_timeout else {}),
     }
     return [
@@ -217,6 +217,12 @@ def claim_of_pod(
         *_added("annotations", annotations),
         *([{"op": "add", "path": "/spec/activeDeadlineSeconds", "value": int(age) + deadline}] if deadline else []),
     ]
+
+
+def _stays(template: TemplateFacts | None) -> dict[str, str]:
+    """What keeps the pod from being moved, where its template has no word of its own on that."""
+    said = part(part(template.pod, "metadata"), "annotations") if template else {}
+    return {name: value for name, value in STAYS.items() if name not in said}
 
 
 def claim_of_service(cr: Json, *, service_uid: str, pod_uid: str) -> list[Json]:

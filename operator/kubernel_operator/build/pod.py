@@ -35,6 +35,13 @@ from .overlay import overlaid
 from .shape import bounds_for, growing_memory, implied_idle_timeout, shaped, startup_cpu
 from .shell_names import pack_variables
 
+# A kernel's memory is its user's work: it is not moved for fewer nodes or a better use of them. Annotations of the
+# cluster-autoscaler, of Karpenter and of the descheduler.
+STAYS = {
+    "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+    "karpenter.sh/do-not-disrupt": "true",
+    "descheduler.alpha.kubernetes.io/prefer-no-eviction": "true",
+}
 # Enough for a kernel that handles SIGTERM; longer only delays the end of one that does not.
 TERMINATION_GRACE_SECONDS = 5
 
@@ -70,8 +77,7 @@ def build_pod(
         ANNOTATION_RESTART_GENERATION: str(spec.get("restartGeneration") or 0),
         ANNOTATION_GENERATION: str(cr["metadata"].get("generation") or 1),
         ANNOTATION_SUPERVISOR: supervisor_map,
-        # A kernel's memory is its user's work: the autoscaler must not move it.
-        "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+        **({} if member else STAYS),
         **({ANNOTATION_IDLE_TIMEOUT: str(idle_timeout)} if idle_timeout else {}),
         **metadata["annotations"],
     }

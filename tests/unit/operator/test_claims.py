@@ -14,10 +14,12 @@ from fixtures.operator_world import KEY, World
 from fixtures.pools import become_ready, filled, members, run_members, settle, start
 from kubernel_api.conditions import ConditionType, is_true
 from kubernel_cluster.errors import ClusterError
+from kubernel_operator.build.pod import STAYS
 from kubernel_wire.keys import ConnectionKeys, connection_secret
 from kubernel_wire.sealed_keys import public_key, seal_keys
 
 Json = dict[str, Any]
+MOVABLE = "cluster-autoscaler.kubernetes.io/safe-to-evict"
 
 
 def test_a_kernel_that_is_initialised_already_is_ready_with_the_answer(world: World) -> None:
@@ -64,7 +66,10 @@ def test_its_pod_is_as_any_kernels(world: World) -> None:
     assert labels["kubernel.dev/instance"] == "k1"
     assert "kubernel.dev/pool" not in labels
     assert annotations["kubernel.dev/incarnation"] == "1"
-    assert annotations["cluster-autoscaler.kubernetes.io/safe-to-evict"] == "false"
+    assert annotations.items() >= STAYS.items()
+    waiting = [m for m in members(world) if m["metadata"]["ownerReferences"][0]["kind"] == "KernelPool"]
+    assert [m["metadata"]["annotations"].keys() & STAYS.keys() for m in waiting] == [{MOVABLE}] * len(waiting)
+    assert {m["metadata"]["annotations"][MOVABLE] for m in waiting} == {"true"}, "nobody's work is in it"
 
 
 @pytest.mark.parametrize(

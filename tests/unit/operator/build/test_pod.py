@@ -95,6 +95,8 @@ def test_plain() -> None:
                 "kubernel.dev/generation": "1",
                 "kubernel.dev/supervisor": SUPERVISOR_MAP,
                 "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+                "karpenter.sh/do-not-disrupt": "true",
+                "descheduler.alpha.kubernetes.io/prefer-no-eviction": "true",
             },
             "ownerReferences": [
                 {
