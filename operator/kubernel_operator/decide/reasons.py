@@ -28,6 +28,20 @@ _NOT_PULLED = frozenset(
 )
 # What the scheduler adds of claims and preemption: nodes again, and nothing that a kernel's people can change.
 _OF_LITTLE_USE = re.compile(r"(?: no new claims to deallocate,)? preemption:.*", re.DOTALL)
+# Characters of a time up to its seconds.
+SECONDS = len("2027-01-15T08:00:00")
+# A kubelet's troubles before there is a container.
+_NOT_SET_UP = frozenset(
+    {
+        "FailedCreatePodSandBox",
+        "FailedPodSandBoxStatus",
+        "FailedCreatePodContainer",
+        "NetworkNotReady",
+        "FailedPrepareDynamicResources",
+    }
+)
+# What the scheduler says where a volume is in the way, and not a node.
+_OF_VOLUMES = ("unbound immediate PersistentVolumeClaims", "persistentvolumeclaim", "binding volumes")
 # Forbidden by name, and allowed a moment later: a namespace or a quota was created just now, and its controller has yet
 # to make the ServiceAccount, or to count; an API server was started just now.
 _REFUSED_FOR_NOW = (
@@ -100,7 +114,7 @@ def pending_reason(pod: PodFacts, *, believed: bool = False) -> tuple[Reason, st
     if pod.kernel_runs:
         return Reason.KERNEL_STARTING, "The container runs; the kernel does not answer yet."
     if pod.scheduled is None and pod.node is None:
-        return Reason.CREATING, "The pod was created; the scheduler has not seen it yet."
+        return _unseen(pod)
     if pod.scheduled is not None and not pod.scheduled.is_true:
         return _unscheduled(pod, pod.scheduled)
     if (init := pod.blocking_init) is not None:
@@ -114,8 +128,13 @@ def reason_from_events(events: Iterable[EventFacts]) -> tuple[Reason, str] | Non
     """What only Events tell about a pod that is being created: image pulls, mounts, sandboxes.
 
     The newest one counts: each step that succeeds, or fails in another way, takes back what was said before it.
+
+    Args:
+        events: as the API server lists them: by their names, which end with the time at which each was first posted.
     """
-    for event in sorted(events, key=lambda e: e.time, reverse=True):
+    # The kubelet's times have whole seconds, in which much happens.
+    newest_first = sorted(enumerate(events), key=lambda each: (each[1].time[:SECONDS], each[0]), reverse=True)
+    for _, event in newest_first:
         match event.reason:
             case "Pulling":
                 return Reason.IMAGE_PULLING, f"The image{_of(event.container)} is being pulled. {event.message}"
@@ -123,13 +142,15 @@ def reason_from_events(events: Iterable[EventFacts]) -> tuple[Reason, str] | Non
                 return Reason.IMAGE_PULL_FAILED, f"The image{_of(event.container)} cannot be pulled: {event.message}"
             case "FailedMount" | "FailedAttachVolume" | "FailedMapVolume":
                 return Reason.VOLUME_MOUNT_FAILED, f"A volume cannot be mounted: {event.message}"
-            case "FailedCreatePodSandBox":
+            case reason if reason in _NOT_SET_UP:
                 return Reason.CONTAINER_CREATING, f"The node cannot set up the pod yet: {event.message}"
             case "TriggeredScaleUp" | "Nominated":  # of the cluster-autoscaler, of Karpenter
                 return Reason.SCALING_UP, f"A node is being added for the pod. {event.message}"
+            case "FailedScaleUp":  # of GKE
+                return Reason.UNSCHEDULABLE, f"no node could be added: {event.message}"
             case "NotTriggerScaleUp":
                 return None
-            case "FailedScheduling" if event.source == "karpenter":
+            case "FailedScheduling" if event.message.startswith("Failed to schedule pod"):  # of Karpenter, by any name
                 return None
             case "Pulled" | "Created" | "Started" | "SuccessfulAttachVolume":
                 return None
@@ -154,7 +175,9 @@ def explained(reason: Reason, message: str, pending: tuple[Reason, str] | None, 
         pending: from its Events.
         hint: from its Events.
     """
-    if pending is not None and (
+    if pending is not None and reason is pending[0] is Reason.UNSCHEDULABLE:
+        message = f"{message.rstrip('.')}; {pending[1]}"
+    elif pending is not None and (
         reason in {Reason.SCHEDULED, Reason.CONTAINER_CREATING}
         or (reason is Reason.UNSCHEDULABLE and pending[0] is Reason.SCALING_UP)
     ):
@@ -168,12 +191,29 @@ def misses(pod: PodFacts, name: str) -> bool:
     return waiting is not None and name in waiting.message and "not found" in waiting.message
 
 
+def _unseen(pod: PodFacts) -> tuple[Reason, str]:
+    """Why a pod has no node, and no word of the scheduler: it says nothing while it waits for a volume to be made."""
+    claims = ", ".join(pod.claims)
+    look = f"kubectl describe pvc {' '.join(pod.claims)}"
+    if pod.nominated and claims:
+        return (
+            Reason.VOLUME_PENDING,
+            f"The pod waits for its volume: {claims} is to be made for {pod.nominated}; {look}",
+        )
+    if claims:
+        return Reason.CREATING, f"The scheduler has said nothing of the pod; perhaps it waits for {claims}: {look}"
+    if pod.nominated:
+        return Reason.CREATING, f"The pod is to run on {pod.nominated}, and waits for what it needs there."
+    name = f" {pod.scheduler}" if pod.scheduler not in {"", "default-scheduler"} else ""
+    return Reason.CREATING, f"The pod was created; the scheduler{name} has not seen it yet."
+
+
 def _unscheduled(pod: PodFacts, scheduled: Condition) -> tuple[Reason, str]:
     """Why a pod has no node."""
     if pod.gates or scheduled.reason == "SchedulingGated":
         return Reason.SCHEDULING_GATED, _gated(pod)
     message = _OF_LITTLE_USE.sub("", scheduled.message or "no node fits")
-    if "unbound immediate PersistentVolumeClaims" in message or "persistentvolumeclaim" in message:
+    if any(words in message for words in _OF_VOLUMES):
         return Reason.VOLUME_PENDING, f"The pod waits for its volume: {message}"
     return Reason.UNSCHEDULABLE, f"The pod cannot be scheduled: {message}"
 

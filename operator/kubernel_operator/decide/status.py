@@ -41,6 +41,7 @@ _USUAL = frozenset(
         Reason.RESTARTING,
         Reason.POD_REPLACED,
         Reason.IMAGE_PULLING,
+        Reason.VOLUME_PENDING,
     }
 )
 

@@ -100,6 +100,8 @@ _POD: Fields = {
     },
     "spec": {
         "nodeName": NAME,
+        "schedulerName": 63,
+        "volumes": [{"persistentVolumeClaim": {"claimName": NAME}}],
         "schedulingGates": [{"name": WORD}],
         "initContainers": [{"name": 63, "restartPolicy": 63}],
         "containers": [{"name": 63, "resources": _RESOURCES}],
@@ -108,6 +110,7 @@ _POD: Fields = {
         "phase": 63,
         "reason": WORD,
         "message": SENTENCE,
+        "nominatedNodeName": NAME,
         "podIP": 64,
         "podIPs": [{"ip": 64}],
         "conditions": [_CONDITION],
@@ -238,8 +241,12 @@ def _cut_pod(pod: Json) -> Json:
     kept["metadata"]["annotations"] = {
         name: text for name, text in annotations.items() if name in _TEXTS or _is_number(text)
     }
-    if containers := part(kept, "spec").get("containers"):
-        kept["spec"]["containers"] = [c for c in containers if c.get("name") == KERNEL_CONTAINER]
+    spec = part(kept, "spec")
+    if containers := spec.get("containers"):
+        spec["containers"] = [c for c in containers if c.get("name") == KERNEL_CONTAINER]
+    spec["volumes"] = [volume for volume in spec.get("volumes") or [] if volume]
+    if spec.get("nodeName") or not spec["volumes"]:  # it does not wait for them, as far as the scheduler goes
+        del spec["volumes"]
     return kept
 
 

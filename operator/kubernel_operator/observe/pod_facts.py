@@ -87,6 +87,9 @@ class PodFacts:
         generation: the restartGeneration that it was created for.
         deleting: whether it is being deleted.
         grace_seconds: how long the kubelet may take for that.
+        nominated: the node that the scheduler has chosen and not given to it yet: Kubernetes 1.34 and newer.
+        scheduler: its name.
+        claims: names of its PersistentVolumeClaims, while it has no node.
         gates: names of the scheduling gates that keep the scheduler from looking at it.
         queue: Kueue's queue, by its label.
         kernel: the container that the kernel runs in; None until the kubelet has said something of it.
@@ -117,6 +120,9 @@ class PodFacts:
     deleting: bool = False
     grace_seconds: float = 0.0
     node: str | None = None
+    nominated: str = ""
+    scheduler: str = ""
+    claims: tuple[str, ...] = ()
     ips: tuple[str, ...] = ()
     gates: tuple[str, ...] = ()
     queue: str = ""
@@ -217,6 +223,9 @@ def pod_facts(obj: Json) -> PodFacts:
         deleting=bool(meta.get("deletionTimestamp")),
         grace_seconds=float(number(meta.get("deletionGracePeriodSeconds"))),
         node=spec.get("nodeName"),
+        nominated=str(status.get("nominatedNodeName") or ""),
+        scheduler=str(spec.get("schedulerName") or ""),
+        claims=_claims(spec),
         ips=_ips(status),
         gates=tuple(str(gate.get("name")) for gate in spec.get("schedulingGates") or []),
         queue=str(part(meta, "labels").get(LABEL_KUEUE_QUEUE) or ""),
@@ -241,6 +250,11 @@ def pod_facts(obj: Json) -> PodFacts:
         created=seconds_of(meta.get("creationTimestamp")),
         supervisor=str(annotations.get(ANNOTATION_SUPERVISOR) or ""),
     )
+
+
+def _claims(spec: Json) -> tuple[str, ...]:
+    claims = (part(volume, "persistentVolumeClaim").get("claimName") for volume in spec.get("volumes") or [])
+    return tuple(str(claim) for claim in claims if claim)
 
 
 def _startup_cpu(text: str | None) -> tuple[str, str] | None:

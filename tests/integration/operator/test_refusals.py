@@ -127,3 +127,25 @@ def test_image_that_cannot_be_pulled(kernels: Kernels) -> None:
     status = kernel.reason("ImagePullFailed")
     assert "localhost/kubernel/none:1 cannot be pulled" in status["message"]
     assert not is_true(status, ConditionType.STALLED)
+
+
+def test_a_volume_that_nobody_makes(kernels: Kernels) -> None:
+    """The scheduler chooses a node, and says nothing of the pod until somebody has made the volume there."""
+    classes, name = "/apis/storage.k8s.io/v1/storageclasses", kernels.namespace
+    made_late = {"metadata": {"name": name}, "provisioner": "nobody.example.org"}
+    kernels.api.request("POST", classes, made_late | {"volumeBindingMode": "WaitForFirstConsumer"})
+    try:
+        size = {"requests": {"storage": "1Gi"}}
+        claim = {"storageClassName": name, "accessModes": ["ReadWriteOnce"], "resources": size}
+        home = {"metadata": {"name": "home"}, "spec": claim}
+        kernels.api.request("POST", kernels.path("persistentvolumeclaims"), home)
+        mounts = {"name": "home", "mountPath": "/home", "persistentVolumeClaim": {"claimName": "home"}}
+        kernel = kernels.create(volumes=[mounts])
+        status = kernel.reason("VolumePending")
+        assert re.fullmatch(
+            r"The pod waits for its volume: home is to be made for \S+; kubectl describe pvc home", status["message"]
+        )
+        kernel.delete()
+    finally:
+        kernels.api.request("DELETE", f"{classes}/{name}")
+        kernels.api.request("DELETE", kernels.path("persistentvolumeclaims", "home"))

@@ -91,6 +91,15 @@ def unschedulable(message: str) -> dict[str, Any]:
     return pod(phase="Pending", state={}, scheduled={"status": "False", "message": message})
 
 
+HOME = {"volumes": [{"name": "home", "persistentVolumeClaim": {"claimName": "home"}}]}
+
+
+def unseen(spec: dict[str, Any], **status: Any) -> dict[str, Any]:
+    made = pod(phase="Pending", state={}, ip=None, scheduled={}, **status)
+    made["spec"] |= spec
+    return made
+
+
 IMAGE = "example.org/kernel:1"
 CREATING = "The container is being created."
 
@@ -103,6 +112,37 @@ CREATING = "The container is being created."
             Reason.CREATING,
             "The pod was created; the scheduler has not seen it yet.",
             id="not seen by the scheduler",
+        ),
+        pytest.param(
+            unseen({"schedulerName": "no-such"}),
+            Reason.CREATING,
+            "The pod was created; the scheduler no-such has not seen it yet.",
+            id="a scheduler that is not there",
+        ),
+        pytest.param(
+            unseen(HOME, nominatedNodeName="node1"),
+            Reason.VOLUME_PENDING,
+            "The pod waits for its volume: home is to be made for node1; kubectl describe pvc home",
+            id="a volume that nobody makes",
+        ),
+        pytest.param(
+            unseen(HOME),
+            Reason.CREATING,
+            "The scheduler has said nothing of the pod; perhaps it waits for home: kubectl describe pvc home",
+            id="the same before Kubernetes 1.34",
+        ),
+        pytest.param(
+            unseen({"schedulerName": "default-scheduler"}, nominatedNodeName="node1"),
+            Reason.CREATING,
+            "The pod is to run on node1, and waits for what it needs there.",
+            id="a device",
+        ),
+        pytest.param(
+            unschedulable('running PreBind plugin "VolumeBinding": binding volumes: context deadline exceeded'),
+            Reason.VOLUME_PENDING,
+            'The pod waits for its volume: running PreBind plugin "VolumeBinding": binding volumes: context deadline '
+            "exceeded",
+            id="a volume that nobody has made",
         ),
         pytest.param(
             unschedulable("0/1 nodes are available: 1 Insufficient cpu."),
@@ -268,6 +308,13 @@ NO_SECRET = "Secret no-such-secret does not exist in this namespace"
         pytest.param(NO_ROOM, None, "", NO_ROOM, id="no room"),
         pytest.param(NO_ROOM, ADDED, "", ADDED, id="no room yet: no verdict while a node is on its way"),
         pytest.param(
+            NO_ROOM,
+            (Reason.UNSCHEDULABLE, "no node could be added: why"),
+            "",
+            (Reason.UNSCHEDULABLE, f"{NO_ROOM[1]}; no node could be added: why"),
+            id="no room, and none to be had",
+        ),
+        pytest.param(
             NO_ROOM, (Reason.IMAGE_PULLING, "old"), "", NO_ROOM, id="no room, and an Event about something else"
         ),
         pytest.param(NOT_PULLED, None, "", NOT_PULLED, id="not pulled"),
@@ -321,11 +368,35 @@ def event(reason: str, message: str = "why", *, at: int = 0, field: str = "lastT
             [event("FailedScheduling", at=3), event("TriggeredScaleUp", at=2)], ADDED, id="cluster-autoscaler"
         ),
         pytest.param([event("TriggeredScaleUp", at=1), event("NotTriggerScaleUp", at=2)], None, id="no group fits"),
+        pytest.param(
+            [event("TriggeredScaleUp", at=1), event("FailedScaleUp", "GCE out of resources", at=2)],
+            (Reason.UNSCHEDULABLE, "no node could be added: GCE out of resources"),
+            id="no node to be had",
+        ),
         pytest.param([event("Nominated", at=1), event("FailedScheduling", at=2)], ADDED, id="Karpenter"),
         pytest.param(
-            [event("Nominated", at=1), event("FailedScheduling", at=2) | {"source": {"component": "karpenter"}}],
+            [event("Nominated", at=1), event("FailedScheduling", "Failed to schedule pod, incompatible", at=2)],
             None,
-            id="Karpenter gave up",
+            id="Karpenter gave up, under any name",
+        ),
+        pytest.param(
+            [event("Pulling", "init", at=1), event("Pulled", at=1), event("Pulling", at=1)],
+            (Reason.IMAGE_PULLING, "The image is being pulled. why"),
+            id="in one second, the last one posted counts",
+        ),
+        pytest.param(
+            [
+                event("Scheduled", field="eventTime") | {"eventTime": "2027-01-15T08:00:01.900000Z"},
+                event("Pulling", at=1),
+            ],
+            (Reason.IMAGE_PULLING, "The image is being pulled. why"),
+            id="whatever its fractions",
+        ),
+        pytest.param([event("Pulling", at=1), event("Pulled", at=1)], None, id="pulled within a second"),
+        pytest.param(
+            [event("NetworkNotReady", "cni plugin not initialized")],
+            (Reason.CONTAINER_CREATING, "The node cannot set up the pod yet: cni plugin not initialized"),
+            id="a node that has just joined",
         ),
         pytest.param(
             [event("Pulled", at=1, field="eventTime"), event("Pulling", at=2)],

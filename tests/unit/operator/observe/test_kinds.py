@@ -10,6 +10,7 @@ from kubernel_operator.build.service import build_service
 from kubernel_operator.observe.cache import Store
 from kubernel_operator.observe.cut import AS_IS, cut
 from kubernel_operator.observe.kinds import INSTANCES, LEASES, PODS, SERVICES
+from kubernel_operator.observe.pod_facts import pod_facts
 
 
 @pytest.mark.parametrize(
@@ -50,6 +51,16 @@ def test_what_is_kept_of_a_pod() -> None:
         "metadata": {**pod(1)["metadata"], "labels": {}, "creationTimestamp": "2026-11-25T00:00:00Z"},
         "spec": {**pod(1)["spec"], "containers": [{"name": "kernel", "resources": sizes}]},
     }
+
+
+def test_volumes_are_kept_while_a_pod_waits_for_its_node() -> None:
+    waits = pod(phase="Pending", scheduled={}, nominatedNodeName="node1")
+    volumes = [{"name": "home", "persistentVolumeClaim": {"claimName": "home"}}, {"name": "x", "emptyDir": {}}]
+    waits["spec"]["volumes"] = volumes
+    facts = pod_facts(PODS.cut(waits))
+    assert (facts.claims, facts.nominated) == (("home",), "node1")
+    waits["spec"]["nodeName"] = "node1"
+    assert "volumes" not in PODS.cut(waits)["spec"]
 
 
 def test_the_last_output_is_kept_from_its_end() -> None:
