@@ -160,7 +160,8 @@ class Pools:
         for pod, why in plan.delete:
             await self._delete(pool, memory, pod, why)
         for _ in range(plan.create):
-            await self._create(pool, memory, context)
+            if not await self._create(pool, memory, context):
+                break  # so would the next one be
         if any(state.ready and now >= state.since + YOUNG_SECONDS for state in states):
             memory.failed_times = 0
         states = self._states(pool, now)
@@ -187,18 +188,22 @@ class Pools:
             since=asked.since,
         )
 
-    async def _create(self, pool: PoolFacts, memory: PoolMemory, context: Context) -> None:
+    async def _create(self, pool: PoolFacts, memory: PoolMemory, context: Context) -> bool:
+        """Whether a member was made; what was in the way is remembered."""
         if self._cache.supervisors.get(pool.namespace) is None:
             await self._writes.create_supervisor(pool, memory.kept, context)
         template = self._templates.get(pool.template) if pool.template else None
         try:
-            await self._writes.create_member(pool, context, template)
+            refusal = await self._writes.create_member(pool, context, template)
         except ApiError as error:
-            memory.refusal = self._writes.refusal_of(error)
-            self._pause(memory)
-            await self._tell(pool, memory, memory.refusal.reason, memory.refusal.message)
-        else:
-            memory.refusal, memory.told = None, ""
+            refusal = self._writes.refusal_of(error)
+        memory.refusal = refusal
+        if refusal is None:
+            memory.told = ""
+            return True
+        self._pause(memory)
+        await self._tell(pool, memory, refusal.reason, refusal.message)
+        return False
 
     async def _delete(self, pool: PoolFacts, memory: PoolMemory, pod: PodFacts, why: str) -> None:
         await self._writes.delete_member(pod, why)

@@ -14,6 +14,7 @@ from kubernel_cluster.errors import ApiError
 from kubernel_operator.build.member import build_member, build_member_secret, build_member_service
 from kubernel_operator.build.supervisor import build_supervisor_map
 from kubernel_operator.decide.actions import Create
+from kubernel_operator.decide.changed_children import refusal_of_changed
 from kubernel_operator.decide.plan import Context
 from kubernel_operator.decide.reasons import refusal_of
 from kubernel_operator.observe.cache import Cache
@@ -43,8 +44,11 @@ class PoolWrites:
         body = build_supervisor_map(pool.namespace, context.supervisor)
         await self._applier.apply(pool.raw, memory, Create("supervisor", body, "members run it"))
 
-    async def create_member(self, pool: PoolFacts, context: Context, template: TemplateFacts | None) -> None:
+    async def create_member(self, pool: PoolFacts, context: Context, template: TemplateFacts | None) -> Refusal | None:
         """A pod that waits, then its Secret and Service, which go when it goes.
+
+        Returns:
+            Why the pod is of no use although it was made, and was deleted: nobody would count it as the pool's.
 
         Raises:
             ApiError: the pod was refused.
@@ -61,6 +65,10 @@ class PoolWrites:
             template=template,
         )
         pod = await self._cluster.create(paths.core("pods", pool.namespace), body)
+        if (refusal := refusal_of_changed(body, pod)) is not None:
+            path = f"{paths.core('pods', pool.namespace)}/{name}"
+            await self._cluster.delete(path, uid=pod["metadata"]["uid"])
+            return refusal
         self._cache.pods.put(pod)
         secret = build_member_secret(pod, context.operator_key, context.supervisor)
         wanted = [self._cluster.create(paths.core("secrets", pool.namespace), secret)]
@@ -68,6 +76,7 @@ class PoolWrites:
             wanted.append(self._create_service(pool, pod))
         await asyncio.gather(*wanted)
         logger.info("KernelPool %s/%s: made pod %s", pool.namespace, pool.name, name)
+        return None
 
     async def _create_service(self, pool: PoolFacts, pod: dict[str, Any]) -> dict[str, Any]:
         service = await self._cluster.create(

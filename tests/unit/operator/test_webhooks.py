@@ -7,7 +7,8 @@ import pytest
 from fixtures.callbacks import callback
 from fixtures.objects import cr, pod
 from fixtures.operator_world import World
-from kubernel_cluster.errors import ApiUnavailableError
+from fixtures.pools import apply_pool, settle
+from kubernel_cluster.errors import ApiError, ApiUnavailableError
 
 
 def passes(world: World, seconds: float = 0.0) -> None:
@@ -85,3 +86,41 @@ def test_one_that_an_operator_made_before_it_was_killed_goes_too(world: World) -
         passes(world, 2.0)
     (made,) = world.pods()
     assert "kubernel.dev/incarnation" in made["metadata"]["annotations"]
+
+
+def without_owner(resource: str, obj: dict[str, Any]) -> None:
+    if resource == "pods":
+        del obj["metadata"]["ownerReferences"]
+
+
+@pytest.mark.parametrize("webhook", [without_annotations, without_labels, without_owner])
+def test_a_pools_pod_that_no_operator_would_know_again_is_not_kept(world: World, webhook: Any) -> None:
+    """Nobody would have counted it: each pass, or each comparison with the cluster, made as many again."""
+    world.cluster.webhook = webhook
+    apply_pool(world, replicas=4, maxStarting=4)
+    for _ in range(60):
+        world.watch()
+        world.fill()
+        world.now += 1
+    assert world.cluster.requests.count(("create", "pods")) in range(4, 8)
+    assert world.pods() == []
+    pools = [obj for path, obj in world.cluster.objects.items() if "/kernelpools/" in path]
+    (condition,) = pools[0]["status"]["conditions"]
+    assert (condition["status"], condition["reason"]) == ("False", "ConfigError")
+    assert "probably an admission webhook" in condition["message"]
+    world.cluster.webhook = lambda resource, obj: None
+    world.now += 60
+    settle(world)
+    assert len(world.pods()) == 4
+
+
+def test_a_full_quota_costs_a_pool_one_request(world: World) -> None:
+    world.cluster.refusals["pods"] = ApiError(403, "Forbidden", "exceeded quota: pods")
+    apply_pool(world, replicas=9, maxStarting=9)
+    asked = []
+    for _ in range(8):
+        world.watch()
+        world.fill()
+        asked.append(world.cluster.requests.count(("create", "pods")))
+        world.now += 1
+    assert asked == [1, 2, 2, 3, 3, 3, 3, 4], "after 1, 2, 4 s"
