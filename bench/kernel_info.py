@@ -23,11 +23,12 @@ async def answering_client(info: dict[str, Any]) -> AsyncKernelClient:
 
 async def kernel_info(client: AsyncKernelClient) -> None:
     """Returns when the kernel has answered kernel_info."""
+    asked = set()
     while True:
-        asked = client.kernel_info()
+        asked.add(client.kernel_info())
         try:
             async with asyncio.timeout(ASK_AGAIN_SECONDS):
-                while (await client.get_shell_msg())["parent_header"].get("msg_id") != asked:
+                while (await client.get_shell_msg())["parent_header"].get("msg_id") not in asked:
                     pass
                 return
         except TimeoutError:

@@ -166,6 +166,10 @@ class Cluster:
         except ValueError:
             return time.time()
 
+    async def open_connections(self, number: int) -> None:
+        """Has that many idle connections, for WebSockets and requests that are about to come; fewer if it cannot."""
+        await asyncio.gather(*(self.time() for _ in range(number)), return_exceptions=True)
+
     async def create(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """POST to a collection."""
         return await self.request("POST", path, body=body)

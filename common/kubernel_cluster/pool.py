@@ -13,6 +13,9 @@ from .errors import NoLoginError
 
 # One event of a watch is one line, and may be as large as etcd allows: 1.5 MiB.
 READ_BUFFER_BYTES = 1 << 21
+# An idle connection is kept for so long. A Lease is renewed every 15 s, so it, and a start that comes an hour later,
+# find one and pay no handshakes. The API server itself keeps them for 90 s, most load balancers for 60 s.
+IDLE_SECONDS = 30.0
 # A peer that vanished without a word is noticed within 25 s; TCP alone would take a quarter of an hour, and a
 # connection that only listens would never notice. Options that an operating system lacks are left out.
 KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 20_000}
@@ -89,6 +92,7 @@ def _new_session(ssl_context: Any) -> Any:
         limit=0,  # watches and port-forwards stay open: any limit would one day keep everything else waiting
         ssl=ssl_context,
         socket_factory=keepalive_socket,
+        keepalive_timeout=IDLE_SECONDS,
     )
     return aiohttp.ClientSession(connector=connector, trust_env=False, read_bufsize=READ_BUFFER_BYTES)
 

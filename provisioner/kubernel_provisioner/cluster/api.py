@@ -6,6 +6,8 @@ of the notebook is said here.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -35,11 +37,13 @@ class Api:
     Attributes:
         key: which cluster.
         namespace: the one all calls are about.
+        round_trip: seconds of the fastest request so far; infinite before the first one.
     """
 
     def __init__(self, key: ClusterKey, cluster: Cluster) -> None:
         self.key = key
         self.namespace = cluster.namespace
+        self.round_trip = math.inf
         self._cluster = cluster
         self.instances = paths.kernel_instances(self.namespace)
         self._leases = paths.leases(self.namespace)
@@ -80,8 +84,15 @@ class Api:
             ApiError: it answered with an error.
             KernelError: nobody answered, or there are no credentials.
         """
+        began = time.monotonic()
         with self.words_for_people():
-            return await self._cluster.request(method, path, body=body)
+            answer = await self._cluster.request(method, path, body=body)
+        self.round_trip = min(self.round_trip, time.monotonic() - began)
+        return answer
+
+    async def open_connections(self, number: int) -> None:
+        """Has connections ready for so many of ``connect_port``: far away, their handshakes take most of its time."""
+        await self._cluster.open_connections(number)
 
     def follower(self, selector: str, sink: Sink) -> Follower:
         """Keeps ``sink`` up to date with the KernelInstances that have these labels."""

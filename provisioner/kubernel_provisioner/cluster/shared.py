@@ -77,18 +77,25 @@ class Cluster:
 
     async def _start(self) -> None:
         follower = self._new_follower()
+        listing = asyncio.create_task(self._list(follower))  # far away, both at once are a second less
         try:
             await self.lease.create()
+            await listing
         except ApiError as error:
             raise self.api.explain(error, "create a Lease for this server") from error
+        finally:
+            listing.cancel()
+            await asyncio.gather(listing, return_exceptions=True)
+        self._following = self.run(follower.follow_for_ever())
+        self.run(self.lease.renew_for_ever())
+        self.run(on_wake_up(self.look_anew))
+
+    async def _list(self, follower: Follower) -> None:
         try:
             with self.api.words_for_people():
                 await follower.relist()
         except ApiError as error:
             raise self.api.explain(error, "list KernelInstances") from error
-        self._following = self.run(follower.follow_for_ever())
-        self.run(self.lease.renew_for_ever())
-        self.run(on_wake_up(self.look_anew))
 
     def _new_follower(self) -> Follower:
         return self.api.follower(f"{LABEL_SERVER}={self.server}", self)

@@ -21,7 +21,7 @@ from kubernel_provisioner.cluster.background import Background
 from kubernel_provisioner.cluster.shared import Cluster, shared_cluster
 from kubernel_provisioner.errors import KernelDeletedError, KernelFailedError, ResizeError
 from kubernel_provisioner.ownership import patch_own, server_of, taken_over
-from kubernel_provisioner.reach.route import Endpoint, Route, adopt_route
+from kubernel_provisioner.reach.route import Endpoint, Route, adopt_route, prepare
 from kubernel_wire.control import ControlError
 from kubernel_wire.keys import new_keys
 
@@ -116,6 +116,7 @@ class RemoteKernel(SeenKernel):
     async def _launch(self, request: LaunchRequest, ticket: int) -> dict[str, Any]:
         deletions = self._deletions
         cluster = self._cluster = await shared_cluster(self._key, self.background, request.orphan_after)
+        cluster.run(prepare(self._route, request.access, cluster))
         async with self._lock:
             if self.held is not None and self.held.info and self.held.server != cluster.server:
                 await self.adopt(self.held, request.orphan_after)  # a forked child restarts its parent's kernel

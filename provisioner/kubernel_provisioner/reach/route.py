@@ -27,6 +27,11 @@ FORGET_SECONDS = 600.0
 # Between two attempts through the API server, which may have to hear of a new pod first.
 OPEN_EVERY_SECONDS = 0.1
 
+# The request that creates the kernel comes first, and takes an open connection if there is one.
+PREPARE_AFTER_SECONDS = 0.05
+# The kernel's channels, another control channel (a KernelManager has its own), and one for requests.
+CONNECTIONS = len(PORTS) + 2
+
 
 class Network(Protocol):
     """A cluster as seen from here.
@@ -142,6 +147,14 @@ def _forget(network: Network) -> None:
     """One kernel that was slow, or a VPN that was off, must not send all later ones through the API server."""
     if network.direct is False:
         network.direct = None
+
+
+async def prepare(route: Route, access: str, network: Network) -> None:
+    """Opens the connections that the way to a kernel will need, while the kernel starts: far away, most of its time."""
+    by_forward = access == "port-forward" or (access == "auto" and network.direct is False)
+    if by_forward if not route.is_found else route.forward is not None:
+        await asyncio.sleep(PREPARE_AFTER_SECONDS)
+        await network.api.open_connections(CONNECTIONS)
 
 
 async def adopt_route(

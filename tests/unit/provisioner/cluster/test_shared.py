@@ -29,9 +29,17 @@ async def end_watch(server: FakeApiServer) -> None:
 
 @pytest.mark.usefixtures("usual")
 async def test_the_lease_comes_first(server: FakeApiServer, key: ClusterKey) -> None:
-    cluster = await Cluster.open(key, "s")
-    assert server.calls() == [("POST", LEASES), ("GET", INSTANCES)]
-    assert server.requests[0][2]["metadata"]["name"] == "kubernel-server-s"
+    """Before any KernelInstance; the list is on its way meanwhile, which far away is a second less."""
+    server.gates["POST", LEASES] = asyncio.Event()
+    opening = asyncio.create_task(Cluster.open(key, "s"))
+    await server.asked("GET", INSTANCES)
+    await server.asked("POST", LEASES)
+    assert not opening.done()
+    server.gates["POST", LEASES].set()
+    cluster = await opening
+    assert sorted(server.calls()) == [("GET", INSTANCES), ("POST", LEASES)]
+    (lease,) = (body for _, path, body in server.requests if path == LEASES)
+    assert lease["metadata"]["name"] == "kubernel-server-s"
     await end_watch(server)
     await cluster.close()
     assert server.calls()[2:] == [("DELETE", LEASE)]

@@ -11,7 +11,7 @@ from kubernel_api.constants import PORTS
 from kubernel_provisioner.cluster.shared import Cluster
 from kubernel_provisioner.errors import KernelUnreachableError
 from kubernel_provisioner.reach import port_forward, route
-from kubernel_provisioner.reach.route import Endpoint, Route, adopt_route, find_route, prove
+from kubernel_provisioner.reach.route import CONNECTIONS, Endpoint, Route, adopt_route, find_route, prepare, prove
 
 # A port that nobody listens on: the lowest are given to system services only.
 NOBODY = 1
@@ -250,3 +250,41 @@ async def test_what_clients_get(cluster: Cluster, server: FakeApiServer, pod: Po
 )
 def test_the_supervisors_address(connection: dict[str, object], expected: Endpoint | None) -> None:
     assert Route().control(connection) == expected
+
+
+@pytest.mark.parametrize(
+    ("access", "known", "is_prepared"),
+    [
+        ("port-forward", None, True),
+        ("auto", False, True),
+        ("auto", None, False),
+        ("auto", True, False),
+        ("direct", None, False),
+    ],
+)
+async def test_connections_are_open_before_the_kernel_is_ready(
+    cluster: Cluster, server: FakeApiServer, pod: Pod, access: str, known: bool | None, is_prepared: bool
+) -> None:
+    """Far away each of the channels would wait for two handshakes of its own."""
+    cluster.direct = known
+    await prepare(Route(), access, cluster)
+    asked = server.calls().count(("GET", "/version"))
+    assert asked == (CONNECTIONS if is_prepared else 0)
+
+
+async def test_the_channels_take_the_connections_that_are_open(
+    cluster: Cluster, server: FakeApiServer, pod: Pod
+) -> None:
+    server.forwards = pod.forwards()
+    server.peers.clear()
+    await prepare(Route(), "port-forward", cluster)
+    opened = set(server.peers)
+    way = await find(cluster, "port-forward", pod.info())
+    channels = server.peers[CONNECTIONS:]
+    await way.close()
+    assert (len(channels), set(channels) - opened) == (len(PORTS), set())
+
+
+async def test_a_way_that_is_known_decides_what_is_prepared(cluster: Cluster, server: FakeApiServer) -> None:
+    await prepare(Route(is_found=True), "port-forward", cluster)
+    assert server.calls() == []
