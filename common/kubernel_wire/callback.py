@@ -91,16 +91,16 @@ def token(operator_key: bytes, secret: str) -> str:
     return hmac.new(operator_key, secret.encode(), hashlib.sha256).hexdigest()
 
 
-def pod_secret_mark(operator_key: bytes, secret: str, supervisor: str = "") -> str:
+def pod_secret_mark(operator_key: bytes, secret: str, content: str = "") -> str:
     """The part of the name of the pod's own Secret that nobody guesses.
 
     Args:
         operator_key: makes it.
         secret: "namespace/secretName".
-        supervisor: digest of the one that the Secret's script starts. An operator of another version makes another
-            Secret: it can neither read nor change the one that is there.
+        content: digest of the supervisor that the Secret's script starts, and what else is in it. An operator of
+            another version makes another Secret: it can neither read nor change the one that is there.
     """
-    text = "\n".join(["pod secret", secret, *([supervisor] if supervisor else [])])
+    text = "\n".join(["pod secret", secret, *([content] if content else [])])
     return hmac.new(operator_key, text.encode(), hashlib.sha256).hexdigest()[:32]
 
 

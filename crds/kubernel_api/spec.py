@@ -136,8 +136,9 @@ class Connection(Model):
             default=None,
             max_length=1024,
             description="With keyFrom Client: the keys of that Secret once more, sealed to status.publicKey of a "
-            "KernelPool, so that a pool's pod can be told them. Only the operator opens them, and only for the name "
-            "and namespace that they were sealed for.",
+            "KernelPool or KernelInstance of the namespace, so that a pool's pod can be told them, and no other waits "
+            "for the Secret. Only the operator opens them, and only for the name and namespace that they were sealed "
+            "for.",
         ),
     ]
 

@@ -148,6 +148,15 @@ class KernelInstanceStatus(Model):
     reason: Annotated[str | None, Field(default=None, description="One word: why it is in this phase.")]
     message: Annotated[str | None, Field(default=None, description="A sentence: why, and what helps.")]
     connection: Annotated[ConnectionStatus | None, Field(default=None, description="Where the kernel listens.")]
+    public_key: Annotated[
+        str | None,
+        Field(
+            default=None,
+            max_length=64,
+            description="With keyFrom Client: what its client may seal the keys of other kernels to, see "
+            "connection.sealedKeys.",
+        ),
+    ]
     exit: Annotated[ExitStatus | None, Field(default=None, description="How the kernel process ended.")]
     pod_name: Annotated[str | None, Field(default=None, description="Name of the pod.")]
     pod_incarnation: Annotated[

@@ -161,7 +161,7 @@ class Reconciler:
                 observed = self._claims.with_member(kernel, whole["spec"], found, observed, memory, context)
         found = with_sizes(kernel, found, observed, context.settings, now)
         self._hold_up(key, kernel.template if found.objection is not None else "")
-        status = build_status(kernel, found, observed, context.settings, now)
+        status = build_status(kernel, found, observed, context.settings, now, public_key=context.public_key)
         cr, untold = await self._report(cr, memory, found, status, now)
         if isinstance(untold, ApiError):
             self.queue.add_after(key, GONE_SECONDS)

@@ -46,6 +46,16 @@ STAYS = {
 TERMINATION_GRACE_SECONDS = 5
 
 
+# What a kernel's container reads from Secrets.
+_FROM_SECRETS = {
+    "KUBERNEL_KEY",
+    "KUBERNEL_TOKEN",
+    "KUBERNEL_BOOTSTRAP",
+    "KUBERNEL_CURVE_PUBLICKEY",
+    "KUBERNEL_CURVE_SECRETKEY",
+}
+
+
 def build_pod(
     cr: dict[str, Any],
     settings: Settings,
@@ -136,6 +146,16 @@ def without_startup_cpu(pod: dict[str, Any]) -> dict[str, Any] | None:
     (kernel,) = (c for c in plain["spec"]["containers"] if c["name"] == KERNEL_CONTAINER)
     kernel["resources"]["limits"]["cpu"] = limits.split()[1]
     return plain
+
+
+def with_own_keys(pod: dict[str, Any]) -> dict[str, Any]:
+    """A pod as ``build_pod`` makes it, which finds the connection's keys in its own Secret, beside the token."""
+    changed = copy.deepcopy(pod)
+    (kernel,) = (c for c in changed["spec"]["containers"] if c["name"] == KERNEL_CONTAINER)
+    refs = {each["name"]: each["valueFrom"]["secretKeyRef"] for each in kernel["env"] if each["name"] in _FROM_SECRETS}
+    for ref in refs.values():
+        ref["name"] = refs["KUBERNEL_TOKEN"]["name"]
+    return changed
 
 
 def literal(text: str) -> str:

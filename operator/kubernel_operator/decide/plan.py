@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from kubernel_api.conditions import ConditionType, Reason
 from kubernel_api.constants import LABEL_MEMBER, RESTART_GRACE_SECONDS
-from kubernel_api.names import pod_secret_name, secret_name, supervisor_map_name
-from kubernel_operator.build.pod import build_pod, without_startup_cpu
-from kubernel_operator.build.secret import build_pod_secret, qualified_secret_name
+from kubernel_api.names import secret_name, supervisor_map_name
+from kubernel_operator.build.pod import build_pod, with_own_keys, without_startup_cpu
+from kubernel_operator.build.secret import has_sealed_keys, own_secret, own_secret_name
 from kubernel_operator.build.service import build_service
 from kubernel_operator.build.supervisor import build_supervisor_map
 from kubernel_operator.observe.kernel_facts import KernelFacts
@@ -17,7 +17,6 @@ from kubernel_operator.observe.observed import Observed, Purpose
 from kubernel_operator.observe.pod_facts import PodFacts
 from kubernel_operator.settings import Settings
 from kubernel_supervisor.bootstrap import supervisor_digest
-from kubernel_wire.callback import pod_secret_mark, token
 from kubernel_wire.keys import ConnectionKeys, connection_secret
 from kubernel_wire.sealed_keys import public_key
 
@@ -186,10 +185,12 @@ def _create(kernel: KernelFacts, situation: Situation, observed: Observed, conte
         context.settings,
         incarnation=max(situation.incarnation, observed.taken_back) + 1,
         callback_url=context.callback_url,
-        pod_secret=_pod_secret_name(kernel, context),
+        pod_secret=own_secret_name(kernel.raw, context.operator_key, context.supervisor),
         supervisor_map=context.supervisor_map,
         template=observed.template,
     )
+    if has_sealed_keys(kernel.raw, context.operator_key):
+        body = with_own_keys(body)
     if not context.can_resize:
         body = without_startup_cpu(body) or body
     if observed.service_member:  # its Service selects by the name of the pool's pod that it was made for
@@ -241,16 +242,7 @@ def _secret(kernel: KernelFacts, context: Context, why: str) -> Create:
 
 
 def _pod_secret(kernel: KernelFacts, context: Context, why: str) -> Create:
-    name = _pod_secret_name(kernel, context)
-    pods_token = token(context.operator_key, qualified_secret_name(kernel.raw))
-    body = build_pod_secret(kernel.raw, name, token=pods_token, supervisor=context.supervisor)
-    return Create("pod secret", body, why)
-
-
-def _pod_secret_name(kernel: KernelFacts, context: Context) -> str:
-    digest = supervisor_digest(context.supervisor)
-    mark = pod_secret_mark(context.operator_key, qualified_secret_name(kernel.raw), digest)
-    return pod_secret_name(kernel.name, kernel.uid, mark)
+    return Create("pod secret", own_secret(kernel.raw, context.operator_key, context.supervisor), why)
 
 
 def _supervisor(kernel: KernelFacts, context: Context, why: str) -> Create:

@@ -46,7 +46,15 @@ _USUAL = frozenset(
 )
 
 
-def build_status(kernel: KernelFacts, situation: Situation, observed: Observed, settings: Settings, now: float) -> Json:
+def build_status(
+    kernel: KernelFacts,
+    situation: Situation,
+    observed: Observed,
+    settings: Settings,
+    now: float,
+    *,
+    public_key: str | None = None,
+) -> Json:
     """The whole status as it should be.
 
     Args:
@@ -55,6 +63,7 @@ def build_status(kernel: KernelFacts, situation: Situation, observed: Observed, 
         observed: what is known of its children.
         settings: for the image in use.
         now: Unix seconds.
+        public_key: what clients seal keys to.
     """
     old, pod, ending = kernel.status, situation.pod, situation.ending
     was_over = situation.stage is Stage.FINISHED and ending is None
@@ -84,6 +93,7 @@ def build_status(kernel: KernelFacts, situation: Situation, observed: Observed, 
         "resources": sizes_in_force(kernel, pod).as_json() or None,
         "memory": memory_status(observed.report, old.raw.get("memory")),
         "connection": _connection(kernel, situation, observed, settings),
+        "publicKey": _public_key(kernel, public_key),
         "exit": _exit(ending, message) if ending else None,
         "podName": pod.name if pod else old.pod_name,
         "podIncarnation": (pod.incarnation if pod else old.incarnation) or None,
@@ -273,6 +283,12 @@ def _connection(kernel: KernelFacts, situation: Situation, observed: Observed, s
     # The address of another pod is soon anybody's.
     is_new_pod = situation.pod is not None and not kernel.is_about(situation.pod.name)
     return _connection_json(kernel, replace(known, pod_ip=None) if is_new_pod else known)
+
+
+def _public_key(kernel: KernelFacts, public_key: str | None) -> str | None:
+    """For clients that make keys. It stays once the kernel was ready, so that an operator's update writes nothing."""
+    known: str | None = kernel.status.raw.get("publicKey")
+    return public_key if kernel.keys_by_client and kernel.status.address is None else known
 
 
 def _encryption(kernel: KernelFacts, observed: Observed, settings: Settings) -> str:

@@ -103,6 +103,7 @@ class Cluster:
     def apply(self, event: str, obj: dict[str, Any]) -> None:
         """Takes one event of the watch."""
         known = self.view.get(obj["metadata"]["name"])
+        self.pools.hear(obj)
         if event != "DELETED":
             self.view.apply(event, obj)
         elif known is not None and not known.gone and known.uid == obj["metadata"]["uid"]:

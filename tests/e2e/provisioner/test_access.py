@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from jupyter_client.manager import AsyncKernelManager
 
 from fixtures.kernel_managers import begin, connected, reply_to, run, until_ended
 from fixtures.kubectl import Kubectl
+from kubernel_provisioner.cluster import pools
 from kubernel_provisioner.reach import route
 
 Make = Callable[..., AsyncKernelManager]
@@ -56,6 +58,37 @@ async def test_through_the_api_server(forwarded: AsyncKernelManager) -> None:
     assert forwarded.get_connection_info() == before
     await forwarded.signal_kernel(9)
     assert await until_ended(forwarded) == -9
+
+
+async def test_a_client_that_is_far_away(
+    make_manager: Make, monkeypatch: pytest.MonkeyPatch, kubectl: Kubectl, namespace: str
+) -> None:
+    """Its second kernel's pod does not wait for its Secret, which comes late; nor do the pods that take its place."""
+    monkeypatch.setenv("KUBERNEL_ACCESS", "port-forward")
+    monkeypatch.setattr(pools, "FAR_SECONDS", 0.0)
+    here, read = kubectl.within(namespace), []
+
+    def secrets(pod: dict[str, Any]) -> set[str]:
+        env = pod["spec"]["containers"][0]["env"]
+        return {
+            each["valueFrom"]["secretKeyRef"]["name"] for each in env if "secretKeyRef" in each.get("valueFrom", {})
+        }
+
+    for _ in range(2):
+        manager = make_manager()
+        await manager.start_kernel()
+        held = (await manager.provisioner.get_provisioner_info())["instance"]["name"]
+        read.append(secrets(here.json("get", "pod", f"{held}-1")))
+        async with connected(manager) as client:
+            assert await run(client, "print(1)") == "1\n"
+    assert [len(names) for names in read] == [2, 1]
+    here("delete", "pod", f"{held}-1", "--wait=false", "--grace-period=1")
+    await until_ended(manager)
+    await manager.restart_kernel(now=True)
+    assert len(secrets(here.json("get", "pod", f"{held}-2"))) == 1
+    async with connected(manager) as client:
+        assert await run(client, "print(2)") == "2\n"
+    assert len(here.items("secrets", "--field-selector=type=kubernel.dev/connection")) == 2
 
 
 async def test_a_replaced_pod_is_found_through_the_same_ports(

@@ -17,7 +17,7 @@ from fixtures.objects import (
     report,
     terminated,
 )
-from fixtures.plans import GATED, NOT_PULLED, PENDING, UNSCHEDULABLE, URL, planned, probed, seen
+from fixtures.plans import CONTEXT, GATED, NOT_PULLED, PENDING, UNSCHEDULABLE, URL, planned, probed, seen
 from kubernel_api.conditions import Reason
 from kubernel_operator.build.pod import build_pod
 from kubernel_operator.build.service import build_service
@@ -37,6 +37,8 @@ from kubernel_operator.observe.observed import Observed
 from kubernel_operator.observe.pod_facts import pod_facts
 from kubernel_supervisor.bootstrap import bootstrap_script
 from kubernel_wire.callback import token
+from kubernel_wire.keys import ConnectionKeys
+from kubernel_wire.sealed_keys import seal_keys
 
 OLD = pod(1, deleting=NOW + 3)
 NO_SUPERVISOR = pod(
@@ -69,6 +71,24 @@ def summary(actions: tuple[Action, ...]) -> list[str]:
             case _:
                 words.append(type(action).__name__)
     return words
+
+
+def test_a_pod_whose_client_has_told_its_keys_reads_no_secret_but_its_own() -> None:
+    keys = ConnectionKeys("k" * 64, ("public", "secret"))
+    connection = {"keyFrom": "Client", "encryption": "Auto"}
+    sealed = {**connection, "sealedKeys": seal_keys(CONTEXT.public_key, "ns", "k1", keys)}
+
+    def wanted(instance: dict[str, Any]) -> tuple[str, set[str]]:
+        secret, body = (a.body for a in planned(instance, seen(secret=False, pod_secret_made=False)).actions)
+        env = body["spec"]["containers"][0]["env"]
+        return secret["metadata"]["name"], {
+            each["valueFrom"]["secretKeyRef"]["name"] for each in env if "secretKeyRef" in each.get("valueFrom", {})
+        }
+
+    own, read = wanted(cr(connection=sealed))
+    assert read == {own}
+    own, read = wanted(cr(connection=connection))
+    assert read == {own, "k1-0123abcd45"}
 
 
 def test_first_start() -> None:

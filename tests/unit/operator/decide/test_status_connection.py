@@ -118,3 +118,19 @@ def test_connection_stays_while_the_pod_is_replaced() -> None:
     kept = {k: v for k, v in ready_status()["connection"].items() if k != "podIP"}
     assert status(instance, seen(pod(2, generation=1)))["connection"] == kept
     assert status(instance, seen(pod(), control_sent=1))["connection"] == ready_status()["connection"]
+
+
+@pytest.mark.parametrize(
+    ("by", "before", "told"),
+    [
+        pytest.param("Client", None, "new", id="its client makes keys"),
+        pytest.param("Client", {"publicKey": "old"}, "new", id="another operator, before it is ready"),
+        pytest.param("Client", ready_status() | {"publicKey": "old"}, "old", id="ready: an update writes nothing"),
+        pytest.param("Client", ready_status(), None, id="ready before operators said so"),
+        pytest.param("Operator", None, None, id="the operator makes them"),
+    ],
+)
+def test_what_the_next_keys_may_be_sealed_to(by: str, before: dict[str, Any] | None, told: str | None) -> None:
+    kernel, observed = kernel_facts(cr(connection={"keyFrom": by}, status=before)), seen(pod(), report=report())
+    built = build_status(kernel, situation(kernel, observed, NOW), observed, SETTINGS, NOW, public_key="new")
+    assert built.get("publicKey") == told

@@ -207,3 +207,45 @@ async def test_a_pool_that_comes_later_is_found_by_the_next_start(
         await poster.create(cluster, kernel_id, build_whole, KEYS)
     posted = [body for method, path, body in server.requests if (method, path) == ("POST", INSTANCES)]
     assert ["sealedKeys" in body["spec"]["connection"] for body in posted] == [False, True]
+
+
+@pytest.mark.parametrize(("far_seconds", "is_sealed"), [(0.0, True), (60.0, False)])
+async def test_a_client_that_is_far_away_tells_the_operator_its_keys(
+    cluster: Cluster,
+    server: FakeApiServer,
+    poster: Poster,
+    monkeypatch: pytest.MonkeyPatch,
+    far_seconds: float,
+    is_sealed: bool,
+) -> None:
+    """Its Secret would come later than the kubelet wants it, which would look again a second after that."""
+    monkeypatch.setattr(pools, "FAR_SECONDS", far_seconds)
+    server.answers["GET", POOLS] = [listing(1)]
+    server.answers["POST", INSTANCES] = [(201, instance("k-a")), (201, instance("k-b"))]
+    server.answers["POST", SECRETS] = [(201, {}), (201, {})]
+    await poster.create(cluster, "a", build_whole, KEYS)
+    cluster.apply("MODIFIED", instance("k-a", version=6, publicKey=public_key(OPERATOR)))
+    await poster.create(cluster, "b", build_whole, KEYS)
+    posted = [body for method, path, body in server.requests if (method, path) == ("POST", INSTANCES)]
+    told = [body["spec"]["connection"].get("sealedKeys") for body in posted]
+    assert [text is not None for text in told] == [False, is_sealed]
+    if is_sealed:
+        assert opened_keys(OPERATOR, NAMESPACE, posted[1]["metadata"]["name"], told[1]) == {"key": "k3y"}
+    assert server.calls().count(("POST", SECRETS)) == 2, "who may read Secrets finds the key there all the same"
+
+
+async def test_far_away_only_the_first_start_waits_for_pools(
+    cluster: Cluster, server: FakeApiServer, poster: Poster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pools, "FAR_SECONDS", 0.0)
+    monkeypatch.setattr(pools, "NONE_SECONDS", 0.0)
+    monkeypatch.setattr(pools, "ASK_AFTER_SECONDS", 0.0)
+    server.answers["GET", POOLS] = [listing(1)]
+    server.answers["POST", INSTANCES] = [(201, instance("k-a")), (201, instance("k-b"))]
+    server.answers["POST", SECRETS] = [(201, {}), (201, {})]
+    await poster.create(cluster, "a", build_whole, KEYS)
+    assert server.calls()[0] == ("GET", POOLS)
+    server.gates["GET", POOLS] = asyncio.Event()
+    await poster.create(cluster, "b", build_whole, KEYS)
+    await server.asked("GET", POOLS)
+    server.gates["GET", POOLS].set()
