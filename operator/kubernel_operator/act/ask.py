@@ -124,10 +124,15 @@ class Asker:
         except (ControlError, MalformedReportError) as error:
             if not question.ports_tell or not await self._network.accepts(question.ip):
                 return
-            if isinstance(error, ControlUnreachableError) and await self._network.is_supervised(question.ip):
+            # Who refuses is there, and takes the requests of clients: only the operator's key is another one by now, or
+            # another operator looks after this namespace, too.
+            refused = not isinstance(error, ControlUnreachableError)
+            if not refused and await self._network.is_supervised(question.ip):
                 return  # the kernel was faster than its supervisor, which is about to say more than the ports do
+            if refused:
+                logger.warning("%s/%s: %s", cr["metadata"]["namespace"], cr["metadata"]["name"], error)
             generation, now = question.generation, self._clock()
-            report = Report("", -1, generation, "running", now, ip=question.ip, supervised=False)
+            report = Report("", -1, generation, "running", now, ip=question.ip, supervised=refused)
         if memory.reports.get(pod) is before:  # else a callback arrived meanwhile; it knows better
             memory.reports[pod] = after_probe(before, report)
 

@@ -38,6 +38,28 @@ def test_two_operators_at_once(place: Place) -> None:
         second.kill()
 
 
+def test_two_releases_that_watch_the_same_namespace(place: Place) -> None:
+    """By mistake: each has its own Lease and key, so both act. One pod, one state, and no fight over the status."""
+    second = place.build_operator("other.log", "--operator-secret-name=other", "--lease-name=other")
+    second.start()
+    try:
+        kernels = [place.kernels.create(connection={}) for _ in range(4)]
+        for kernel in kernels:
+            kernel.ready()
+            kernel.wait("its control port", lambda kernel=kernel: "controlPort" in kernel.status["connection"])
+            assert kernel.child_names("pods") == [f"{kernel.name}-1"]
+        place.kernels.start()
+        versions = [kernel.get()["metadata"]["resourceVersion"] for kernel in kernels]
+        for _ in range(3):  # each of which takes some time
+            place.kernels.start()
+        assert [kernel.get()["metadata"]["resourceVersion"] for kernel in kernels] == versions
+        for kernel in kernels:
+            kernel.do("os._exit(42)")
+            assert kernel.exited()["exitCode"] == 42
+    finally:
+        second.kill()
+
+
 def test_callbacks_do_not_get_through(make_place: Callable[..., Place]) -> None:
     """The pod and a probe say the same, later: Ready, a restart in place, the exit status."""
     place = make_place(CLOSED)

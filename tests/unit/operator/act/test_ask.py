@@ -128,6 +128,18 @@ def test_probe_without_an_answer(world: World, ports_tell: bool, listening: bool
     assert remembered.reports == ({"k1-1": said} if ready else {})
 
 
+def test_a_supervisor_that_knows_another_key_is_one(world: World) -> None:
+    """Two operators that look after one kernel would write its status in turns: with control port, and without."""
+
+    async def ask(*_: Any) -> dict[str, Any]:
+        raise ControlError("authentication failed")
+
+    world.supervisors.ask = ask  # type: ignore[method-assign]
+    world.supervisors.listening = {IP}
+    said = report(generation=1, boot="", sequence=-1, time=NOW, supervised=True)
+    assert after(world, memory(), PROBE).reports == {"k1-1": said}
+
+
 def test_a_kernel_that_was_faster_than_its_supervisor(world: World) -> None:
     """One that listens after milliseconds: its supervisor will say all of it, the control port included."""
     world.supervisors.listening, world.supervisors.starting = {IP}, {IP}
