@@ -206,10 +206,13 @@ def test_what_it_prints_is_in_the_log_and_no_zombie_is_left(forked: Kernel) -> N
         container.wait_for_output(text)
     run(client, "import subprocess; subprocess.Popen('(sleep 0.01 &)', shell=True).wait()")
     code = """
-import os
+import contextlib, glob, time
 def states():
-    return [open('/proc/%s/stat' % p).read().split(')')[1].split()[0] for p in os.listdir('/proc') if p.isdigit()]
-import time
+    found = []
+    for path in glob.glob('/proc/[0-9]*/stat'):
+        with contextlib.suppress(OSError):  # it has just ended
+            found.append(open(path).read().rpartition(')')[2].split()[0])
+    return found
 for _ in range(1000):
     if 'Z' not in states(): break
     time.sleep(0.01)
