@@ -114,6 +114,14 @@ class StartStatus(Model):
             "client made the key and gave it to nobody), MemberFailed, or Replaced (the pod took another's place).",
         ),
     ]
+    message: Annotated[
+        str | None,
+        Field(
+            default=None,
+            description="A sentence, where there is more to say: which pool is most like this kernel, and what "
+            "differs, with both values.",
+        ),
+    ]
 
 
 class KernelInstanceStatus(Model):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Protocol
 
 from kubernel_api.names import service_name
 from kubernel_wire.callback import Callback
 from kubernel_wire.sealed_keys import keys_sealed_in
 
-from .build.member import shape_of
+from .build.fit import shape_of, why_none
 from .decide.binding import cannot_be_bound
 from .decide.plan import Context
 from .decide.situation import Situation
@@ -17,7 +18,7 @@ from .observe.cache import Cache, Key
 from .observe.facts import ServiceFacts, service_facts
 from .observe.kernel_facts import KernelFacts
 from .observe.members import Member, Members
-from .observe.observed import Memory, Observed
+from .observe.observed import Cold, Memory, Observed
 from .observe.pod_facts import PodFacts
 
 
@@ -34,67 +35,49 @@ class PoolsToTell(Protocol):
 class Claims:
     """Chooses; what comes of it is ``decide.plan``'s business."""
 
-    def __init__(self, cache: Cache, members: Members) -> None:
-        """Chooses nothing yet."""
-        self._cache, self._members = cache, members
+    def __init__(self, cache: Cache, members: Members, context: Callable[[], Context]) -> None:
+        """Chooses nothing yet. ``context``: what pods are made from."""
+        self._cache, self._members, self._context = cache, members, context
 
-    def with_member(
-        self,
-        kernel: KernelFacts,
-        spec: dict[str, Any],
-        found: Situation,
-        observed: Observed,
-        memory: Memory,
-        context: Context,
-    ) -> Observed:
+    def with_member(self, kernel: KernelFacts, found: Situation, observed: Observed, memory: Memory) -> Observed:
         """What is observed, with a pool's pod for it, or why there is none, in a namespace with pools.
 
         Args:
-            kernel: the KernelInstance, which needs a pod.
-            spec: of it, whole.
+            kernel: the KernelInstance, whole, which needs a pod.
             found: where it stands.
             observed: what is known of it.
             memory: remembers why it gets none.
-            context: for what pods are made from.
         """
         if found.objection is not None or not self._members.has_pools(kernel.namespace):
             return observed
-        chosen = self._choose(kernel, spec, found, observed, memory, context)
-        if isinstance(chosen, Member):
-            service = self.service_of(kernel, chosen.pod)
-            return replace(
-                observed,
-                member=chosen,
-                member_service=service,
-                service=observed.service or service is not None,
-                knows_keys=memory.keys is not None,
-            )
-        memory.cold = chosen
-        return replace(observed, cold=chosen)
+        chosen = self._choose(kernel, found, observed, memory)
+        if isinstance(chosen, Cold):
+            memory.cold = chosen
+            return replace(observed, cold=chosen)
+        service = self.service_of(kernel, chosen.pod)
+        return replace(
+            observed,
+            member=chosen,
+            member_service=service,
+            service=observed.service or service is not None,
+            knows_keys=memory.keys is not None,
+        )
 
-    def _choose(
-        self,
-        kernel: KernelFacts,
-        spec: dict[str, Any],
-        found: Situation,
-        observed: Observed,
-        memory: Memory,
-        context: Context,
-    ) -> Member | str:
-        """The pod, or why it is cold: a word of ``status.start.reason``."""
+    def _choose(self, kernel: KernelFacts, found: Situation, observed: Observed, memory: Memory) -> Member | Cold:
+        """The pod, or why it gets none."""
+        context = self._context()
         if found.incarnation > 0:
-            return "MemberFailed" if cannot_be_bound(kernel, found.pod, observed) else "Replaced"
+            return Cold("MemberFailed" if cannot_be_bound(kernel, found.pod, observed) else "Replaced")
         if kernel.keys_by_client and memory.keys is None:
             memory.keys = keys_sealed_in(context.operator_key, kernel.raw)
             if memory.keys is None and context.settings.read_keys != "Always":
-                return "KeyFromClient"
+                return Cold("KeyFromClient")
         if observed.secret and not observed.knows_keys:
-            return "MemberFailed"  # the operator that wanted to claim one was killed, and took the key with it
-        shape = shape_of(spec, context.settings, observed.template, context.supervisor_map)
-        member = self._members.choose(kernel.namespace, shape, kernel.uid, without=memory.lost_members)
-        if member is not None:
-            return member
-        return "NoMemberReady" if self._members.has_pool_of(kernel.namespace, shape) else "NoPoolFits"
+            return Cold("MemberFailed")  # an operator that wanted to claim one was killed, and took the key with it
+        shape = shape_of(kernel.raw["spec"], context.settings, observed.template, context.supervisor_map)
+        lost = memory.lost_members
+        member = self._members.choose(kernel.namespace, shape.digest, kernel.uid, without=lost)
+        return member or why_none(self._members.shapes_in(kernel.namespace), shape)
 
     def service_of(self, kernel: KernelFacts, pod: PodFacts | None) -> ServiceFacts | None:
         """The Service that was made for a pool's pod, as long as it belongs to that pod and is such a one."""

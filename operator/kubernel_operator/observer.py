@@ -104,7 +104,7 @@ class Observer:
             no_template=self._templates.why_missing(kernel.template) if kernel.template else "",
             member_service=member_service,
             service_member=service.member if service is not None else "",
-            cold=memory.cold if not is_warm else "",
+            cold=memory.cold if not is_warm else None,
             knows_keys=memory.keys is not None,
             bound=memory.bound,
             bind_failed=memory.bind_failed,

@@ -18,7 +18,7 @@ from . import metrics
 from .act.pod_network import PodNetwork
 from .act.pool_writes import PoolWrites
 from .build.event import MEMBER_FAILED
-from .build.member import shape_of
+from .build.fit import shape_of
 from .decide.bounds import objection
 from .decide.plan import Context
 from .decide.pool_plan import REFILL_SECONDS, MemberState, plan_pool, pool_status
@@ -27,7 +27,7 @@ from .observe.cache import Cache, Key
 from .observe.members import Members
 from .observe.observed import Memory, Observed, Refusal
 from .observe.pod_facts import PodFacts
-from .observe.pool_facts import PoolFacts, pool_facts
+from .observe.pool_facts import PoolFacts, Shape, pool_facts
 from .observe.report import from_control_status
 from .observe.templates import Templates
 from .work_queue import WorkQueue
@@ -143,8 +143,10 @@ class Pools:
         missing = self._templates.why_missing(pool.template) if pool.template else ""
         observed = Observed(template=template, no_template=missing)
         refusal = objection(pool.kernel_spec, observed, context.settings)
-        shape = shape_of(pool.kernel_spec, context.settings, template, context.supervisor_map) if not refusal else ""
-        self._members.shapes[key] = shape
+        made_from = Shape()
+        if not refusal:
+            made_from = shape_of(pool.kernel_spec, context.settings, template, context.supervisor_map)
+        self._members.shapes[key], shape = made_from, made_from.digest
         states = self._states(pool, now)
         memory.claims = [at for at in memory.claims if now < at + REFILL_SECONDS]
         plan = plan_pool(

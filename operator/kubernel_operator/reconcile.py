@@ -75,7 +75,7 @@ class Reconciler:
     ):
         self.cache = cache
         self.members = members
-        self._claims = Claims(cache, members)
+        self._claims = Claims(cache, members, context)
         self._observer = Observer(cache, members, self._claims, server_leases, templates)
         self._templates = templates
         self.queue: WorkQueue[Key] = WorkQueue(
@@ -158,7 +158,7 @@ class Reconciler:
                 unread = error
             else:
                 found = replace(found, objection=objection(whole["spec"], observed, context.settings))
-                observed = self._claims.with_member(kernel, whole["spec"], found, observed, memory, context)
+                observed = self._claims.with_member(kernel_facts(whole), found, observed, memory)
         found = with_sizes(kernel, found, observed, context.settings, now)
         self._hold_up(key, kernel.template if found.objection is not None else "")
         status = build_status(kernel, found, observed, context.settings, now, public_key=context.public_key)

@@ -1,10 +1,7 @@
-"""A pool's pods: what they are made from, what fits them, and how one becomes a KernelInstance's own. Pure."""
+"""A pool's pods: what they are made from, and how one becomes a KernelInstance's own. Pure."""
 
 from __future__ import annotations
 
-import copy
-import hashlib
-import json
 from typing import Any
 
 from kubernel_api.children import child_metadata
@@ -28,7 +25,6 @@ from kubernel_api.constants import (
     SECRET_TOKEN,
 )
 from kubernel_api.names import member_subject, pod_name, service_name
-from kubernel_api.quantity import amount
 from kubernel_operator.observe.facts import part
 from kubernel_operator.observe.pool_facts import PoolFacts
 from kubernel_operator.observe.template_facts import TemplateFacts
@@ -37,6 +33,7 @@ from kubernel_supervisor.bootstrap import bootstrap_script
 from kubernel_wire.callback import pod_secret_mark, token
 from kubernel_wire.control import Binding
 
+from .fit import shape_of
 from .pod import STAYS, build_pod, command_of
 from .secret import qualified_secret_name
 from .service import service_spec
@@ -44,43 +41,6 @@ from .shape import bounds_for, implied_idle_timeout, shaped
 
 Json = dict[str, Any]
 _SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict"
-#: Told to a member when it is claimed, or nothing that its pod knows.
-_BOUND_LATE = ("env", "workingDir", "lifecycle", "owner", "connection", "suspend", "restartGeneration", "startupCPU")
-
-
-def shape_of(spec: Json, settings: Settings, template: TemplateFacts | None, supervisor_map: str) -> str:
-    """A hash of everything that shapes a pod, and cannot be told to one that runs.
-
-    A kernel's command can: where it is another than its pool's, its start is a new process in a warm pod. Kernels of a
-    pool are forked unless a spec itself says Never.
-
-    Args:
-        spec: of a KernelInstance, or what a pool has in its place.
-        settings: the operator's defaults.
-        template: that of the spec.
-        supervisor_map: the supervisor's version.
-    """
-    fork = "Never" if part(spec, "kernel").get("fork") == "Never" else "Auto"
-    alike = {
-        **{name: value for name, value in spec.items() if name not in _BOUND_LATE},
-        "kernel": {"fork": fork, "preload": []},
-    }
-    cr = {"metadata": {"name": "", "namespace": "", "uid": ""}, "spec": alike}
-    body = build_pod(
-        cr,
-        settings,
-        incarnation=1,
-        callback_url=None,
-        pod_secret="",
-        supervisor_map=supervisor_map,
-        template=template,
-        member={"name": "", "namespace": "", "labels": {}},
-    )
-    body = copy.deepcopy(body)
-    for container in body["spec"]["containers"]:
-        for amounts in (container.get("resources") or {}).values():
-            amounts.update({name: str(amount(value).normalize()) for name, value in amounts.items()})
-    return hashlib.blake2b(json.dumps(body, sort_keys=True).encode(), digest_size=10).hexdigest()
 
 
 def build_member(
@@ -120,7 +80,7 @@ def build_member(
             ANNOTATION_INCARNATION: "0",
             ANNOTATION_GENERATION: str(pool.generation),
             ANNOTATION_POOL: pool.name,
-            ANNOTATION_SHAPE: shape_of(pool.kernel_spec, settings, template, supervisor_map),
+            ANNOTATION_SHAPE: shape_of(pool.kernel_spec, settings, template, supervisor_map).digest,
             _SAFE_TO_EVICT: "true",
         },
         "ownerReferences": [owner],

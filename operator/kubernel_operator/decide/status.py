@@ -352,8 +352,9 @@ def _start(kernel: KernelFacts, situation: Situation, observed: Observed) -> Jso
     pod, known = situation.pod, kernel.status.raw.get("start")
     if pod is not None and pod.is_member:
         return {"type": "Warm", "pool": pod.pool}
-    if observed.cold:
-        return {"type": "Cold", "reason": observed.cold}
+    if observed.cold is not None:
+        message = for_people(observed.cold.message)
+        return {"type": "Cold", "reason": observed.cold.reason, **({"message": message} if message else {})}
     if known and pod is not None and not kernel.is_about(pod.name):
         return {"type": "Cold", "reason": "Replaced"}
     return known

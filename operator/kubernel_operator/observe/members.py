@@ -15,6 +15,7 @@ from kubernel_wire.callback import Callback
 from .cache import Cache, Key
 from .kinds import pool_link
 from .pod_facts import PodFacts, pod_facts
+from .pool_facts import Shape
 from .report import Report, merged
 
 
@@ -42,7 +43,7 @@ class Members:
         self._waiting: dict[tuple[str, str], dict[str, None]] = {}  # by namespace and shape: names, in their order
         self._chosen: dict[str, Key] = {}  # by uid of a KernelInstance
         self._taken: dict[Key, str] = {}  # the other way round
-        self.shapes: dict[Key, str] = {}  # of each pool's members from now on
+        self.shapes: dict[Key, Shape] = {}  # of each pool's members from now on
 
     def clear(self) -> None:
         """Nothing is known: another operator has led since."""
@@ -53,9 +54,9 @@ class Members:
         """Whether there is a KernelPool in that namespace."""
         return any(key[0] == namespace for key in self._cache.pools.keys())  # noqa: SIM118 - a Store is no dict
 
-    def has_pool_of(self, namespace: str, shape: str) -> bool:
-        """Whether a pool of that namespace makes such pods."""
-        return any(key[0] == namespace and known == shape for key, known in self.shapes.items())
+    def shapes_in(self, namespace: str) -> dict[str, Shape]:
+        """By name of each pool there that can make members, what they are made from."""
+        return {key[1]: shape for key, shape in self.shapes.items() if key[0] == namespace and shape.digest}
 
     def report(self, key: Key) -> Report | None:
         """What the supervisor of that pod said last."""

@@ -59,6 +59,19 @@ class ResizeAnswer:
 
 
 @dataclass(frozen=True)
+class Cold:
+    """Why a KernelInstance in a namespace with pools gets a pod of its own.
+
+    Attributes:
+        reason: a word of ``status.start.reason``.
+        message: a sentence; "" when the word says it all.
+    """
+
+    reason: str
+    message: str = ""
+
+
+@dataclass(frozen=True)
 class Observed:
     """Everything a decision about one KernelInstance needs, beside the object itself.
 
@@ -98,7 +111,7 @@ class Observed:
         member: a pool's pod that was chosen for it; None: there is none, or it has a pod already.
         member_service: the Service that was made for its pool's pod and is not its own yet.
         service_member: name of the pool's pod that its Service was made for; "" for none.
-        cold: why it gets no pool's pod, or got none; "" when that is not known, or is no question.
+        cold: why it gets no pool's pod, or got none; None when that is not known, or is no question.
         knows_keys: whether the keys of its connection are known here, to be told to a pool's pod.
         bound: uid of the pool's pod that was told whose it is.
         bind_failed: uid of the pool's pod that could not be told.
@@ -138,7 +151,7 @@ class Observed:
     member: Member | None = None
     member_service: ServiceFacts | None = None
     service_member: str = ""
-    cold: str = ""
+    cold: Cold | None = None
     knows_keys: bool = False
     bound: str = ""
     bind_failed: str = ""
@@ -181,7 +194,7 @@ class Memory:
     pod: PodFacts | None = None  # the newest one
     keys: Mapping[str, str] | None = field(default=None, repr=False)  # of a Secret that this process has just made
     lost_members: set[str] = field(default_factory=set)  # uids of pools' pods that somebody else was faster to claim
-    cold: str = ""
+    cold: Cold | None = None
     bound: str = ""
     bind_failed: str = ""
     callbacks: dict[str, Bucket] = field(default_factory=dict)  # by pod name: how many more are taken

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from .facts import Json, part
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a pod is made from.
+
+    Attributes:
+        digest: a hash of everything that shapes it and cannot be told to one that runs; "" when none can be made.
+        fields: by path, what its spec says of that, with all defaults filled in.
+    """
+
+    digest: str = ""
+    fields: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,3 +82,15 @@ async def test_a_kernel_comes_from_the_pool(
     fill(within)
     names = {p["metadata"]["name"] for p in within.items("pods")}
     assert len(names) == 4, "two kernels, two members that wait"
+
+
+async def test_a_kernel_that_no_pool_fits_says_what_differs(
+    make_manager: Callable[..., AsyncKernelManager], pool: Callable[..., None], within: Kubectl
+) -> None:
+    pool(replicas=1, resources={"requests": {"memory": "200Mi"}, "limits": {"memory": "1Gi"}})
+    manager = make_manager()
+    await manager.start_kernel()
+    start = start_of(within, manager)
+    assert (start["type"], start["reason"]) == ("Cold", "NoPoolFits")
+    assert "KernelPool science has resources." in start["message"]
+    assert "memory 1Gi, this kernel " in start["message"]

@@ -73,23 +73,24 @@ def test_its_pod_is_as_any_kernels(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "spec",
+    ("spec", "differs"),
     [
-        pytest.param({"image": "example.org/other:1"}, id="image"),
-        pytest.param({"resources": {"limits": {"memory": "1Gi"}}}, id="resources"),
-        pytest.param({"nodeSelector": {"gpu": "yes"}}, id="node"),
-        pytest.param({"kernel": {"fork": "Never"}}, id="no forks"),
-        pytest.param(
+        ({"image": "example.org/other:1"}, "image example.org/kernel:1, this kernel example.org/other:1"),
+        ({"resources": {"limits": {"memory": "1Gi"}}}, "resources.limits.memory none, this kernel 1Gi"),
+        ({"nodeSelector": {"gpu": "yes"}}, "nodeSelector.gpu none, this kernel yes"),
+        ({"kernel": {"fork": "Never"}}, "kernel.fork Auto, this kernel Never"),
+        (
             {"volumes": [{"name": "home", "mountPath": "/home", "emptyDir": {}}]},
-            id="volume",
+            'volumes none, this kernel [{"emptyDir": {}, "mountPath": "/home", "name": "home"}]',
         ),
     ],
 )
-def test_what_no_pool_fits_is_cold(world: World, spec: Json) -> None:
+def test_what_no_pool_fits_is_cold_and_says_what_differs(world: World, spec: Json, differs: str) -> None:
     filled(world)
     world.apply(cr(connection={"service": "None"}, **spec))
     status = start(world, passes=3, seconds=1)
-    assert status["start"] == {"type": "Cold", "reason": "NoPoolFits"}
+    message = f"KernelPool pool has {differs}."
+    assert status["start"] == {"type": "Cold", "reason": "NoPoolFits", "message": message}
     assert status["podName"] == "k1-1"
 
 
@@ -176,7 +177,12 @@ def test_a_secret_of_somebody_else_is_no_key(world: World) -> None:
 def test_an_empty_pool_is_cold(world: World) -> None:
     filled(world, replicas=0)
     world.apply(cr(connection={"service": "None"}))
-    assert start(world, passes=3, seconds=1)["start"] == {"type": "Cold", "reason": "NoMemberReady"}
+    message = "KernelPool pool fits, and none of its members was ready."
+    assert start(world, passes=3, seconds=1)["start"] == {
+        "type": "Cold",
+        "reason": "NoMemberReady",
+        "message": message,
+    }
 
 
 def test_amounts_are_the_same_however_they_are_written(world: World) -> None:

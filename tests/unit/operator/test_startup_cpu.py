@@ -13,7 +13,8 @@ from kubernel_api.conditions import ConditionType, find_condition
 from kubernel_api.constants import ANNOTATION_SHAPE, ANNOTATION_STARTUP_CPU
 from kubernel_api.quantity import amount
 from kubernel_cluster.errors import ApiError
-from kubernel_operator.build.member import build_member, shape_of
+from kubernel_operator.build.fit import shape_of
+from kubernel_operator.build.member import build_member
 from kubernel_operator.build.pod import build_pod, without_startup_cpu
 from kubernel_operator.build.shape import shaped, startup_cpu
 from kubernel_operator.decide.bounds import objection
@@ -397,4 +398,4 @@ def test_members_of_a_pool_start_with_their_own_and_fit_all_the_same() -> None:
     assert member["spec"]["containers"][0]["resources"] == SMALL
     assert ANNOTATION_STARTUP_CPU not in member["metadata"]["annotations"]
     kernel = {**found.kernel_spec, "startupCPU": "2"}
-    assert shape_of(kernel, settings, None, "m") == member["metadata"]["annotations"][ANNOTATION_SHAPE]
+    assert shape_of(kernel, settings, None, "m").digest == member["metadata"]["annotations"][ANNOTATION_SHAPE]
