@@ -22,6 +22,11 @@ SIGNAL_MAX = 64  # of Linux; exit code 255 is a program's -1
 NEVER_RAN = frozenset({"StartError", "ContainerCannotRun"})
 # A kubelet ends a container by SIGTERM, and by SIGKILL after the grace period.
 _OF_KUBELET = frozenset({9, 15})
+# What another pod would be told, too, of the image or of the KernelInstance: no such program, no such folder, less
+# memory than a container needs to begin. All else may be the node's trouble: cgroups, devices, a busy runtime.
+_UNSUITABLE = re.compile(
+    r'exec: "|executable file not found|chdir to cwd|exec format error|OOM-killed|memory limit too low'
+)
 # What runc leaves in the log of a container whose first program is for another CPU.
 _FOREIGN_PROGRAM = re.compile(r"^(exec |standard_init_linux).*exec format error\s*$")
 # A supervisor's word for a SIGTERM to its container.
@@ -118,7 +123,8 @@ def ending_of_pod(
         return Ending(generation, *disruption, time, code, signal, by_cluster=True)
     if ended.reason in NEVER_RAN:
         message = f"The container cannot be started: {with_remedy(ended.message)}"
-        return Ending(generation, Reason.CONFIG_ERROR, message, time, final=True)
+        by_cluster = not _UNSUITABLE.search(ended.message)
+        return Ending(generation, Reason.CONFIG_ERROR, message, time, final=True, by_cluster=by_cluster)
     if ended.reason in NEVER_SEEN:
         return Ending(generation, Reason.NODE_LOST, _unseen(pod), time, by_cluster=True)
     if pod.deleting and (code is None or signal in _OF_KUBELET):

@@ -16,6 +16,8 @@ REJECTED: dict[str, Any] = {
 UNEXPECTED = {"phase": "Failed", "reason": "UnexpectedAdmissionError", "message": "Pod was rejected: Allocate failed"}
 AFFINITY = {"phase": "Failed", "reason": "NodeAffinity", "message": "Pod was rejected: Predicate NodeAffinity failed"}
 EVICTED = {"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."}
+BUSY = "failed to create shim task: OCI runtime create failed: unable to apply cgroup configuration: Timeout"
+NOT_STARTED = pod(**terminated(128, reason="StartError", message=BUSY))["status"]
 SHUTDOWN = {"reason": "Terminated", "message": "Pod was terminated in response to imminent node shutdown."}
 CRITICAL = {"reason": "Preempting", "message": "Preempted in order to admit critical pod"}
 DEADLINE = {"reason": "DeadlineExceeded", "message": "Pod was active on the node longer than the specified deadline"}
@@ -79,6 +81,7 @@ def run(world: World) -> None:
         pytest.param(UNEXPECTED, "(UnexpectedAdmissionError). Pod was rejected: Allocate failed", id="device plug-in"),
         pytest.param(AFFINITY, "(NodeAffinity). Pod was rejected: Predicate NodeAffinity failed", id="node changed"),
         pytest.param(EVICTED, "was evicted. The node was low on resource: memory.", id="evicted"),
+        pytest.param(NOT_STARTED, "cannot be started: failed to create shim task: ", id="container runtime"),
         pytest.param(
             {"phase": "Failed", **disrupted("DeletionByPodGC", "node is gone")},
             "The node of pod k1-1 was lost. node is gone",
@@ -136,6 +139,16 @@ def test_five_other_pods_are_tried_and_no_more(world: World) -> None:
     passes(world, 31)
     assert words(world)[:2] == ("Failed", "PodRejected")
     assert len(names(world)) == 6
+
+
+def test_an_image_that_does_not_fit_is_not_tried_again(world: World) -> None:
+    begin(world)
+    missing = {"reason": "StartError", "message": 'exec: "sh": executable file not found in $PATH'}
+    world.change_pod(newest(world), **pod(**terminated(128, **missing))["status"])
+    passes(world)
+    assert words(world)[:2] == ("Failed", "ConfigError")
+    passes(world, 2)
+    assert names(world) == ["k1-1"]
 
 
 def test_tries_end_with_the_start_deadline(world: World) -> None:
