@@ -103,6 +103,11 @@ def refused(spec: dict[str, Any], bounds: dict[str, Any] = BOUNDS, **fields: Any
             "spec.resources.requests.cpu: 4500m is more than 4, maxResources of KernelTemplate gpu.",
         ),
         (
+            {"resources": {"limits": {"memory": "+16Gi"}}},
+            {"resources": {"limits": {"memory": "+8Gi"}}},
+            "spec.resources.limits.memory: +16Gi is more than 8Gi, maxResources of KernelTemplate gpu.",
+        ),
+        (
             {"resources": {"limits": {"nvidia.com/gpu": 1}}},
             {"resources": {"limits": {"example.org/tpu": 1}}},
             "spec.resources.limits.nvidia.com/gpu: 1 is more than 0, maxResources of KernelTemplate gpu.",
