@@ -119,5 +119,6 @@ def remember(memory: Memory, found: Situation) -> None:
     memory.ends = {process: at for process, at in memory.ends.items() if process[1] >= found.wanted}
     if (ending := found.ending or found.replaces) is not None:
         memory.ends.setdefault((found.incarnation, ending.generation), found.ended_at)
-    if found.pod is not None and not found.pod.may_run:
-        memory.last_seen = found.pod
+    if found.pod is not None:
+        may_be_lost = not found.pod.may_run or found.pod.node_is_silent
+        memory.last_seen = found.pod if may_be_lost else None

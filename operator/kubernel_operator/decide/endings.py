@@ -143,10 +143,24 @@ def ending_of_pod(
     return Ending(generation, reason, message, time, code, signal, oom)
 
 
-def ending_of_lost_pod(name: str, generation: int, now: float, last_seen: PodFacts | None = None) -> Ending:
-    """For a pod that is gone without anybody having seen its end."""
+def ending_of_lost_pod(
+    name: str, generation: int, now: float, last_seen: PodFacts | None = None, *, was_silent: bool = False
+) -> Ending:
+    """For a pod that is gone without anybody having seen its end.
+
+    Args:
+        name: of the pod.
+        generation: restartGeneration of the process in it.
+        now: Unix seconds.
+        last_seen: what was seen of it before.
+        was_silent: whether its node did not answer by then: only force takes a pod away from such a node.
+    """
     if last_seen is not None and (disruption := disruption_of(last_seen)):
         return Ending(generation, *disruption, now, by_cluster=True)
+    if was_silent:
+        return Ending(
+            generation, Reason.NODE_LOST, f"Pod {name} was deleted while its node did not answer.", now, by_cluster=True
+        )
     return Ending(generation, Reason.POD_DELETED, _deleted(name), now)
 
 

@@ -250,7 +250,9 @@ def _ending(kernel: KernelFacts, base: Situation, observed: Observed, now: float
         if base.incarnation == 0:
             return None
         generation = max(kernel.status.generation or 0, last_seen.generation if last_seen else 0)
-        return ending_of_lost_pod(pod_name(kernel.name, base.incarnation), generation, now, last_seen)
+        was_silent = last_seen.node_is_silent if last_seen else kernel.status.reason == Reason.NODE_UNREACHABLE
+        name = pod_name(kernel.name, base.incarnation)
+        return ending_of_lost_pod(name, generation, now, last_seen, was_silent=was_silent)
     if cannot_be_bound(kernel, pod, observed):
         return None  # nothing of this KernelInstance has run in it
     said = known if known is not None and kernel.is_about(pod.name) else None

@@ -100,7 +100,7 @@ class Observed:
         control_failed: restartGeneration for which the supervisor could not be reached.
         silent_pods: names of replaced pods that no longer accept connections.
         ends: by incarnation and restartGeneration, Unix seconds when this process first saw that process's end.
-        last_seen: the newest pod as it was last seen when it was about to end: it may be gone by now.
+        last_seen: the newest pod as it was last seen, when it was about to end or its node was silent: it may be gone.
         deleting_since: by pod name, Unix seconds when this process first saw that the pod is being deleted.
         refused_since: by pod name, Unix seconds when this process first saw that a container of it is refused.
         configured: incarnation of a pod, and the idle timeout and suspension that its supervisor was told last.

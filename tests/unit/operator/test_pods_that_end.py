@@ -404,3 +404,34 @@ def test_a_node_s_silence_is_measured_here(world: World) -> None:
     assert words(world)[0] == "Running"
     passes(world, 0.1)
     assert words(world)[:2] == ("Exited", "NodeLost")
+
+
+@pytest.mark.parametrize("restarted", [False, True], ids=["the same operator", "another operator"])
+def test_a_pod_that_is_taken_by_force_from_a_silent_node_was_lost_with_it(world: World, restarted: bool) -> None:
+    """kubectl delete --force, or a cloud that deletes the node: nobody says anything more of the pod."""
+    run(world)
+    silent = {"type": "Ready", "status": "False", "reason": "NodeNotReady"}
+    status = pod()["status"]
+    world.change_pod(newest(world), **status | {"conditions": [*status["conditions"], silent]})
+    passes(world)
+    assert words(world)[1] == "NodeUnreachable"
+    if restarted:
+        world.start_operator()
+    world.cluster.remove("/api/v1/namespaces/ns/pods/k1-1")
+    passes(world)
+    assert words(world)[:2] == ("Exited", "NodeLost")
+    assert words(world)[2] == "Pod k1-1 was deleted while its node did not answer."
+
+
+def test_a_node_that_came_back_is_not_blamed(world: World) -> None:
+    run(world)
+    silent = {"type": "Ready", "status": "False", "reason": "NodeNotReady"}
+    status = pod()["status"]
+    world.change_pod(newest(world), **status | {"conditions": [*status["conditions"], silent]})
+    passes(world)
+    world.change_pod(newest(world), **status)
+    passes(world)
+    assert words(world)[1] == "Running"
+    world.cluster.remove("/api/v1/namespaces/ns/pods/k1-1")
+    passes(world)
+    assert words(world)[:2] == ("Exited", "PodDeleted")
