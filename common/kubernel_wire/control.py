@@ -37,12 +37,26 @@ def sealed(key: bytes, text: str, salt: bytes | None = None) -> str:
         salt: 16 bytes that were never used with this key before; fresh ones by default.
     """
     salt = secrets.token_bytes(16) if salt is None else salt
-    data = text.encode()
+    return base64.b64encode(salt + _crossed(key, salt, text.encode())).decode()
+
+
+def unsealed(key: bytes, hidden: str) -> str:
+    """What was sealed with that key.
+
+    Raises:
+        ValueError: it is no base64, or no text.
+    """
+    data = base64.b64decode(hidden.encode(), validate=True)
+    return _crossed(key, data[:16], data[16:]).decode()
+
+
+def _crossed(key: bytes, salt: bytes, data: bytes) -> bytes:
+    """Hides ``data``, or shows it again."""
     stream = b"".join(
         hmac.new(key, b"kubernel-seal-v2\n" + salt + number.to_bytes(4, "big"), hashlib.sha256).digest()
         for number in range((len(data) + 31) // 32)
     )
-    return base64.b64encode(salt + bytes(one ^ other for one, other in zip(data, stream, strict=False))).decode()
+    return bytes(one ^ other for one, other in zip(data, stream, strict=False))
 
 
 @dataclass(frozen=True)

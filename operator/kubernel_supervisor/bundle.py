@@ -40,6 +40,7 @@ SECOND_STAGE = (
     "run/readiness",
     "run/control_requests",
     "run/control_server",
+    "run/captured",
     "run/output",
     "memory/usage",
     "memory/freezer",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import struct
+from collections.abc import Awaitable
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, ClassVar
@@ -20,7 +21,7 @@ from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebso
 from tornado.websocket import WebSocketClosedError
 
 from .kernels import KubernelKernelManager, StartCancelledError
-from .telling import Message, RunningCell, WaitingCells, status
+from .telling import Header, Message, RunningCell, WaitingCells, died, status
 
 V1 = "v1.kernel.websocket.jupyter.org"
 PROGRESS_SECONDS = 1.0
@@ -37,6 +38,7 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
     _until_open: asyncio.Task[None] | None = None
     _is_gone = False
     _cell_watch: asyncio.Task[None] | None = None
+    _death: asyncio.Task[None] | None = None
     _spoken: str | None = None
     # Of pages that are gone, but whose cells wait for their kernel; by session key, in the order of their going.
     _left: ClassVar[dict[str, KubernelConnection]] = {}
@@ -193,8 +195,8 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
         """Keeps what the page sends until the kernel is ready."""
         if self.held is None:
             super().handle_incoming_message(incoming_msg)
-            if self._why_suspended and (cell := self._cell_in(incoming_msg)) is not None:
-                self._running.waits(cell[0])
+            if self._kernels.is_ours(self.kernel_id) and (cell := self._cell_in(incoming_msg)) is not None:
+                self._running.sent(cell[0])
                 self._watch()
             return
         self.held.append(incoming_msg)
@@ -269,7 +271,11 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
         if provisioner is None:
             super().on_kernel_restarted()
             return
-        is_over = provisioner.is_over
-        self._send(*self._running.died(provisioner.describe_end()))
+        told = self._tell_death(self._running.taken(), provisioner.hear_last_output(), is_over=provisioner.is_over)
+        self._death = asyncio.ensure_future(told)
+
+    async def _tell_death(self, cell: Header | None, cause: Awaitable[str], *, is_over: bool) -> None:
+        self._send(*died(cell, await cause))
         if not is_over:
-            super().on_kernel_restarted()
+            with suppress(WebSocketClosedError):
+                super().on_kernel_restarted()

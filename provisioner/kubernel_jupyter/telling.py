@@ -126,20 +126,28 @@ class WaitingCells:
 
 
 class RunningCell:
-    """The cell that a kernel is busy with, as its status messages tell."""
+    """The cell that a kernel is busy with, as its status messages tell, or else the first one that it was sent.
+
+    A kernel that dies or stands still may not have come to say that it is busy.
+    """
 
     def __init__(self) -> None:
-        self._header: Header | None = None
+        self._busy: Header | None = None
+        self._sent: dict[str, Header] = {}
         self._stands = ""
+
+    @property
+    def _header(self) -> Header | None:
+        return self._busy or next(iter(self._sent.values()), None)
 
     @property
     def is_running(self) -> bool:
         """Whether there is one."""
         return self._header is not None
 
-    def waits(self, header: Header) -> None:
-        """A cell was sent to a kernel that stands still: it is the next to run, where none does."""
-        self._header = self._header or header
+    def sent(self, header: Header) -> None:
+        """The page has sent a cell to the kernel."""
+        self._sent[header["msg_id"]] = header
 
     def stands(self, why: str) -> list[Message]:
         """The cell is told, once, why its kernel stands still; "" for one that does not."""
@@ -152,11 +160,18 @@ class RunningCell:
     def status(self, state: str, parent: Header) -> None:
         """A status message of the kernel's."""
         if state == "busy" and parent.get("msg_type") == "execute_request":
-            self._header = parent
-        elif state == "idle" and self._header is not None and parent.get("msg_id") == self._header["msg_id"]:
-            self._header = None
+            self._busy = parent
+        elif state == "idle":
+            self._sent.pop(parent.get("msg_id", ""), None)
+            if self._busy is not None and parent.get("msg_id") == self._busy["msg_id"]:
+                self._busy = None
 
-    def died(self, text: str) -> list[Message]:
-        """The cell ends with the cause; nothing when none was running."""
-        header, self._header = self._header, None
-        return [] if header is None else failed(header, "KernelDied", text)
+    def taken(self) -> Header | None:
+        """The cell that ran when the kernel died, if one did; no cell runs any more."""
+        header, self._busy, self._sent = self._header, None, {}
+        return header
+
+
+def died(cell: Header | None, text: str) -> list[Message]:
+    """The cell ends with the cause; nothing when none was running."""
+    return [] if cell is None else failed(cell, "KernelDied", text)

@@ -269,6 +269,21 @@ class KubernetesProvisioner(LastSeen, Running, ProvisionerOptions):
         """How the kernel ended, in the words of the KernelInstance's status, and what helps; a few lines."""
         return str(self._explain_end())
 
+    def hear_last_output(self) -> Coroutine[Any, Any, str]:
+        """What ``describe_end`` says now, and what the kernel had printed: for its cell, and no log, event or status.
+
+        What is known now is gone after a restart; the output can be asked for during and after it.
+        """
+        kernel, end = self._kernel, self._explain_end()
+        held = kernel.held if kernel.has_crashed else None
+
+        async def ask() -> str:
+            if held is None or isinstance(end, KernelDeletedError):
+                return str(end)
+            return str(end.and_it_printed(await self._do(kernel.last_output(held))))
+
+        return ask()
+
     def _explain_end(self) -> Explanation | KernelDeletedError:
         spec = self._spec_facts()
         return self._kernel.explain_end(spec.name if is_installed(spec) else "", is_over=self.is_over)

@@ -39,6 +39,21 @@ def test_a_crash(open_notebook: OpenNotebook, make_notebook: MakeNotebook) -> No
     notebook.press("Close")
 
 
+def test_the_last_output(open_notebook: OpenNotebook, make_notebook: MakeNotebook) -> None:
+    """Of a program beside the kernel, for instance; the message at the bottom right goes without."""
+    notebook = open_notebook(make_notebook("import os; os.system('echo GPU fell off the bus >&2')", "os._exit(3)"))
+    notebook.run(0)
+    expect(notebook.output(0)).to_contain_text("GPU fell off the bus")
+    notebook.run(1)
+    expect(notebook.output(1)).to_contain_text("exit code 3")
+    expect(notebook.output(1)).to_contain_text("Its last output:")
+    expect(notebook.output(1)).to_contain_text("GPU fell off the bus")
+    expect(notebook.toast).to_contain_text("exit code 3")
+    expect(notebook.toast).not_to_contain_text("GPU")
+    notebook.press("Ok")
+    notebook.picture("last-output")
+
+
 def test_a_deleted_kernel(open_notebook: OpenNotebook, make_notebook: MakeNotebook, place: Place) -> None:
     notebook = open_notebook(make_notebook("import time; print('on', flush=True); time.sleep(600)", "print(6 * 7)"))
     notebook.run(0)

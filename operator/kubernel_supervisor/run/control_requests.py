@@ -96,12 +96,21 @@ def unsealed(key: bytes, sealed: str) -> bytes:
         ValueError: it is no base64, or too short.
     """
     data = base64.b64decode(sealed.encode(), validate=True)
-    salt, hidden = data[:16], data[16:]
+    return crossed(key, data[:16], data[16:])
+
+
+def sealed(key: bytes, text: str, salt: bytes) -> str:
+    """``text`` so that only who knows ``key`` can read it; ``salt`` are 16 bytes, never used with it before."""
+    return base64.b64encode(salt + crossed(key, salt, text.encode())).decode()
+
+
+def crossed(key: bytes, salt: bytes, data: bytes) -> bytes:
+    """Hides ``data``, or shows it again."""
     stream = b"".join(
         hmac.new(key, b"kubernel-seal-v2\n" + salt + number.to_bytes(4, "big"), hashlib.sha256).digest()
-        for number in range((len(hidden) + 31) // 32)
+        for number in range((len(data) + 31) // 32)
     )
-    return bytes(one ^ other for one, other in zip(hidden, stream))  # noqa: B905 - Python 3.6
+    return bytes(one ^ other for one, other in zip(data, stream))  # noqa: B905 - Python 3.6
 
 
 class Binding:

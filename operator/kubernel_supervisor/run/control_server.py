@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 LINE_LIMIT = 256 * 1024  # bytes: an environment may have 64 KiB, and JSON makes six bytes of two
+ANSWER_LIMIT = 64 * 1024  # bytes: the last output is 16 KiB of base64
 LINE_SECONDS, MAX_CONNECTIONS = 5.0, 64
 
 
@@ -88,6 +89,7 @@ class ControlServer:
         except OSError:
             return
         connection.setblocking(False)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, ANSWER_LIMIT)  # an answer is sent at once or not
         if len(self._open) >= MAX_CONNECTIONS:  # the oldest goes: an honest one needs a millisecond, a hoarder waits
             self.close(self._open[0])
         conversation = Conversation(connection, self)

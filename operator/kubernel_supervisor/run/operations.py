@@ -9,6 +9,7 @@ from kubernel_supervisor.memory.usage import usage
 from .control_requests import (
     Binding,
     RequestError,
+    sealed,
     wanted_idle_timeout,
     wanted_restart,
     wanted_signal,
@@ -54,6 +55,8 @@ def handle(supervisor: "Any", request: "dict[str, Any]") -> "dict[str, Any]":
         return {**supervisor.kernel.snapshot().now(), "pid": pid, **supervisor.forks.status()}
     if operation == "usage":
         return usage()
+    if operation == "output":
+        return last_output(supervisor)
     raise RequestError(f"unknown op {operation!r}")
 
 
@@ -63,6 +66,15 @@ def restart(supervisor: "Any", request: "dict[str, Any]") -> "dict[str, Any]":
     if supervisor.kernel.claim == "":
         raise RequestError("the container is bound to no kernel yet")
     return {"started": supervisor.restart(generation, env)}
+
+
+def last_output(supervisor: "Any") -> "dict[str, Any]":
+    """What the kernel printed before it ended: for those who have its key, whoever asks."""
+    key = supervisor.keys[b"connection"]
+    if not key:
+        raise RequestError("the container is bound to no kernel yet")
+    generation, text = supervisor.last_output
+    return {"generation": generation, "sealed": sealed(key, text, os.urandom(16))}
 
 
 def bind(supervisor: "Any", binding: Binding) -> "dict[str, Any]":

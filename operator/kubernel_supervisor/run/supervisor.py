@@ -64,6 +64,7 @@ class Supervisor:
         self.memory = KernelMemory(
             self.loop, self.kernel, self.freezer, self.settings.memory_guard, self._report, self._interrupt
         )
+        self.last_output = None, ""  # type: tuple[int | None, str]  # generation of the kernel that ended last
         self.env = None  # type: dict[str, str] | None
         self.readiness = Readiness(self.loop, self.kernel, self.settings, self._report, self._ready)
         self.child = None  # type: Child | None
@@ -231,6 +232,8 @@ class Supervisor:
         self.memory.begin(child.pid)
 
     def _ready(self) -> None:
+        if self.child is not None:
+            self.relay.works(self.child.pid)
         self.kernel.become("running")
         self.kernel.log = ""
         self.idle.begin()
@@ -254,6 +257,7 @@ class Supervisor:
         if failure:
             self._could_not_start(NOT_EXECUTABLE, failure)
             return
+        self.last_output = self.kernel.generation, self.relay.last_output()
         number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
         code = None if number else os.WEXITSTATUS(status)
         self.kernel.oom_killed = not self.killed and self.memory.has_killed(code, number)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -20,6 +20,8 @@ from kubernel_provisioner.words import one_line, without_ids
 from .subject import Subject
 
 OUTPUT = "Its last output:"
+UNKNOWN_OUTPUT = "What it printed last is not known: its pod does not answer."
+NO_SUPERVISOR = "What it printed last is not known: its image has no Python for the supervisor that would tell."
 OVER = "It does not come back by itself: start a new kernel."
 # A field of the KernelInstance, which the operator's sentences name; the provisioner's options have its last word.
 _FIELD = re.compile(
@@ -47,6 +49,10 @@ class Explanation:
 
     def __str__(self) -> str:
         return "\n".join(lines_of(self.what, self.why, self.command, self.more))
+
+    def and_it_printed(self, output: str) -> Explanation:
+        """With its last output, or why that is not known; which is the user's own: for a cell, and for nobody else."""
+        return replace(self, why="\n".join(part for part in (self.why, output) if part))
 
     @property
     def sentence(self) -> str:

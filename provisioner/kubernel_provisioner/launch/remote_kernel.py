@@ -26,6 +26,7 @@ from kubernel_wire.control import ControlError
 from kubernel_wire.keys import new_keys
 
 from .exit_code import KILLED, exit_code
+from .explaining import NO_SUPERVISOR, OUTPUT, UNKNOWN_OUTPUT
 from .launching import Held, LaunchRequest, pod_of, until_usable
 from .pausing import suspend_held
 from .posting import Poster
@@ -273,6 +274,13 @@ class RemoteKernel(SeenKernel):
     async def usage(self) -> dict[str, Any] | None:
         """What its supervisor says of memory and CPU time; None when there is none, or one that does not know."""
         return None if self.held is None else await self._supervisor(self.held).usage()
+
+    async def last_output(self, held: Held) -> str:
+        """What the process that ``held`` was before a restart printed at its end, for people; empty for nothing."""
+        printed = await self._supervisor(held).last_output(held.restart)
+        if printed is None:
+            return UNKNOWN_OUTPUT if self.is_supervised else NO_SUPERVISOR
+        return f"{OUTPUT}\n{printed}" if printed.strip() else ""
 
     async def resize(self, asked: dict[str, str], wait_seconds: float | None) -> dict[str, Any]:
         """Gives it other amounts of cpu and memory; see ``resizing.resize_held``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kubernel_api.conditions import Reason
 from kubernel_cluster.login import ClusterKey
 from kubernel_provisioner.cluster.shared import Cluster
 from kubernel_provisioner.cluster.view import Seen
@@ -76,6 +77,13 @@ class SeenKernel:
         """Whether a supervisor takes signals for it; assumed until the status says otherwise."""
         connection = self.seen.status.get("connection") if self.seen else None
         return not connection or "controlPort" in connection
+
+    @property
+    def has_crashed(self) -> bool:
+        """Whether its process ended by itself, and nobody says more than with which exit code or signal."""
+        seen = self.seen
+        ended = (seen.status.get("exit") or {}) if seen is not None and not seen.gone else {}
+        return ended.get("reason") == Reason.KERNEL_CRASHED
 
     def explain_end(self, kernelspec: str, *, is_over: bool) -> Explanation | KernelDeletedError:
         """How it ended; ``str`` of it is for people.

@@ -11,9 +11,10 @@ from typing import Any
 from kubernel_api.conditions import Reason
 from kubernel_provisioner.errors import KernelFailedError
 from kubernel_provisioner.reach.route import Endpoint
-from kubernel_wire.control import ControlError, ControlUnreachableError, control
+from kubernel_wire.control import ControlError, ControlUnreachableError, control, unsealed
 
 from .explaining import OUTPUT
+from .last_output import shortened
 
 CONTROL_SECONDS = 2.0
 # A running operator passes on within milliseconds that a kernel is ready again; so the supervisor is asked only then.
@@ -64,6 +65,17 @@ class Supervisor:
             self.log.debug("usage of %s: %s", self.subject, error)
             return None
         return None if answer is None else {name: answer.get(name) for name in ("memory", "cpuSeconds")}
+
+    async def last_output(self, generation: int) -> str | None:
+        """What the kernel's process of that restart printed before it ended by itself; None when nobody can say."""
+        try:
+            answer = await self.ask({"op": "output"})
+            if answer is None or answer.get("generation") != generation:
+                return None
+            return shortened(unsealed(self.key, str(answer.get("sealed"))))
+        except (ControlError, ValueError) as error:  # a supervisor of an older version
+            self.log.debug("last output of %s: %s", self.subject, error)
+            return None
 
     async def restart(self, generation: int, env: Mapping[str, str] | None) -> int | None:
         """Replaces the kernel's process at once.

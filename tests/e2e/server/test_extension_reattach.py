@@ -2,6 +2,8 @@
 
 import json
 import signal
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,6 +58,39 @@ def test_a_server_that_was_killed(start_server: StartServer, kubectl: Kubectl, n
     assert pods(kubectl, namespace) == before
     check(second, session)
     assert kubectl.within(namespace).items("kernels") == []
+
+
+def test_what_is_told_of_it(start_server: StartServer, kubectl: Kubectl, namespace: str, tmp_path: Path) -> None:
+    """Whoever listens from the beginning, as a hub's log does, hears of each kernel, and of what becomes of it."""
+    env = {**OWNER, "KUBERNEL_MEMORY": "300Mi"}
+    first = start_server(env=env)
+    session = with_a_variable(first)
+    first.stop(signal.SIGKILL)
+    told, config = tmp_path / "events.log", tmp_path / "with_events.py"
+    config.write_text(f"import logging\nc.EventLogger.handlers = [logging.FileHandler({str(told)!r})]\n")
+    second = start_server(f"--config={config}", env=env)
+    kernel_id = str(session["kernel"]["id"])  # type: ignore[index]
+
+    def until(phase: str) -> dict[str, Any]:
+        def found() -> list[dict[str, Any]]:
+            events = [json.loads(line) for line in told.read_text().splitlines()]
+            return [event for event in events if (event.get("kernel_id"), event.get("phase")) == (kernel_id, phase)]
+
+        (event,) = wait_until(phase, found, seconds=SECONDS)
+        return dict(event)
+
+    until("reattached")
+    more = json.dumps({"spec": {"resources": {"limits": {"memory": "400Mi"}}}})
+    kubectl.within(namespace)("patch", "kernel", f"k-{kernel_id}", "--type=merge", f"--patch={more}")
+    assert until("resized")["resources"]["limits"]["memory"] == "400Mi"
+    with second.kernel(kernel_id) as socket:
+        socket.execute("import os; os._exit(3)")
+        messages_until(socket, "restarting")
+        socket.until_answered()
+    died = until("died")
+    assert "exit code 3" in died["message"]
+    assert died["over"] is False
+    second.request("DELETE", f"/sessions/{session['id']}")
 
 
 def test_a_kernel_that_was_still_starting(start_server: StartServer, room: Room) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kubernel_wire.callback import kernel_state, proof, token, verified
-from kubernel_wire.control import ControlError, Exchange, sealed
+from kubernel_wire.control import ControlError, Exchange, sealed, unsealed
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 CONTROL: dict[str, Any] = json.loads((GOLDEN / "control-v2.json").read_text())
@@ -36,6 +36,11 @@ def test_requests_and_answers(golden: dict[str, Any]) -> None:
 def test_what_a_member_is_told() -> None:
     golden = CONTROL["sealed"]
     assert sealed(CONTROL["token"].encode(), golden["text"], bytes.fromhex(golden["salt"])) == golden["sealed"]
+
+
+def test_what_was_printed_last() -> None:
+    golden = CONTROL["sealedOutput"]
+    assert unsealed(CONTROL["connectionKey"].encode(), golden["sealed"]) == golden["text"]
 
 
 def test_what_a_stranger_is_told() -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from kubernel_jupyter.telling import MARK, Message, RunningCell, WaitingCells
+from kubernel_jupyter.telling import MARK, Message, RunningCell, WaitingCells, died
 
 GPU = "no node has room: 1 Insufficient nvidia.com/gpu"
 
@@ -115,14 +115,29 @@ class TestDied:
     def test_the_cell_that_ran(self) -> None:
         running = RunningCell()
         running.status("busy", cell(1))
-        assert told(running.died("OOMKilled"))[0] == ("m1", "error")
-        assert running.died("OOMKilled") == []
+        assert told(died(running.taken(), "OOMKilled"))[0] == ("m1", "error")
+        assert died(running.taken(), "OOMKilled") == []
+
+    def test_one_that_the_kernel_did_not_come_to_tell_of(self) -> None:
+        """``os._exit()`` is faster than the thread that says busy."""
+        running = RunningCell()
+        running.sent(cell(1))
+        running.sent(cell(2))
+        assert told(died(running.taken(), "OOMKilled"))[0] == ("m1", "error")
+        assert running.taken() is None
+
+    def test_another_pages_cell_that_runs_first(self) -> None:
+        running = RunningCell()
+        running.sent(cell(1))
+        running.status("busy", cell(2))
+        assert running.taken() == cell(2)
 
     def test_not_one_that_is_done(self) -> None:
         running = RunningCell()
+        running.sent(cell(1))
         running.status("busy", cell(1))
         running.status("idle", cell(1))
-        assert running.died("OOMKilled") == []
+        assert died(running.taken(), "OOMKilled") == []
 
     def test_what_runs_beside_it_does_not_end_it(self) -> None:
         """Subshells and control requests have busy and idle of their own."""
@@ -131,7 +146,7 @@ class TestDied:
         other = {"msg_id": "o", "msg_type": "debug_request"}
         running.status("busy", other)
         running.status("idle", other)
-        assert told(running.died("OOMKilled"))[0] == ("m1", "error")
+        assert told(died(running.taken(), "OOMKilled"))[0] == ("m1", "error")
 
 
 class TestStands:
@@ -147,11 +162,12 @@ class TestStands:
 
     def test_a_cell_that_is_sent_to_a_paused_kernel_is_told(self) -> None:
         running = RunningCell()
-        running.waits(cell(1))
-        running.waits(cell(2))
+        running.sent(cell(1))
+        running.sent(cell(2))
         assert [message.parent for message in running.stands("It is paused.")] == [cell(1)]
         running.status("busy", cell(1))
         running.status("idle", cell(1))
+        assert running.taken() == cell(2)
         assert not running.is_running
 
     def test_nobody_is_told_without_a_cell(self) -> None:

@@ -7,7 +7,7 @@ from unittest import mock
 
 from kubernel_supervisor.run import kernel_state
 from kubernel_supervisor.run.callbacks import Reporter, usable_targets
-from kubernel_supervisor.run.control_requests import Binding, Request, unsealed
+from kubernel_supervisor.run.control_requests import Binding, Request, sealed, unsealed
 from kubernel_supervisor.run.kernel_state import KernelState, Snapshot
 
 GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "golden")
@@ -48,6 +48,11 @@ class ControlTest(unittest.TestCase):
         }.values()
         binding = Binding(request, self.golden["token"].encode())
         self.assertEqual((binding.claim, binding.working_dir), (request["claim"], "/home/jovyan"))
+
+    def test_what_was_printed_last(self):
+        golden = self.golden["sealedOutput"]
+        salt = bytes.fromhex(golden["salt"])
+        self.assertEqual(sealed(self.golden["connectionKey"].encode(), golden["text"], salt), golden["sealed"])
 
     def test_what_a_stranger_is_told(self):
         request = Request(b"00 connection {}", self.golden["nonce"], self.keys)
