@@ -12,8 +12,8 @@ import atexit
 import os
 import secrets
 import threading
-from collections.abc import Coroutine
-from concurrent.futures import Future
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -21,6 +21,25 @@ T = TypeVar("T")
 
 # Seconds that the end of the process waits for deletions under way; the Lease takes care of what is left.
 EXIT_PATIENCE_SECONDS = 3.0
+
+
+class Helpers(ThreadPoolExecutor):
+    """Threads that look names up, for instance; once the interpreter ends, which starts no more of them, the caller.
+
+    What the end of the process has to do on the cluster would fail else, wherever the API server has a name.
+    """
+
+    def submit(self, work: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """Does the work, now or soon."""
+        try:
+            return super().submit(work, *args, **kwargs)
+        except RuntimeError:
+            done: Future[T] = Future()
+            try:
+                done.set_result(work(*args, **kwargs))
+            except Exception as error:
+                done.set_exception(error)
+            return done
 
 
 class Background:
@@ -35,6 +54,7 @@ class Background:
     def __init__(self) -> None:
         self.server = secrets.token_hex(8)
         self.loop = asyncio.new_event_loop()
+        self.loop.set_default_executor(Helpers(thread_name_prefix="kubernel"))
         self.shared: dict[Any, Any] = {}
         self._errands: set[asyncio.Task[Any]] = set()
         threading.Thread(target=self.loop.run_forever, name="kubernel", daemon=True).start()

@@ -60,6 +60,31 @@ def test_the_end_waits_for_errands() -> None:
     assert run(code) == "done\n"
 
 
+def test_the_end_finds_an_api_server_that_has_a_name() -> None:
+    """The interpreter that ends starts no more threads, and a name is looked up in one."""
+    code = """
+        import asyncio, atexit
+        from kubernel_provisioner.cluster.background import background
+
+        async def look_up():
+            return await asyncio.get_running_loop().getaddrinfo("localhost", 443)
+
+        async def fail():
+            await asyncio.to_thread(int, "no number")
+
+        def at_the_end():
+            print(bool(background().submit(look_up()).result(5)))
+            try:
+                background().submit(fail()).result(5)
+            except ValueError as error:
+                print(error)
+
+        atexit.register(at_the_end)
+        background()
+    """
+    assert run(code) == "True\ninvalid literal for int() with base 10: 'no number'\n"
+
+
 @pytest.fixture
 async def thread(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Background]:
     """A background with its thread, as programs have it."""
