@@ -11,7 +11,6 @@ from typing import Any
 
 from kubernel_api.constants import LABEL_MANAGED_BY, LABEL_MANAGED_BY_VALUE, LABEL_SERVER
 from kubernel_cluster.errors import ApiError
-from kubernel_provisioner.errors import KubernelError
 
 from .api import Api
 
@@ -70,6 +69,7 @@ class Lease:
         self.name = lease_name(server)
         self.seconds = max(seconds, 1)
         self._is_due = asyncio.Event()
+        self._is_doubtful = False
 
     async def create(self) -> None:
         """Creates the Lease; one that exists already is this process's own, from a moment ago."""
@@ -80,14 +80,14 @@ class Lease:
                 raise
 
     async def last(self, seconds: int) -> None:
-        """Makes it last at least this many seconds from now on.
+        """Makes it last at least this many seconds from now on; and makes it anew where it may be gone.
 
         Raises:
             ApiError: the API server does not allow it.
             KubernelError: it does not answer.
         """
-        if seconds > self.seconds:
-            before, self.seconds = self.seconds, seconds
+        if seconds > self.seconds or self._is_doubtful:
+            before, self.seconds = self.seconds, max(seconds, self.seconds)
             try:
                 await self._renew()
             except BaseException:
@@ -99,19 +99,18 @@ class Lease:
         self._is_due.set()
 
     async def renew_for_ever(self) -> None:
-        """Renews it every 15 s, and sooner after a failure; until its namespace is gone, and all kernels with it."""
+        """Renews it every 15 s, and sooner after a failure, whatever that is: its namespace may be made again."""
         failures = 0
         while True:
             await self._until_due(failures)
             try:
                 await self._renew()
                 failures = 0
-            except (KubernelError, ApiError) as error:
-                if isinstance(error, ApiError) and error.details.get("kind") == "namespaces":
-                    return
+            except Exception as error:
                 failures += 1
                 level = logging.WARNING if failures == WARN_AFTER_FAILURES else logging.DEBUG
-                log.log(level, "Lease %s in %s was not renewed: %s", self.name, self._api.namespace, error)
+                said = str(error) or type(error).__name__
+                log.log(level, "Lease %s in %s was not renewed: %s", self.name, self._api.namespace, said)
 
     async def _until_due(self, failures: int) -> None:
         delay = RETRY_SECONDS if failures else RENEW_SECONDS
@@ -122,6 +121,7 @@ class Lease:
         self._is_due.clear()
 
     async def _renew(self) -> None:
+        self._is_doubtful = True
         spec = {"renewTime": _micro_time(datetime.now(UTC)), "leaseDurationSeconds": self.seconds}
         try:
             await self._api.patch_lease(self.name, {"spec": spec})
@@ -129,3 +129,4 @@ class Lease:
             if error.status != 404:
                 raise
             await self.create()
+        self._is_doubtful = False

@@ -73,3 +73,36 @@ async def test_it_is_renewed_in_good_time_and_at_once_when_asked(
     renewing.cancel()
     assert durations(server) == [5, 5]
     assert min(waits) < 5 / 3  # two of them may be lost; the others are the requests' own
+
+
+async def test_a_namespace_that_is_made_again_has_it_again(
+    api: Api, server: FakeApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernels that are started there afterwards name it; and nothing that goes wrong meanwhile ends its renewals."""
+    monkeypatch.setattr(lease_module, "RETRY_SECONDS", 0.001)
+    monkeypatch.setattr(lease_module, "RENEW_SECONDS", 0.001)
+    gone = failure(404, "NotFound", kind="namespaces", name="jhub")
+    server.answers["PATCH", LEASE] = [failure(404, "NotFound", kind="leases", name="kubernel-server-s")]
+    server.answers["POST", LEASES] = [gone]
+    lease = Lease(api, "s", 60)
+    renewing = asyncio.create_task(lease.renew_for_ever())
+    while len(server.calls()) < 4:  # noqa: ASYNC110 - the requests are on their way
+        await asyncio.sleep(0.001)
+    with pytest.raises(ApiError, match="NotFound"):
+        await lease.last(60)
+    server.answers["POST", LEASES] = [(201, {})]
+    server.requests.clear()
+    await server.asked("POST", LEASES)
+    assert not renewing.done()
+    renewing.cancel()
+
+
+async def test_a_kernel_that_starts_does_not_wait_for_the_next_renewal(api: Api, server: FakeApiServer) -> None:
+    missing = failure(404, "NotFound", kind="leases", name="kubernel-server-s")
+    server.answers["PATCH", LEASE], server.answers["POST", LEASES] = [missing], [failure(403, "Forbidden"), (201, {})]
+    lease = Lease(api, "s", 60)
+    with pytest.raises(ApiError):
+        await lease.last(600)
+    await lease.last(60)
+    await lease.last(60)
+    assert server.calls() == [("PATCH", LEASE), ("POST", LEASES)] * 2
