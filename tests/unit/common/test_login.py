@@ -1,7 +1,10 @@
 """Finding the API server, and what to say when that cannot be done."""
 
+import asyncio
 import base64
 import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -152,10 +155,79 @@ async def test_a_command_that_is_not_there(write_kubeconfig: WriteKubeconfig) ->
 async def test_a_command_that_does_not_end(
     write_kubeconfig: WriteKubeconfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exec_plugin, "TIMEOUT_SECONDS", 0.1)
-    command = script(tmp_path, "exec sleep 600")
-    with pytest.raises(NoLoginError, match="did not end within 0 s"):
+    monkeypatch.setattr(exec_plugin, "TIMEOUT_SECONDS", 0.5)
+    command = script(tmp_path, "echo open https://example.org and enter ABC >&2; exec sleep 600")
+    with pytest.raises(NoLoginError, match=r"did not end within 0 s: open https://example.org and enter ABC$"):
         await log_in(ClusterKey(write_kubeconfig(SERVER, {"exec": {"apiVersion": V1, "command": command}})))
+
+
+async def test_what_a_command_wants_of_its_user_is_in_the_log(
+    write_kubeconfig: WriteKubeconfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """kubelogin's page and code, for instance; kubernetes-client/python#1787."""
+    monkeypatch.setattr(exec_plugin, "SPEAKS_AFTER_SECONDS", 0.01)
+    is_done = tmp_path / "done"
+    text = f"echo enter ABC >&2; until [ -e {is_done} ]; do sleep 0.01; done; {credential(token='t')}"
+    user = {"exec": {"apiVersion": V1, "command": script(tmp_path, text), "args": ["get", "--password", "s3cret"]}}
+    logging_in = asyncio.create_task(log_in(ClusterKey(write_kubeconfig(SERVER, user))))
+    while "enter ABC" not in caplog.text:  # noqa: ASYNC110 - the command's turn
+        await asyncio.sleep(0.01)
+    is_done.touch()
+    assert (await logging_in).configuration.api_key == {"BearerToken": "Bearer t"}
+    assert caplog.messages == [f"The kubeconfig's command `{tmp_path}/login get ...` goes on, and says: enter ABC"]
+
+
+async def test_a_browser_that_a_command_leaves_open(write_kubeconfig: WriteKubeconfig, tmp_path: Path) -> None:
+    """It has the command's output, and ends much later; int128/kubelogin#319."""
+    command = script(tmp_path, f"sleep 600 & echo $! > {tmp_path}/browser; {credential(token='t')}")
+    try:
+        granted = await log_in(ClusterKey(write_kubeconfig(SERVER, {"exec": {"apiVersion": V1, "command": command}})))
+        assert granted.configuration.api_key == {"BearerToken": "Bearer t"}
+    finally:
+        os.kill(int((tmp_path / "browser").read_text()), signal.SIGKILL)
+
+
+async def test_a_start_that_nobody_wants_any_more_ends_the_command(
+    write_kubeconfig: WriteKubeconfig, tmp_path: Path
+) -> None:
+    command = script(tmp_path, f"echo $$ > {tmp_path}/pid.new; mv {tmp_path}/pid.new {tmp_path}/pid; exec sleep 600")
+    user = {"exec": {"apiVersion": V1, "command": command}}
+    logging_in = asyncio.create_task(log_in(ClusterKey(write_kubeconfig(SERVER, user))))
+    while not (tmp_path / "pid").exists():  # noqa: ASYNC110 - the command's turn
+        await asyncio.sleep(0.01)
+    logging_in.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await logging_in
+    process = Path("/proc", (tmp_path / "pid").read_text().strip())
+    while process.exists():  # noqa: ASYNC110, ASYNC240 - it dies
+        await asyncio.sleep(0.01)
+
+
+async def test_an_event_loop_that_runs_no_programs(
+    write_kubeconfig: WriteKubeconfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as the one that jupyter_server chooses on Windows."""
+
+    async def fail(*args: object, **kwargs: object) -> None:
+        raise NotImplementedError
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "subprocess_exec", fail)
+    command = script(tmp_path, credential(token="t"))
+    granted = await log_in(ClusterKey(write_kubeconfig(SERVER, {"exec": {"apiVersion": V1, "command": command}})))
+    assert granted.configuration.api_key == {"BearerToken": "Bearer t"}
+
+
+@pytest.mark.parametrize("options", [["--oidc-client-secret=s3cret"], ["-p", "s3cret"]])
+async def test_a_commands_options_are_not_shown(
+    write_kubeconfig: WriteKubeconfig, tmp_path: Path, options: list[str]
+) -> None:
+    user = {"apiVersion": V1, "command": script(tmp_path, "exit 1"), "args": ["get-token", *options]}
+    with pytest.raises(NoLoginError, match=r"login get-token \.\.\.` failed") as caught:
+        await log_in(ClusterKey(write_kubeconfig(SERVER, {"exec": user})))
+    assert "s3cret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
