@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -28,6 +29,9 @@ UPGRADE_SECONDS = 30.0
 EARLY_SECONDS = 60.0
 # A renewal that brought nothing is not repeated sooner: some login commands open a browser window.
 RENEWAL_PAUSE_SECONDS = 10.0
+
+# User and password of a proxy's URL, which aiohttp quotes in its errors.
+_URL_USER = re.compile(r"://[^/\s'\"]*@")
 
 log = logging.getLogger(__name__)
 
@@ -232,8 +236,10 @@ class Connection:
             raise
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             self._is_suspect = True
-            message = " ".join(str(error).split()) or type(error).__name__
-            raise ApiUnavailableError(f"{method} {path}: {message}", message=message) from error
+            said = " ".join(str(error).split()) or type(error).__name__
+            message = _URL_USER.sub("://", said)
+            cause = error if message == said else None  # a traceback shows its words, too
+            raise ApiUnavailableError(f"{method} {path}: {message}", message=message) from cause
 
 
 def _url(login: Login, path: str, query: Mapping[str, Any] | None) -> str:

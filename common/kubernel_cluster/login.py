@@ -78,11 +78,11 @@ def kubeconfig_path(key: ClusterKey) -> str | None:
     if key.kubeconfig == IN_CLUSTER:
         return None
     if key.kubeconfig:
-        return str(Path(key.kubeconfig).expanduser())
+        return _expanded(key.kubeconfig)
     if os.environ.get("KUBECONFIG"):
         return os.environ["KUBECONFIG"]
-    default = Path.home() / ".kube" / "config"
-    return str(default) if default.exists() or not in_cluster() else None
+    default = _expanded("~/.kube/config")
+    return default if Path(default).exists() or not in_cluster() else None
 
 
 async def log_in(key: ClusterKey) -> Login:
@@ -122,6 +122,7 @@ async def _from_kubeconfig(key: ClusterKey, path: str, files: list[str], configu
 
     sources = {file: _changed(file) for file in files}
     _leave_files_to_the_parent()
+    _forget_lost_files()
     try:
         loaded = await load(path, files, key.context, configuration)
     except NoLoginError:
@@ -182,10 +183,24 @@ def _leave_files_to_the_parent() -> None:
         os.register_at_fork(after_in_child=lambda: getattr(kube_config, "_temp_files", {}).clear())
 
 
+def _forget_lost_files() -> None:
+    """What cleans up /tmp deletes such files after some days, and no login would find its certificates again."""
+    from kubernetes.aio.config import kube_config
+
+    files: dict[str, str] = getattr(kube_config, "_temp_files", {})
+    for content in [content for content, file in files.items() if not Path(file).is_file()]:
+        del files[content]
+
+
 def _files(path: str) -> list[str]:
     """Those of KUBECONFIG's files that exist."""
-    files = (str(Path(part).expanduser()) for part in path.split(os.pathsep) if part)
+    files = (_expanded(part) for part in path.split(os.pathsep) if part)
     return [file for file in files if Path(file).is_file()]
+
+
+def _expanded(path: str) -> str:
+    """With its ``~``, if there is a home: an account of which the machine knows no more than a number may have none."""
+    return os.path.expanduser(path)  # noqa: PTH111 - pathlib's raises a RuntimeError there
 
 
 def _changed(file: str) -> float:

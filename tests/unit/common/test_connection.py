@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -301,3 +302,20 @@ async def test_a_proxy_from_the_environment(
         async with cluster.websocket("/portforward", {}) as socket:
             await socket.send_bytes(b"x")
             assert (await socket.receive(10)).data == b"x"
+
+
+async def test_a_proxys_password_is_in_no_error(write_kubeconfig: WriteKubeconfig) -> None:
+    """aiohttp quotes its URL when the proxy refuses."""
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as proxy:
+        url = f"http://me:s3cret@127.0.0.1:{proxy.sockets[0].getsockname()[1]}"
+        async with opened(write_kubeconfig("https://10.96.0.1", {}, **{"proxy-url": url})) as cluster:
+            with pytest.raises(ApiUnavailableError, match="407, message='Proxy Authentication Required'") as caught:
+                await cluster.get("/pods")
+    assert "s3cret" not in "".join(traceback.format_exception(caught.value))

@@ -199,6 +199,8 @@ async def test_kubectls_own_oidc_login_is_used_and_never_renewed(write: Write) -
         (config("a", {"auth-provider": {"name": "gcp"}}), r"auth-provider gcp cannot be used: "),
         (config("a", server="10.96.0.1:443"), r"names the server 10.96.0.1:443: It must begin with https://"),
         (config("a", **{"proxy-url": "socks5://me:s3cret@10.0.0.1"}), r"it speaks socks5: An http or https proxy"),
+        (config("a", server="https://me:s3cret@10.96.0.1"), "names a user in its server's URL: Say it as the user's"),
+        (config("a", {"token": "s3cret\n"}), "names a token of several lines"),
         ({**config(), "users": {"a": "s3cret"}}, "cannot be used: "),
         ("users: [{token: s3cret", "cannot be used: while parsing"),
         ("- s3cret", "is no YAML mapping"),

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 import os
+import pwd
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -61,6 +62,30 @@ def test_in_a_pod_its_own_account_is_the_last_resort(tmp_path: Path, monkeypatch
     assert kubeconfig_path(ClusterKey()) == "/other"
     assert kubeconfig_path(ClusterKey("~/mine")) == str(tmp_path / "mine")
     assert kubeconfig_path(ClusterKey(IN_CLUSTER)) is None, "whatever kubeconfig a user made for other things"
+
+
+@pytest.mark.usefixtures("_in_a_pod")
+async def test_an_account_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A number that no passwd knows, as OpenShift gives them."""
+
+    def fail(_: int) -> None:
+        raise KeyError
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", fail)
+    assert kubeconfig_path(ClusterKey()) is None
+    with pytest.raises(NoLoginError, match="there is no kubeconfig at ~/mine"):
+        await log_in(ClusterKey("~/mine"))
+
+
+async def test_certificates_that_a_cleaner_of_tmp_has_deleted(write_kubeconfig: WriteKubeconfig) -> None:
+    """The kubernetes package writes them there once; kubernetes-client/python#765."""
+    data = {"certificate-authority-data": base64.b64encode(b"CA").decode()}
+    key = ClusterKey(write_kubeconfig(SERVER, {}, **data))
+    first = (await log_in(key)).configuration.ssl_ca_cert
+    assert (await log_in(key)).configuration.ssl_ca_cert == first
+    Path(first).unlink()  # noqa: ASYNC240 - before the next login
+    assert read((await log_in(key)).configuration.ssl_ca_cert)[0] == "CA"
 
 
 @pytest.mark.parametrize(

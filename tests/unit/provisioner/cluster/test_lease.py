@@ -78,7 +78,7 @@ async def test_it_is_renewed_in_good_time_and_at_once_when_asked(
 async def test_a_namespace_that_is_made_again_has_it_again(
     api: Api, server: FakeApiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The kernels that are started there afterwards name it; and nothing that goes wrong meanwhile ends its renewals."""
+    """Kernels that are started there afterwards name it; nothing that goes wrong meanwhile ends its renewals."""
     monkeypatch.setattr(lease_module, "RETRY_SECONDS", 0.001)
     monkeypatch.setattr(lease_module, "RENEW_SECONDS", 0.001)
     gone = failure(404, "NotFound", kind="namespaces", name="jhub")
