@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from .errors import ApiError, ApiUnavailableError, ClusterError, ConflictError
+
+WORDS_LIMIT = 200
+# Of pages for browsers: what is no text, and what marks it up.
+_NO_TEXT = re.compile(r"<!--.*?-->|<(script|style)\b.*?</\1\s*>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 
 
 def decoded(method: str, path: str, status: int, text: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
@@ -14,17 +19,26 @@ def decoded(method: str, path: str, status: int, text: bytes, headers: Mapping[s
 
     Raises:
         ApiError: it is a refusal.
-        ApiUnavailableError: it says nothing about what was asked: 429 and 5xx.
+        ApiUnavailableError: it says nothing about what was asked: 429, 5xx, and a success that is no object, such as a
+            login page.
     """
     try:
         answer = json.loads(text) if text else {}
     except (ValueError, RecursionError):
         answer = None
     if not isinstance(answer, dict):  # whatever stands between us and the API server speaks
-        answer = {"message": text[:200].decode(errors="replace")}
+        answer = {"message": words(text)}
+        if status < 300:
+            message = f"something else answers there (HTTP {status}): {answer['message']}"
+            raise ApiUnavailableError(f"{method} {path}: {message}", message=message)
     if status < 300:
         return answer
     raise failure(f"{method} {path}", status, answer, retry_after=_seconds(headers.get("Retry-After")))
+
+
+def words(text: bytes) -> str:
+    """What a page says, in one line; a part of it."""
+    return " ".join(_NO_TEXT.sub(" ", text[:8192].decode(errors="replace")).split())[:WORDS_LIMIT]
 
 
 def failure(request: str, status: int, answer: dict[str, Any], retry_after: float | None = None) -> ClusterError:

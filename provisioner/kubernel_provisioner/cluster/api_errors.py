@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 
 from kubernel_api.constants import GROUP, PLURAL
 from kubernel_cluster.errors import ApiError, ApiUnavailableError, NoLoginError
@@ -17,6 +18,9 @@ from kubernel_provisioner.errors import (
     NotPermittedError,
     RefusedError,
 )
+
+# Policies may list all that they know.
+WORDS_LIMIT = 1000
 
 
 def explain(error: ApiError, doing: str, key: ClusterKey, namespace: str) -> ClusterError:
@@ -41,18 +45,30 @@ def explain(error: ApiError, doing: str, key: ClusterKey, namespace: str) -> Clu
             "Set namespace in the provisioner's config or KUBERNEL_NAMESPACE, or create it.",
             f"{kubectl} create namespace {namespace}",
         )
-    if error.status == 404 and not error.details.get("name"):
+    if error.status == 404 and not error.details.get("name") and _is_api_servers(error):
         return CRDMissingError(
             f"The cluster does not know {PLURAL}.{GROUP}: cannot {doing}.",
             "kubernel's operator and its CRD are not installed there.",
             "helm install kubernel <the chart> --namespace kubernel --create-namespace",
         )
-    if error.status == 403 and "exceeded quota" not in error.message:
+    if error.status == 403 and _is_about_rights(error.message):
         return NotPermittedError(
             f"Not permitted (403): cannot {doing}.", error.message, _can_i(error, kubectl, namespace)
         )
     why = f"The API server refused to {doing} ({error.status} {error.reason})."
-    return RefusedError(_cause(error.message) or why, why, f"{kubectl} {_more_about(error, namespace)}")
+    cause = textwrap.shorten(_cause(error.message), WORDS_LIMIT, placeholder=" ...")
+    return RefusedError(cause or why, why, f"{kubectl} {_more_about(error, namespace)}")
+
+
+def _is_api_servers(error: ApiError) -> bool:
+    """Whether the API server says so, which for a path that it does not know has no more than this line."""
+    return error.reason != "Unknown" or "page not found" in error.message
+
+
+def _is_about_rights(message: str) -> bool:
+    """Else it is about the object: a quota, a policy's or a webhook's word, a namespace that is being deleted."""
+    cause = _cause(message)
+    return cause.startswith('User "') or (cause == message and not message.startswith("admission webhook"))
 
 
 def _cause(message: str) -> str:

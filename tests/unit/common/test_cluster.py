@@ -133,6 +133,39 @@ async def test_no_answer_that_counts(server: Server, cluster: Cluster, answer: t
     assert len(server.asked) == 1, "it is the work queue that tries again"
 
 
+LOGIN = "<!doctype html><html><head><style>a {}</style><title>Log in</title></head>\n<body><h1>Hello</h1></body></html>"
+
+
+@pytest.mark.parametrize("answer", [LOGIN, "[]", "null", "OK"])
+async def test_a_success_of_something_else(server: Server, cluster: Cluster, answer: str) -> None:
+    """A proxy's login page, for instance; rancher/rancher#11174. An empty list would say that all kernels are gone."""
+    server.answers = [(200, answer)] * 2
+    with pytest.raises(ApiUnavailableError, match=r"^GET /pods: something else answers there \(HTTP 200\): ") as caught:
+        await cluster.list("/pods")
+    assert caught.value.status is None
+    with pytest.raises(ApiUnavailableError):
+        await cluster.create("/pods", {})
+
+
+@pytest.mark.parametrize(
+    ("page", "said"),
+    [
+        (LOGIN, "Log in Hello"),
+        (
+            "<html>\r\n<head><title>502</title></head>\r\n<!-- x\n --><script>a < b</script> Bad\n Gateway",
+            "502 Bad Gateway",
+        ),
+        ("no backend", "no backend"),
+        ("x" * 300, "x" * 200),
+    ],
+)
+async def test_what_a_page_says(server: Server, cluster: Cluster, page: str, said: str) -> None:
+    server.answers = [(502, page)]
+    with pytest.raises(ApiUnavailableError) as caught:
+        await cluster.get("/pods/k1")
+    assert caught.value.message == said
+
+
 @pytest.mark.parametrize(
     ("retry_after", "seconds"), [("7", 7.0), ("0", 0.0), (None, None), ("Wed, 21 Oct 2026 07:28:00 GMT", None)]
 )

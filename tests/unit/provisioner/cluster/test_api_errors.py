@@ -49,6 +49,34 @@ def answer(status: int, reason: str, message: str, **details: Any) -> ApiError:
             id="quota",
         ),
         pytest.param(
+            answer(403, "Forbidden", 'kernelinstances "k-1" is forbidden: namespace jhub is being terminated'),
+            RefusedError,
+            "namespace jhub is being terminated\nThe API server refused to start (403 Forbidden).\n"
+            "Try: kubectl --context c get events -n jhub",
+            id="a namespace that is being deleted",
+        ),
+        pytest.param(
+            answer(403, "Forbidden", 'admission webhook "gatekeeper" denied the request: no image of that registry'),
+            RefusedError,
+            'admission webhook "gatekeeper" denied the request: no image of that registry\n'
+            "The API server refused to start (403 Forbidden).\nTry: kubectl --context c get events -n jhub",
+            id="a policy",
+        ),
+        pytest.param(
+            answer(403, "Unknown", "403 Forbidden nginx"),
+            NotPermittedError,
+            "Not permitted (403): cannot start.\n403 Forbidden nginx\n"
+            "Try: kubectl --context c auth can-i --list -n jhub (needed: kernelinstances)",
+            id="something on the way",
+        ),
+        pytest.param(
+            answer(404, "Unknown", "404 Not Found nginx"),
+            RefusedError,
+            "404 Not Found nginx\nThe API server refused to start (404 Unknown).\n"
+            "Try: kubectl --context c get events -n jhub",
+            id="something else, elsewhere",
+        ),
+        pytest.param(
             answer(404, "NotFound", 'namespaces "jhub" not found', kind="namespaces", name="jhub"),
             NamespaceMissingError,
             "Namespace 'jhub' does not exist: cannot start.\n"
@@ -83,6 +111,11 @@ def answer(status: int, reason: str, message: str, **details: Any) -> ApiError:
 def test_explain(error: ApiError, type_: type[ClusterError], text: str) -> None:
     explained = explain(error, "start", ClusterKey(context="c"), "jhub")
     assert (type(explained), str(explained)) == (type_, text)
+
+
+def test_a_policy_that_says_all_that_it_knows() -> None:
+    error = answer(422, "Invalid", f'kernelinstances "k-1" is invalid: {"word " * 2000}')
+    assert len(str(explain(error, "start", ClusterKey(), "jhub"))) < 1300
 
 
 def test_unreachable() -> None:
