@@ -20,6 +20,7 @@ from kubernel_cluster.login import ClusterKey, in_cluster
 
 from .cluster.background import background
 from .cluster.lease import IN_A_POD_SECONDS, OUTSIDE_SECONDS
+from .connection_file import hand_over
 from .encryption import forget_keys, hand_out_bytes, policy_of, wanted_encryption
 from .errors import KernelDeletedError
 from .last_seen import LastSeen
@@ -125,21 +126,25 @@ class KubernetesProvisioner(LastSeen, Running, ProvisionerOptions):
         self._has_process, self._expects_end = True, False
         try:
             info = await self._do(kernel.launch(self._launch_request(cmd, kwargs, left), ticket))
+            self._take(info, is_known=left is not None)
         except BaseException as error:
             if kernel.is_newest(ticket):
                 self._has_process = kernel.outlives(ticket)
-            if isinstance(error, asyncio.CancelledError | GeneratorExit):
-                # The launch may have succeeded in this very moment, and nobody would know.
-                kernel.background.loop.call_soon_threadsafe(kernel.abandon, ticket)
-            elif not kernel.is_starting:
+            # The launch may have succeeded, and nobody would know.
+            kernel.background.loop.call_soon_threadsafe(kernel.abandon, ticket)
+            if not isinstance(error, asyncio.CancelledError | GeneratorExit) and not kernel.is_starting:
                 self._tell_manager(is_dead=kernel.held is None)
             raise
+        return self.connection_info
+
+    def _take(self, info: dict[str, Any], *, is_known: bool) -> None:
+        """``is_known``: an earlier server's clients have the address."""
         self.connection_info = cast("KernelConnectionInfo", info)
-        if left is not None:
+        if is_known:
             self._tell_address()
         forget_keys(self.parent, info)
         use_ipv6(getattr(self.parent, "context", None), info["ip"])
-        return self.connection_info
+        hand_over(self.parent, info)
 
     def _tell_address(self) -> None:
         """The manager would not take the address by itself, where an older server's connection file is."""
@@ -317,12 +322,10 @@ class KubernetesProvisioner(LastSeen, Running, ProvisionerOptions):
         way = way_to(self.place, self._kernel.background, left, self.access, self._orphan_after)
         held, route = await self._do(way)
         info = await self._do(self._kernel.adopt(held, self._orphan_after, route))
-        self.connection_info = cast("KernelConnectionInfo", info)
         self._has_process, self._expects_end = True, False
         if self._kernel.held is None:
             raise KernelDeletedError("Somebody deleted the kernel meanwhile.")
-        self._tell_address()
-        use_ipv6(getattr(self.parent, "context", None), info["ip"])
+        self._take(info, is_known=True)
         return self.connection_info
 
     def note_session(self, session: dict[str, Any]) -> bool:

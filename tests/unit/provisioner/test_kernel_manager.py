@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from fixtures.kernel_pod import Pod
 from kubernel_provisioner import KubernetesProvisioner
 from kubernel_provisioner.cluster.background import Background
 from kubernel_provisioner.cluster.shared import Cluster
-from kubernel_provisioner.errors import KubernelError
+from kubernel_provisioner.errors import ConfigurationError, KubernelError
 
 
 @pytest.fixture(params=[AsyncKernelManager, AsyncIOLoopKernelManager], ids=["plain", "with a restarter"])
@@ -111,6 +112,44 @@ async def test_a_kernel_whose_restart_failed_lives_and_is_watched(
     assert ("DELETE", KERNEL) not in server.calls()
     if isinstance(manager, AsyncIOLoopKernelManager):
         assert manager._restarter._pcallback.is_running()
+
+
+async def test_a_connection_file_that_cannot_be_written(
+    manager: AsyncKernelManager, server: FakeApiServer, tmp_path: Path
+) -> None:
+    """jupyter_client finds out when the kernel runs, and ends none then."""
+    (tmp_path / "no folder").touch()
+    manager.connection_file = str(tmp_path / "no folder" / "kernel.json")
+    with pytest.raises(ConfigurationError, match="connection file cannot be written"):
+        await manager.start_kernel()
+    await server.asked("DELETE", KERNEL)
+    assert not manager.has_kernel
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"key": 1}'])
+async def test_a_connection_file_of_somebody_else(manager: AsyncKernelManager, pod: Pod, content: str) -> None:
+    """Such as an empty one, made by ``tempfile``; jupyter_client would fail when the kernel runs."""
+    Path(manager.connection_file).write_text(content)  # noqa: ASYNC240 - before the start
+    await manager.start_kernel()
+    assert written_by(manager)["hb_port"] == pod.hb_port
+
+
+async def test_a_restart_without_a_folder_for_the_connection_file(
+    manager: AsyncKernelManager, server: FakeApiServer, pod: Pod, tmp_path: Path
+) -> None:
+    """Somebody has cleaned up; the kernel lives on."""
+    manager.connection_file = str(tmp_path / "runtime" / "kernel.json")
+    (tmp_path / "runtime").mkdir()
+    await manager.start_kernel()
+    shutil.rmtree(tmp_path / "runtime")
+    with pytest.raises(ConfigurationError, match="connection file cannot be written"):
+        await manager.restart_kernel(now=True)
+    assert (manager.has_kernel, await manager.is_alive()) == (True, True)
+    assert ("DELETE", KERNEL) not in server.calls()
+    (tmp_path / "runtime").mkdir()
+    server.answers["PATCH", KERNEL] = [(200, instance(version=7, **pod.status(restart=2)))]
+    await manager.restart_kernel(now=True)
+    assert written_by(manager)["shell_port"] == 18881
 
 
 async def test_a_kernel_whose_post_launch_fails_ends_with_the_process(
