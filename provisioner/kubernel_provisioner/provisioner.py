@@ -119,6 +119,8 @@ class KubernetesProvisioner(LastSeen, Running, ProvisionerOptions):
             KubernelError: two or three lines that say what, why, and the command that shows more.
         """
         set_defaults(getattr(self.parent, "context", None))
+        if any(kwargs.get(name) is not None for name in ("stdout", "stderr")):
+            self._warn_once("what it prints does not go to stdout or stderr of this start: see `kubernel logs`")
         kernel, left = self._kernel, kwargs.pop("kubernel_left", None)
         if left is not None and kernel.held is None and left.is_ready:
             return await self._take_up(left)
@@ -208,7 +210,9 @@ class KubernetesProvisioner(LastSeen, Running, ProvisionerOptions):
 
     def _with_folder(self, options: PodOptions, cwd: Any) -> PodOptions:
         """The kernel starts in its notebook's folder, where ``path_map`` knows it; the first start decides."""
-        folder = self.resolve_path(str(cwd)) if cwd and options.working_dir is None else None
+        is_asked = bool(cwd) and options.working_dir is None
+        # nbconvert's and nbclient's is relative, mostly.
+        folder = self.resolve_path(os.path.abspath(str(cwd))) if is_asked else None  # noqa: PTH100 - keeps links
         is_usable = folder is not None and PurePosixPath(folder).is_absolute()
         return dataclasses.replace(options, working_dir=folder) if is_usable else options
 

@@ -193,6 +193,22 @@ def test_the_notebooks_folder_is_the_kernels(cwd: object, working_dir: str | Non
     assert made._launch_request([], {"cwd": cwd}).options.working_dir == expected
 
 
+@pytest.mark.parametrize("cwd", ["project", "./project/", "../me/project", Path("project")])
+def test_a_notebooks_folder_may_be_relative(cwd: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``resources={"metadata": {"path": "project/"}}``, as nbconvert documents it."""
+    (tmp_path / "me").mkdir()
+    monkeypatch.chdir(tmp_path / "me")
+    made = KubernetesProvisioner(path_map={str(tmp_path / "me"): "/data"})
+    assert made._launch_request([], {"cwd": cwd}).options.working_dir == "/data/project"
+
+
+async def test_what_a_start_cannot_do_is_said(
+    provisioner: KubernetesProvisioner, caplog: pytest.LogCaptureFixture
+) -> None:
+    await provisioner.launch_kernel([], stdout=subprocess.DEVNULL, stderr=None)
+    assert "Kernel 1: what it prints does not go to stdout or stderr of this start: see `kubernel logs`" in caplog.text
+
+
 @pytest.mark.parametrize("recommended", [2.0, 5.0])
 def test_times(recommended: float) -> None:
     made = KubernetesProvisioner()
