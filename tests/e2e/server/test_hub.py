@@ -1,7 +1,7 @@
 """JupyterHub by the recipe of docs/examples/jupyterhub: each user's kernels in a namespace that is theirs alone.
 
-The hub has the rights of the recipe and no others. Its users' servers are processes here, with the accounts that their
-pods would have.
+The hub has the rights of the recipe and those that KubeSpawner needs, and no others. Its users' servers are pods, or
+processes here with the accounts that their pods would have.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import yaml
 
 from fixtures.api_client import ApiClient
 from fixtures.cluster import KERNEL_IMAGE, REPO, program
-from fixtures.hub import RECIPE, Hub, hub_environment, running_hub
+from fixtures.hub import AS_POD, AS_PROCESS, RECIPE, Hub, hub_environment, running_hub
 from fixtures.jupyter_server import JupyterServer
 from fixtures.kubectl import Kubectl, Object
 from fixtures.namespaces import remove_namespace
@@ -52,13 +52,30 @@ def recipe_objects(namespace: str, role: str, mark: str) -> list[Object]:
     return [client_role, account, *yaml.safe_load_all(text)]
 
 
-@pytest.fixture
+def rights_of_kubespawner(namespace: str) -> list[Object]:
+    """As zero-to-jupyterhub's chart gives them to its hub."""
+    group, hub = "rbac.authorization.k8s.io", {"name": "hub", "namespace": namespace}
+    pods = {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "watch", "list", "create", "delete"]}
+    events = {"apiGroups": [""], "resources": ["events"], "verbs": ["get", "watch", "list"]}
+    ref, subjects = {"apiGroup": group, "kind": "Role", "name": "hub"}, [{"kind": "ServiceAccount", **hub}]
+    binding = {"kind": "RoleBinding", "metadata": hub, "roleRef": ref, "subjects": subjects}
+    role = {"kind": "Role", "metadata": hub, "rules": [pods, events]}
+    return [{"apiVersion": f"{group}/v1", **each} for each in (role, binding)]
+
+
+@pytest.fixture(params=[pytest.param(AS_PROCESS, id="processes"), pytest.param(AS_POD, id="KubeSpawner")])
 def hub(
-    operator: OperatorRelease, kubectl: Kubectl, api: ApiClient, namespace: str, mark: str, tmp_path: Path
+    request: pytest.FixtureRequest,
+    operator: OperatorRelease,
+    kubectl: Kubectl,
+    api: ApiClient,
+    namespace: str,
+    mark: str,
+    tmp_path: Path,
 ) -> Iterator[Hub]:
     """A hub in the test's namespace, with users called NAME-MARK."""
     here, role = kubectl.within(namespace), f"client-{mark}"
-    objects = recipe_objects(namespace, role, mark)
+    objects = [*recipe_objects(namespace, role, mark), *rights_of_kubespawner(namespace)]
     kubectl.apply(*objects)
     environment = hub_environment()
     spec = ["--name", KERNELSPEC, "--image", KERNEL_IMAGE, "--sys-prefix", "--replace"]
@@ -74,7 +91,7 @@ def hub(
         "KUBERNEL_OPERATOR_NAMESPACE": operator.namespace,
     }
     try:
-        with running_hub(environment, tmp_path, here, kubeconfig, **variables) as running:
+        with running_hub(environment, tmp_path, here, kubeconfig, request.param, **variables) as running:
             yield running
     finally:
         for user in ("alice", "bob"):
