@@ -22,8 +22,8 @@ NATIVE_TOOLS = ("kubernetes", "etcd", "coredns", "helm")
 def main() -> int:
     """Runs one command and returns the exit code."""
     arguments = parser().parse_args()
-    layout = find_layout(os.environ)
     try:
+        layout = find_layout(os.environ)
         kind = detect(layout)
         if arguments.command == "tools":
             ensure_tools(kind, layout, arguments.name)

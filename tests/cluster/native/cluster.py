@@ -143,7 +143,7 @@ def _prepare(layout: Layout) -> None:
     with step("certificates and configuration"):
         _write_configuration(layout)
     with step("network"):
-        network.ensure()
+        network.ensure(dual=layout.is_dual)
 
 
 def _write_configuration(layout: Layout) -> None:

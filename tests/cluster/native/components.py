@@ -8,8 +8,10 @@ from cluster.layout import (
     ETCD_PEER_PORT,
     ETCD_PORT,
     GATEWAY,
+    GATEWAY_6,
     NODE,
     SERVICE_CIDR,
+    SERVICE_CIDR_6,
     Layout,
 )
 from cluster.processes import Component, Endpoint
@@ -83,7 +85,7 @@ def apiserver(layout: Layout) -> Component:
         f"--service-account-key-file={pki}/service-accounts.pub",
         f"--service-account-signing-key-file={pki}/service-accounts.key",
         "--service-account-issuer=https://kubernetes.default.svc",
-        f"--service-cluster-ip-range={SERVICE_CIDR}",
+        f"--service-cluster-ip-range={layout.of_each_family(SERVICE_CIDR, SERVICE_CIDR_6)}",
         "--authorization-mode=Node,RBAC",
         "--enable-admission-plugins=NodeRestriction,OwnerReferencesPermissionEnforcement",
         "--allow-privileged=true",
@@ -131,7 +133,7 @@ def kubelet(layout: Layout) -> Component:
         f"--config={config}",
         f"--kubeconfig={kubeconfig_of(layout, 'kubelet')}",
         f"--hostname-override={NODE}",
-        f"--node-ip={GATEWAY}",
+        f"--node-ip={layout.of_each_family(GATEWAY, GATEWAY_6)}",
         f"--root-dir={layout.state}/kubelet",
         "--v=2",
     )

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from cluster.layout import API_PORT, BRIDGE, GATEWAY, NODE, POD_CIDR, Layout
+from cluster.layout import API_PORT, BRIDGE, GATEWAY, NODE, POD_CIDR, POD_CIDR_6, Layout
 
 PAUSE_IMAGE = "localhost/kubernel/pause:1"
 # Also the prefix of the files that the CNI library caches outside our folders, by which `down` finds them.
@@ -56,6 +56,7 @@ SystemdCgroup = false
 
 def cni(layout: Layout) -> str:
     """Returns the pod network: one bridge, addresses given out from a folder of ours."""
+    networks = {POD_CIDR: "0.0.0.0/0", **({POD_CIDR_6: "::/0"} if layout.is_dual else {})}
     bridge = {
         "type": "bridge",
         "bridge": BRIDGE,
@@ -65,8 +66,8 @@ def cni(layout: Layout) -> str:
         "ipam": {
             "type": "host-local",
             "dataDir": str(layout.state / "addresses"),
-            "ranges": [[{"subnet": POD_CIDR}]],
-            "routes": [{"dst": "0.0.0.0/0"}],
+            "ranges": [[{"subnet": network}] for network in networks],
+            "routes": [{"dst": everywhere} for everywhere in networks.values()],
         },
     }
     return _json({"cniVersion": "0.4.0", "name": CNI_NETWORK, "plugins": [bridge]})
@@ -122,7 +123,7 @@ def proxy(layout: Layout) -> str:
             "clientConnection": {"kubeconfig": str(layout.state / "proxy.conf")},
             "hostnameOverride": NODE,
             "conntrack": {"maxPerCore": 0},
-            "clusterCIDR": POD_CIDR,
+            "clusterCIDR": layout.of_each_family(POD_CIDR, POD_CIDR_6),
             "healthzBindAddress": "127.0.0.1:10256",
             "metricsBindAddress": "127.0.0.1:10249",
         }

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cluster.commands import run, succeeds
-from cluster.layout import BRIDGE, GATEWAY, POD_CIDR, SERVICE_CIDR
+from cluster.layout import BRIDGE, GATEWAY, GATEWAY_6, POD_CIDR, POD_CIDR_6, SERVICE_CIDR, SERVICE_CIDR_6
 
 TABLE = "kubernel"
 # A bridge without an address of its own takes the lowest of what is plugged into it, so it would change as pods come
@@ -36,17 +36,21 @@ class Link:
     master: str | None
 
 
-def ensure() -> None:
-    """Makes what is missing; safe to repeat while the cluster runs."""
+def ensure(*, dual: bool = False) -> None:
+    """Makes what is missing, for IPv6, too, where it is ``dual``; safe to repeat while the cluster runs."""
     if BRIDGE not in {link.name for link in list_links()}:
         run(["ip", "link", "add", BRIDGE, "type", "bridge"])
     run(["ip", "link", "set", BRIDGE, "address", BRIDGE_MAC])
-    prefix = POD_CIDR.partition("/")[2]
-    run(["ip", "address", "replace", f"{GATEWAY}/{prefix}", "dev", BRIDGE])
+    families = [(GATEWAY, POD_CIDR, SERVICE_CIDR, "ipv4/ip_forward")]
+    if dual:
+        families.append((GATEWAY_6, POD_CIDR_6, SERVICE_CIDR_6, "ipv6/conf/all/forwarding"))
     run(["ip", "link", "set", BRIDGE, "up"])
-    # A Service address that kube-proxy has not programmed yet must not leave the machine by its default route.
-    run(["ip", "route", "replace", SERVICE_CIDR, "dev", BRIDGE])
-    _set_sysctl("ipv4/ip_forward")
+    for gateway, pods, services, forwarding in families:
+        unique = ["nodad"] if ":" in gateway else []  # nobody else has it, and kubelets bind to it at once
+        run(["ip", "address", "replace", f"{gateway}/{pods.partition('/')[2]}", "dev", BRIDGE, *unique])
+        # A Service address that kube-proxy has not programmed yet must not leave the machine by its default route.
+        run(["ip", "route", "replace", services, "dev", BRIDGE])
+        _set_sysctl(forwarding)
     # Answers between two pods of one bridge must pass the rules that undo the Service's address translation.
     _set_sysctl("bridge/bridge-nf-call-iptables")
     run(["nft", "--file", "-"], stdin=RULES)

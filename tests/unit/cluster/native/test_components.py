@@ -1,8 +1,9 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from cluster.layout import Layout
+from cluster.layout import DUAL, Layout
 from cluster.native.components import components
 from cluster.native.configuration import files
 from cluster.processes import Component
@@ -67,3 +68,14 @@ def test_a_client_restarts_when_its_kubeconfig_changes() -> None:
     assert sorted(clients) == ["controller-manager", "coredns", "kubelet", "proxy", "scheduler"]
     for name, component in clients.items():
         assert Path(f"/state/{name}.conf") in component.files
+
+
+def test_addresses_of_both_families() -> None:
+    dual = replace(LAYOUT, families=DUAL)
+    argv = " ".join(word for component in components(dual) for word in component.argv)
+    assert "--service-cluster-ip-range=10.96.0.0/16,fd00:10:96::/112" in argv
+    assert "--node-ip=10.244.0.1,fd00:10:244::1" in argv
+    configured = "".join(files(dual).values())
+    assert "10.244.0.0/16,fd00:10:244::/64" in configured
+    assert '"::/0"' in configured
+    assert "fd00" not in "".join([*files(LAYOUT).values(), *(" ".join(c.argv) for c in components(LAYOUT))])
