@@ -11,7 +11,7 @@ import json
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,7 @@ class Login:
         context: the kubeconfig's context; None without one. Its user may have switched to another one by the time
             of the next login, which must not lead to another cluster.
         lifetime: seconds for which the credentials are good from now on; None when they do not tell.
-        sources: the kubeconfig files that were read, and when each of them was changed last.
+        sources: the files that were read, kubeconfigs and certificates, and when each of them was changed last.
         headers: of every request, beside the credentials'.
     """
 
@@ -64,7 +64,7 @@ class Login:
 
     @property
     def is_outdated(self) -> bool:
-        """Whether a kubeconfig was written since: another port after a restart of minikube, another token."""
+        """Whether a file was written since: another port after a restart of minikube, another authority."""
         return any(_changed(path) != when for path, when in (self.sources or {}).items())
 
 
@@ -151,7 +151,10 @@ def _prepared(granted: Login) -> Login:
             f"the proxy for {configuration.host} cannot be used: it speaks {scheme}",
             "An http or https proxy is needed.",
         )
-    return granted
+    # Who gave them to this machine or pod may give it others: a cluster's authority does not live for ever.
+    files = (configuration.ssl_ca_cert, configuration.cert_file, configuration.key_file)
+    certificates = {file: _changed(file) for file in files if file}
+    return replace(granted, sources={**(granted.sources or {}), **certificates})
 
 
 def lifetime_of(authorization: str, now: float) -> float | None:

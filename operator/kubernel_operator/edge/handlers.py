@@ -6,6 +6,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Collection
+from pathlib import Path
 from typing import Any, Literal
 
 import aiohttp
@@ -14,6 +15,7 @@ from kopf._cogs.clients.errors import APIError
 from kopf._cogs.structs.references import Insights
 
 from kubernel_api.constants import GROUP, PLURAL, POOL_PLURAL, VERSION
+from kubernel_cluster.login import ACCOUNT
 from kubernel_operator import metrics
 
 from .kopf_settings import NoMemories, kopf_settings, session
@@ -33,6 +35,8 @@ KINDS: dict[str, Kind] = {resource[-1]: kind for kind, resource in RESOURCES.ite
 RESTART_SECONDS = 1.0
 NOT_SERVED_SECONDS = 2.0
 CANCEL_SECONDS = 1.0
+AUTHORITY = ACCOUNT / "ca.crt"
+AUTHORITY_SECONDS = 10.0
 # Only peering uses it. kopf would otherwise ask for the name of the user, and a bare uid in a container has none.
 IDENTITY: Any = "kubernel"
 
@@ -136,7 +140,10 @@ class Watches:
             stop_flag=stop,
         )
         is_ready = asyncio.create_task(self._becomes_ready(insights))
-        ended, _ = await asyncio.wait([*tasks, is_ready], return_when=asyncio.FIRST_COMPLETED)
+        others = asyncio.create_task(other_contents(AUTHORITY))
+        ended, _ = await asyncio.wait([*tasks, is_ready, others], return_when=asyncio.FIRST_COMPLETED)
+        if others in ended:
+            logger.info("The cluster has another certificate authority: the watches start anew with it.")
         await end_all_tasks()
         for task in ended:
             task.result()
@@ -151,6 +158,24 @@ class Watches:
         require_served({resource.plural for resource in insights.watched_resources})
         self.ready.set()
         await asyncio.Event().wait()
+
+
+async def other_contents(file: Path) -> None:
+    """Returns when a file has other contents than now.
+
+    kopf reads the certificate authority once, and whatever the API server's new certificate makes of its requests it
+    tries again.
+    """
+    before = _contents(file)
+    while _contents(file) == before:  # noqa: ASYNC110 - a file tells nobody
+        await asyncio.sleep(AUTHORITY_SECONDS)
+
+
+def _contents(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError:  # not in a pod
+        return b""
 
 
 def require_served(found: Collection[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 import subprocess
 from collections.abc import AsyncIterator, Callable
@@ -17,29 +18,73 @@ from kubernel_cluster.login import ClusterKey
 from .api_server import ApiServer
 
 
-@pytest.fixture
-def certificate(tmp_path: Path) -> Path:
+class Server:
+    """An API server with a certificate that may be replaced.
+
+    Attributes:
+        url: where it is.
+    """
+
+    def __init__(self, certificate: Path) -> None:
+        self.certificate, self.url = certificate, ""
+        self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        self.renew()
+
+    def renew(self) -> None:
+        """Another certificate, and authority: whoever connects from now on sees it."""
+        make_certificate(self.certificate)
+        self.context.load_cert_chain(self.certificate, self.certificate.with_suffix(".key"))
+
+
+def make_certificate(path: Path) -> None:
     """A certificate for the name "kubernetes" and no address, with its key beside it; it is its own authority."""
-    path = tmp_path / "server.crt"
     kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=server"]
     extension = ["-addext", "subjectAltName=DNS:kubernetes"]
     files = ["-out", str(path), "-keyout", str(path.with_suffix(".key"))]
     subprocess.run(["openssl", "req", "-x509", *kind, *extension, *files], check=True, capture_output=True)
-    return path
 
 
 @pytest.fixture
-async def url(certificate: Path) -> AsyncIterator[str]:
-    """Of an API server that has this certificate."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate, certificate.with_suffix(".key"))
+def certificate(tmp_path: Path) -> Path:
+    """The server's, and its authority."""
+    return tmp_path / "server.crt"
+
+
+@pytest.fixture
+async def server(certificate: Path) -> AsyncIterator[Server]:
+    """An API server that has this certificate."""
+    made = Server(certificate)
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", ApiServer().handle)
     runner = web.AppRunner(app, shutdown_timeout=0.01)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
-    yield f"https://127.0.0.1:{runner.addresses[0][1]}"
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=made.context).start()
+    made.url = f"https://127.0.0.1:{runner.addresses[0][1]}"
+    yield made
     await runner.cleanup()
+
+
+@pytest.fixture
+def url(server: Server) -> str:
+    """Where it is."""
+    return server.url
+
+
+async def test_another_authority(server: Server, certificate: Path, write_kubeconfig: Callable[..., str]) -> None:
+    """kubernetes/kubernetes#119483: a pod's ca.crt, or a kubeconfig's, is replaced while a process goes on."""
+    files = {"certificate-authority": str(certificate), "tls-server-name": "kubernetes"}
+    connection = await Connection.open(ClusterKey(write_kubeconfig(server.url, {}, **files)), "test")
+    once = {"Connection": "close"}
+    async with connection.send("GET", "/api/v1/pods", headers=once, seconds=10) as answer:
+        assert answer.status == 200
+    server.renew()
+    os.utime(certificate, (1, 1))  # whatever the clock's resolution
+    with pytest.raises(ApiUnavailableError, match="certificate"):
+        async with connection.send("GET", "/api/v1/pods", headers=once, seconds=10):
+            pass
+    async with connection.send("GET", "/api/v1/pods", headers=once, seconds=10) as answer:
+        assert answer.status == 200
+    await connection.close()
 
 
 async def test_requests_and_websockets(url: str, certificate: Path, write_kubeconfig: Callable[..., str]) -> None:

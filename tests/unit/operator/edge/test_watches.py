@@ -124,3 +124,25 @@ def test_each_is_required(missing: str) -> None:
     handlers.require_served(plurals)
     with pytest.raises(NotServedError, match=f"does not serve {missing}"):
         handlers.require_served(plurals - {missing})
+
+
+async def test_watches_start_anew_with_another_certificate_authority(
+    server: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A pod's ca.crt is replaced when the cluster's authority is; kopf would go on with the old one for ever."""
+    authority = tmp_path / "ca.crt"
+    authority.write_text("old")
+    monkeypatch.setattr(handlers, "AUTHORITY", authority)
+    monkeypatch.setattr(handlers, "AUTHORITY_SECONDS", 0.01)
+    caplog.set_level(logging.INFO)
+    server.hidden = set()
+    begun: list[None] = []
+    watches = Watches((), lambda *_: None, lambda: begun.append(None))
+    watches.start()
+    try:
+        await asyncio.to_thread(wait_until, "all watches", lambda: len(begun) >= len(RESOURCES), seconds=60)
+        authority.write_text("new")
+        await asyncio.to_thread(wait_until, "all again", lambda: len(begun) >= 2 * len(RESOURCES), seconds=60)
+    finally:
+        await asyncio.to_thread(watches.stop)
+    assert "another certificate authority" in caplog.text
