@@ -9,6 +9,8 @@ from kubernel_api.constants import CONTROL_PORT, PORTS
 from kubernel_wire.control import control
 
 CONNECT_TIMEOUT_SECONDS = 1.0
+# A supervisor greets as soon as its process has a turn.
+GREETING_TIMEOUT_SECONDS = 1.0
 
 
 class PodNetwork:
@@ -28,8 +30,24 @@ class PodNetwork:
         return all(await asyncio.gather(*(_accepts(ip, port) for port in PORTS.values())))
 
     async def is_supervised(self, ip: str) -> bool:
-        """Whether a supervisor is there, which need not answer yet: it listens before it starts the kernel."""
-        return await _accepts(ip, CONTROL_PORT)
+        """Whether a supervisor is there, which need not answer yet: it listens before it starts the kernel.
+
+        The proxy of a service mesh accepts connections for its pod, and closes those to ports where nobody listens.
+        """
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS):
+                reader, writer = await asyncio.open_connection(ip, CONTROL_PORT)
+        except (OSError, TimeoutError):
+            return False
+        try:
+            async with asyncio.timeout(GREETING_TIMEOUT_SECONDS):
+                return await reader.read(1) != b""
+        except TimeoutError:
+            return True
+        except OSError:
+            return False
+        finally:
+            writer.close()
 
 
 async def _accepts(ip: str, port: int) -> bool:
