@@ -18,6 +18,8 @@ from traitlets import Dict, Enum, Int, List, TraitError, TraitType, Unicode
 from .errors import ConfigurationError
 
 ENVIRONMENT_PREFIX = "KUBERNEL_"
+# Options whose values are in no error: people put passwords there, although it is no place for them.
+SECRETIVE = frozenset({"env"})
 
 
 class _FromEnvironment(TraitType[Any, Any]):
@@ -31,9 +33,8 @@ class _FromEnvironment(TraitType[Any, Any]):
         try:
             return self._validate(obj, self.parse(text))
         except (ValueError, TraitError) as error:
-            raise ConfigurationError(
-                f"The environment variable {variable} is wrong: {error}", f"It is {text!r}."
-            ) from error
+            shown = "" if self.name in SECRETIVE else f"It is {text!r}."
+            raise ConfigurationError(f"The environment variable {variable} is wrong: {error}", shown) from error
 
     def parse(self, text: str) -> Any:
         """The value that ``text`` stands for; ValueError when it stands for none."""
@@ -84,6 +85,12 @@ class Table(_FromEnvironment, Dict):
             return dict(json.loads(text))
         return parse_pairs(pair.strip() for pair in text.split(",") if pair.strip())
 
+    def error(self, obj: Any, value: Any, error: Exception | None = None, info: str | None = None) -> Any:
+        """Called by traitlets, whose own words quote the value."""
+        if self.name in SECRETIVE:
+            raise TraitError(f"The option {self.name} is a {type(value).__name__}; it takes a mapping, NAME: VALUE.")
+        super().error(obj, value, error, info)
+
 
 def parse_pairs(pairs: Iterable[str]) -> dict[str, str]:
     """``["A=1", "B=x=y"]`` as ``{"A": "1", "B": "x=y"}``.
@@ -91,11 +98,12 @@ def parse_pairs(pairs: Iterable[str]) -> dict[str, str]:
     Raises:
         ValueError: a pair has no name or no "=".
     """
-    result = {}
+    result: dict[str, str] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
-        if not equals or not name:
-            raise ValueError(f"{pair!r} is not of the form NAME=VALUE")
+        if not equals or not name:  # the rest of a value with a comma in it, perhaps, which may be a password
+            shown = f"what follows {list(result)[-1]}" if result else repr(pair)
+            raise ValueError(f"{shown} is not of the form NAME=VALUE")
         result[name] = value
     return result
 

@@ -10,9 +10,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import reprlib
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -31,6 +33,7 @@ from kubernel_provisioner.launch.kernel_resource import (
     SpecFacts,
     build_kernel_instance,
 )
+from kubernel_provisioner.options import SECRETIVE
 
 from .logos import find_logos, given_logos
 from .logos import read as _read_logos
@@ -213,8 +216,13 @@ def _merged(options: KernelspecOptions, old: Mapping[str, Any]) -> KernelspecOpt
         interrupt_mode=options.interrupt_mode or ("" if options.language else old.get("interrupt_mode", "")),
         argv=options.argv if is_another else argv,
         kernel_name=options.kernel_name if is_another else kernel_name,
-        config={**config, **given},
+        config={**config, **{name: _joined(config.get(name), value) for name, value in given.items()}},
     )
+
+
+def _joined(old: Any, new: Any) -> Any:
+    """Of a mapping, such as ``env``, those keys that are not named stay, too."""
+    return {**old, **new} if isinstance(old, Mapping) and isinstance(new, Mapping) else new
 
 
 def _language_logos(language: str) -> dict[str, bytes]:
@@ -224,12 +232,23 @@ def _language_logos(language: str) -> dict[str, bytes]:
 
 def _write(target: Path, kernel_json: Mapping[str, Any], logos: Mapping[str, bytes]) -> None:
     text = json.dumps(kernel_json, indent=1, ensure_ascii=False) + "\n"
+    file, unfinished = target / "kernel.json", target / "kernel.json.new"
+    try:
+        content = text.encode()
+    except UnicodeEncodeError as error:
+        raise ConfigurationError(
+            "The kernelspec cannot be written: one of its texts is not of this machine's encoding.",
+            f"It begins with {text[max(0, error.start - 20) : error.start].splitlines()[-1]!r}.",
+        ) from error
     try:
         target.mkdir(parents=True, exist_ok=True)
-        (target / "kernel.json").write_text(text, encoding="utf-8")
+        unfinished.write_bytes(content)
+        unfinished.replace(file)  # at once: a full disk leaves the old one
         for name, content in logos.items():
             (target / name).write_bytes(content)
     except OSError as error:
+        with suppress(OSError):
+            unfinished.unlink()
         raise ConfigurationError(
             f"The kernelspec cannot be written to {target}.", str(error.strerror), "the same with --user or --prefix"
         ) from error
@@ -266,8 +285,13 @@ def _refuse_what_the_api_refuses(options: KernelspecOptions) -> None:
         where = ".".join(str(part) for part in first["loc"])
         raise ConfigurationError(
             f"Kernelspec {options.name!r} could start no kernel.",
-            f"{as_options(f'spec.{where}')}: {first['msg']}; it is {first['input']!r}.",
+            f"{as_options(f'spec.{where}')}: {first['msg']}{_shown(first)}.",
         ) from error
+
+
+def _shown(error: Mapping[str, Any]) -> str:
+    """The value that is wrong, but for one of the environment, which may be a password; a part of a long one."""
+    return "" if error["loc"][0] in SECRETIVE else f"; it is {reprlib.repr(error['input'])}"
 
 
 def list_installed(manager: KernelSpecManager | None = None) -> list[Installed]:
@@ -302,8 +326,8 @@ def _find(name: str, manager: KernelSpecManager) -> Mapping[str, Any]:
 
 
 def _is_ours(found: Mapping[str, Any]) -> bool:
-    stanza = found["spec"].get("metadata", {}).get("kernel_provisioner") or {}
-    return bool(stanza.get("provisioner_name") == PROVISIONER_NAME)
+    stanza = found["spec"].get("metadata", {}).get("kernel_provisioner")
+    return isinstance(stanza, Mapping) and stanza.get("provisioner_name") == PROVISIONER_NAME
 
 
 def _config_of(found: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -124,3 +124,24 @@ def test_a_wrong_variable_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, op
     monkeypatch.setenv(f"KUBERNEL_{option.upper()}", text)
     with pytest.raises(ConfigurationError, match=f"KUBERNEL_{option.upper()} is wrong"):
         getattr(KubernetesProvisioner(), option)
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ('{"PASSWORD": "s3cret"', "KUBERNEL_ENV is wrong: Expecting ',' delimiter"),
+        ("PASSWORD=a,s3cret", r"KUBERNEL_ENV is wrong: what follows PASSWORD is not of the form\sNAME=VALUE"),
+    ],
+)
+def test_a_wrong_environment_is_not_shown(monkeypatch: pytest.MonkeyPatch, text: str, error: str) -> None:
+    monkeypatch.setenv("KUBERNEL_ENV", text)
+    with pytest.raises(ConfigurationError, match=error) as caught:
+        _ = KubernetesProvisioner().env
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("env", [["PASSWORD=s3cret"], "PASSWORD=s3cret"])
+def test_nor_is_that_of_a_kernelspec(env: Any) -> None:
+    with pytest.raises(TraitError, match=r"The option env is a (list|str); it takes a mapping") as caught:
+        KubernetesProvisioner(env=env)
+    assert "s3cret" not in str(caught.value)

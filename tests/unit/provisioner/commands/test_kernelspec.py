@@ -1,5 +1,6 @@
 """Kernelspecs that are installed, listed and removed."""
 
+import errno
 import json
 import sys
 from pathlib import Path
@@ -237,3 +238,46 @@ def test_logos_of_ones_own(tmp_path: Path) -> None:
     assert [path.name for path in folder.glob("logo-*")] == ["logo-svg.svg"]
     with pytest.raises(ConfigurationError, match="There is no logo in"):
         install(KernelspecOptions(name="m", logos=tmp_path / "new"), tmp_path / "new")
+
+
+def test_an_update_adds_to_a_mapping(tmp_path: Path, manager: KernelSpecManager) -> None:
+    """``--update`` changes what is named: one variable, not all of them."""
+    install(KernelspecOptions(name="n", config={"env": {"A": "1", "B": "1"}, "preload": ["a"]}), tmp_path)
+    folder = update(KernelspecOptions(name="n", config={"env": {"B": "2"}, "preload": ["b"]}), None, manager)
+    config = json.loads((folder / "kernel.json").read_text())["metadata"]["kernel_provisioner"]["config"]
+    assert (config["env"], config["preload"]) == ({"A": "1", "B": "2"}, ["b"])
+
+
+@pytest.mark.parametrize("display_name", ["a\udcff", "a" * 1000])
+def test_a_kernelspec_that_cannot_be_written_leaves_the_old_one(
+    tmp_path: Path, manager: KernelSpecManager, monkeypatch: pytest.MonkeyPatch, display_name: str
+) -> None:
+    def write_half(path: Path, content: bytes) -> int:
+        with path.open("wb") as file:
+            file.write(content[:10])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    install(KernelspecOptions(name="n", display_name="old"), tmp_path)
+    monkeypatch.setattr(Path, "write_bytes", write_half)
+    with pytest.raises(ConfigurationError, match="The kernelspec cannot be written"):
+        update(KernelspecOptions(name="n", display_name=display_name), None, manager)
+    assert [spec.display_name for spec in list_installed(manager)] == ["old"]
+    assert [path.name for path in (tmp_path / "n").iterdir() if "json" in path.name] == ["kernel.json"]
+
+
+@pytest.mark.parametrize("stanza", ["kubernel", None, [], {"provisioner_name": "other"}])
+def test_somebody_elses_kernelspec_is_none_of_ours(tmp_path: Path, manager: KernelSpecManager, stanza: Any) -> None:
+    (tmp_path / "other").mkdir()
+    spec = {"argv": ["x"], "display_name": "x", "language": "x", "metadata": {"kernel_provisioner": stanza}}
+    (tmp_path / "other" / "kernel.json").write_text(json.dumps(spec))
+    assert list_installed(manager) == []
+
+
+def test_what_is_wrong_is_shown_in_part_and_no_password_at_all(tmp_path: Path) -> None:
+    for config, error in (
+        ({"env": {"A": "s3cret" * 6000}}, r"env.0.value: String should have at most 32768 characters\.$"),
+        ({"priority_class_name": "X" * 5000}, r"; it is\s'X{12}\.\.\.X{13}'\.$"),
+    ):
+        with pytest.raises(ConfigurationError, match=error) as caught:
+            install(KernelspecOptions(name="n", config=config), tmp_path)
+        assert "s3cret" not in str(caught.value)
