@@ -1,12 +1,14 @@
 """The command line: what it prints, and its exit status."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from kubernel_provisioner.commands import cli
 from kubernel_provisioner.commands.cli import main
 
 Capture = pytest.CaptureFixture[str]
@@ -234,3 +236,49 @@ def test_completion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, 
 def test_completion_of_a_shell(capsys: Capture, shell: str) -> None:
     assert main(["completion", shell]) == 0
     assert "kubernel" in capsys.readouterr().out
+
+
+@pytest.fixture
+def _some_kernelspecs(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        assert main(["install", "--name", name, "--display-name", "Größe", "--prefix", str(tmp_path)]) == 0
+
+
+LISTING = (sys.executable, "-m", "kubernel_provisioner.commands.cli", "list")
+
+
+@pytest.mark.usefixtures("_some_kernelspecs")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_who_reads_may_have_enough(monkeypatch: pytest.MonkeyPatch, unbuffered: str) -> None:
+    """``kubernel list | head``."""
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    reading, writing = os.pipe()
+    os.close(reading)
+    run = subprocess.run(LISTING, stdout=writing, stderr=subprocess.PIPE, check=True, timeout=60)
+    os.close(writing)
+    assert run.stderr == b""
+
+
+@pytest.mark.usefixtures("_some_kernelspecs")
+def test_a_terminal_that_cannot_show_all_letters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    run = subprocess.run(LISTING, capture_output=True, text=True, check=True, timeout=60)
+    assert r"Gr\xf6\xdfe" in run.stdout
+
+
+def test_an_interruption_is_no_error(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    def interrupt(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_check", interrupt)
+    assert main(["check"]) == 130
+    assert capsys.readouterr().err == ""
+
+
+def test_a_file_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    def fail(*args: object) -> None:
+        Path("/dev/null/kernel.json").touch()
+
+    monkeypatch.setattr(cli, "_check", fail)
+    assert main(["check"]) == 1
+    assert capsys.readouterr().err == "/dev/null/kernel.json: Not a directory\n"
