@@ -12,6 +12,8 @@ from .errors import ApiError, ApiUnavailableError, ClusterError, ConflictError
 WORDS_LIMIT = 200
 # Of pages for browsers: what is no text, and what marks it up.
 _NO_TEXT = re.compile(r"<!--.*?-->|<(script|style)\b.*?</\1\s*>|<[^>]*>", re.DOTALL | re.IGNORECASE)
+# A load balancer that lost patience; an API server that is asked too much.
+TIMED_OUT_OR_BUSY = frozenset({408, 429})
 
 
 def decoded(method: str, path: str, status: int, text: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
@@ -19,8 +21,8 @@ def decoded(method: str, path: str, status: int, text: bytes, headers: Mapping[s
 
     Raises:
         ApiError: it is a refusal.
-        ApiUnavailableError: it says nothing about what was asked: 429, 5xx, and a success that is no object, such as a
-            login page.
+        ApiUnavailableError: it says nothing about what was asked: 408, 429, 5xx, and a success that is no object, such
+            as a login page.
     """
     try:
         answer = json.loads(text) if text else {}
@@ -53,7 +55,7 @@ def failure(request: str, status: int, answer: dict[str, Any], retry_after: floa
     reason, message = str(answer.get("reason") or "Unknown"), str(answer.get("message") or "").strip()
     details = answer.get("details")
     details = details if isinstance(details, dict) else {}
-    if status == 429 or status >= 500:
+    if status in TIMED_OUT_OR_BUSY or status >= 500:
         text = f"{request}: {status} {message}"
         return ApiUnavailableError(
             text, status=status, reason=reason, message=message, details=details, retry_after=retry_after

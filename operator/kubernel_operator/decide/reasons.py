@@ -30,6 +30,8 @@ _NOT_PULLED = frozenset(
 _OF_LITTLE_USE = re.compile(r"(?: no new claims to deallocate,)? preemption:.*", re.DOTALL)
 # Characters of a time up to its seconds.
 SECONDS = len("2027-01-15T08:00:00")
+# A container that has only to be waited for.
+_ON_ITS_WAY = frozenset({"", "PodInitializing", "ContainerCreating"})
 # A kubelet's troubles before there is a container.
 _NOT_SET_UP = frozenset(
     {
@@ -235,13 +237,25 @@ def init_failure(init: Container) -> str:
     return f"init container {init.name} ended with exit code {ended.exit_code}{why}"
 
 
+def neighbours_in_trouble(pod: PodFacts) -> list[str]:
+    """The containers beside the kernel's that do not run, and why: those that have ended, or cannot start."""
+    beside = [*pod.others, *(init for init in pod.inits if init.sidecar)]
+    return [f"{c.name} ({why})" for c in beside if (why := _trouble(c))]
+
+
+def _trouble(container: Container) -> str:
+    if container.terminated is not None:
+        return f"exit code {container.terminated.exit_code}"
+    waiting = container.waiting
+    return waiting.reason if waiting is not None and waiting.reason not in _ON_ITS_WAY else ""
+
+
 def _blocked(init: Container, *, believed: bool) -> tuple[Reason, str]:
     """Why an init container keeps the kernel's from starting."""
     if init.terminated is not None and init.terminated.exit_code and not init.sidecar:
         return Reason.CONFIG_ERROR, f"The kernel cannot start: {init_failure(init)}."
     # A sidecar that ends is started again and again; that may heal.
-    usual = {"", "PodInitializing", "ContainerCreating", "CrashLoopBackOff"}
-    if init.waiting is not None and init.waiting.reason not in usual:
+    if init.waiting is not None and init.waiting.reason not in {*_ON_ITS_WAY, "CrashLoopBackOff"}:
         return _waiting(init, init.waiting, believed=believed)
     return Reason.CONTAINER_CREATING, f"The pod waits for init container {init.name}."
 

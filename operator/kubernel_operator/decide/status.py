@@ -20,7 +20,7 @@ from .configuration import observed_generation
 from .endings import Ending
 from .memory import memory_status, suspension
 from .outcome import Outcome
-from .reasons import explained, misses, pending_reason
+from .reasons import explained, misses, neighbours_in_trouble, pending_reason
 from .resizing import TROUBLES, outcome, sizes_in_force
 from .situation import Situation, Stage
 from .texts import for_people
@@ -206,14 +206,12 @@ def _without_service(observed: Observed) -> str:
 
 def _ready(situation: Situation) -> str:
     """That it is ready; and what happened beside it, which people would look for in vain."""
-    others = situation.pod.others if situation.pod is not None else ()
-    ended = [c for c in others if c.terminated is not None]
-    if not ended:
+    troubles = neighbours_in_trouble(situation.pod) if situation.pod is not None else []
+    if not troubles:
         return "The kernel is ready."
-    words = ", ".join(f"{c.name} (exit code {c.terminated.exit_code})" for c in ended if c.terminated is not None)
     return (
-        f"The kernel is ready. Other containers of its pod have ended: {words}. Kubernetes calls the pod not ready for "
-        "that, so its Service takes no new connections."
+        f"The kernel is ready. Other containers of its pod do not run: {', '.join(troubles)}. Kubernetes calls the pod "
+        "not ready for that, so its Service takes no new connections."
     )
 
 

@@ -124,6 +124,7 @@ async def test_an_object_that_has_changed_is_an_error_of_its_own(server: Server,
         pytest.param(failure(429, "TooManyRequests"), id="busy"),
         pytest.param(failure(500, "InternalError"), id="failed"),
         pytest.param((503, "no backend"), id="a load balancer speaks"),
+        pytest.param((408, "too slow"), id="a load balancer lost patience"),
     ],
 )
 async def test_no_answer_that_counts(server: Server, cluster: Cluster, answer: tuple[int, Any]) -> None:

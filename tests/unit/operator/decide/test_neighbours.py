@@ -49,6 +49,29 @@ def test_a_neighbour_s_end_is_said() -> None:
     assert "a-proxy (exit code 7)" in message
 
 
+@pytest.mark.parametrize(
+    ("beside", "said"),
+    [
+        pytest.param(
+            pod(others=(neighbour(waits("ImagePullBackOff")),)), "a-proxy (ImagePullBackOff)", id="not pulled"
+        ),
+        pytest.param(
+            pod(inits=(neighbour(waits("CrashLoopBackOff"), "mesh"),)), "mesh (CrashLoopBackOff)", id="a native sidecar"
+        ),
+        pytest.param(pod(others=(neighbour(waits("ContainerCreating")),)), "", id="on its way"),
+        pytest.param(pod(others=(neighbour(RUNS),)), "", id="running"),
+        pytest.param(pod(inits=(neighbour(DONE, "init"),)), "", id="done"),
+    ],
+)
+def test_a_neighbour_that_does_not_run_is_said(beside: dict[str, Any], said: str) -> None:
+    """Its pod is not ready for Kubernetes, and the kernel's Service leads nowhere."""
+    beside["spec"]["initContainers"] = [{"name": "mesh", "restartPolicy": "Always"}, {"name": "init"}]
+    reason, message = words(seen(beside, report=report()))
+    assert reason == "Running"
+    assert said in message
+    assert ("takes no new connections" in message) == bool(said)
+
+
 def test_a_kernel_s_end_is_seen_beside_a_neighbour_that_runs() -> None:
     """The pod's phase stays Running until the proxy ends, too."""
     ended = pod(**terminated(42) | {"phase": "Running"}, others=(neighbour(RUNS),))
