@@ -39,6 +39,7 @@ POOL, SPEC = "bench", "bench-pool"
 LOCAL = "local kernel, kernel_info"
 STARTED, STARTED_INFO = "start_kernel() returns", "start_kernel(), kernel_info"
 CREATED, CREATED_INFO = "KernelInstance, Ready", "KernelInstance, kernel_info"
+WARM = "... of the warm ones"
 BASELINE = {STARTED_INFO: LOCAL, CREATED_INFO: LOCAL}
 #: p50 and p95 in seconds; of the open loop p50 and p99.
 GOALS = {CREATED: (0.020, 0.035), CREATED_INFO: (0.030, 0.050), STARTED_INFO: (0.030, 0.050)}
@@ -121,9 +122,8 @@ class Kernels:
 class Pool:
     """The KernelPool."""
 
-    def __init__(self, cluster: Cluster, namespace: str, image: str, service: str) -> None:
-        self._cluster, self._path = cluster, paths.kernel_pools(namespace)
-        self._spec = {"image": image, "service": service}
+    def __init__(self, cluster: Cluster, namespace: str, spec: dict[str, Any]) -> None:
+        self._cluster, self._path, self._spec = cluster, paths.kernel_pools(namespace), spec
 
     async def create(self) -> None:
         """An empty one."""
@@ -145,9 +145,10 @@ class Pool:
 class Bench:
     """What is measured, in one namespace."""
 
-    def __init__(self, cluster: Cluster, namespace: str, image: str, service: str, log: Path | None) -> None:
-        self._namespace, self._image, self._service, self._log = namespace, image, service, log
-        self.kernels, self.pool = Kernels(cluster, namespace), Pool(cluster, namespace, image, service)
+    def __init__(self, cluster: Cluster, namespace: str, options: argparse.Namespace, log: Path | None) -> None:
+        self._namespace, self._image, self._service, self._log = namespace, options.image, options.service, log
+        spec = {"image": options.image, "service": options.service, "maxStarting": options.max_starting}
+        self.kernels, self.pool = Kernels(cluster, namespace), Pool(cluster, namespace, spec)
 
     async def one_of_each(self, replicas: int) -> dict[str, float]:
         """One kernel of each kind after the other, in a random order; seconds."""
@@ -195,22 +196,39 @@ class Bench:
         if not self.kernels.was_warm(name):
             raise RuntimeError(f"{name} was cold: {self.kernels.why_cold(name)}")
 
-    async def open_loop(self, rate: float, seconds: float) -> tuple[dict[str, list[float]], Counter[str]]:
-        """Claims at a fixed rate, however long they take; seconds of each, and how many were cold, and why."""
-        rows: dict[str, list[float]] = {CREATED: [], CREATED_INFO: []}
+    async def members_per_second(self, replicas: int) -> float:
+        """How many an empty pool makes."""
+        await self.pool.fill(0)
+        began = time.perf_counter()
+        await self.pool.fill(replicas)
+        return replicas / (time.perf_counter() - began)
+
+    async def open_loop(self, rate: float, seconds: float) -> tuple[dict[str, list[float]], Counter[str], float]:
+        """Claims at a fixed rate, however long they take.
+
+        Returns:
+            Seconds of each, how many were cold, and why, and for how many seconds none was.
+        """
+        rows: dict[str, list[float]] = {CREATED: [], CREATED_INFO: [], WARM: []}
         cold: Counter[str] = Counter()
+        lasted = seconds
         names: list[str] = []
 
         async def one() -> None:
             began = time.perf_counter()
             name = await self.kernels.create(self._image, self._service)
             names.append(name)
-            rows[CREATED].append(await self.kernels.ready(name) - began)
+            took = await self.kernels.ready(name) - began
+            rows[CREATED].append(took)
             client = await self.kernels.connect(name)
             rows[CREATED_INFO].append(time.perf_counter() - began)
             client.stop_channels()
-            if not self.kernels.was_warm(name):
+            if self.kernels.was_warm(name):
+                rows[WARM].append(took)
+            else:
+                nonlocal lasted
                 cold[self.kernels.why_cold(name)] += 1
+                lasted = min(lasted, began - begun)
 
         begun = time.perf_counter()
         claims = []
@@ -221,7 +239,7 @@ class Bench:
             await asyncio.gather(*claims)
         finally:
             await asyncio.gather(*(self.kernels.delete(name) for name in names), return_exceptions=True)
-        return rows, cold
+        return rows, cold, lasted
 
     async def writes(self, replicas: int) -> str:
         """What one claim writes, from the audit log: by itself, and with the member that is made in the place of it."""
@@ -273,7 +291,7 @@ def goals(rows: dict[str, list[float]], wanted: dict[str, tuple[float, float]], 
 async def measure(options: argparse.Namespace, namespace: str, log: Path | None) -> str:
     """All of it; the report."""
     cluster = await Cluster.connect(os.environ["KUBECONFIG"])
-    bench = Bench(cluster, namespace, options.image, options.service, log)
+    bench = Bench(cluster, namespace, options, log)
     following = asyncio.create_task(bench.kernels.follower.follow_for_ever())
     rows: dict[str, list[float]] = {name: [] for name in (STARTED, STARTED_INFO, CREATED, CREATED_INFO, LOCAL)}
     try:
@@ -284,9 +302,9 @@ async def measure(options: argparse.Namespace, namespace: str, log: Path | None)
                     rows[name].append(value)
             print(f"round {turn} of {options.rounds}", file=sys.stderr, flush=True)
         writes = await bench.writes(options.waiting)
-        await bench.pool.fill(options.replicas)
+        made = await bench.members_per_second(options.replicas)
         await asyncio.sleep(SETTLE_SECONDS)
-        loop, cold = await bench.open_loop(options.rate, options.seconds)
+        loop, cold, lasted = await bench.open_loop(options.rate, options.seconds)
     finally:
         following.cancel()
         await cluster.close()
@@ -300,6 +318,7 @@ async def measure(options: argparse.Namespace, namespace: str, log: Path | None)
                 [
                     *goals(loop, {CREATED: LOOP_GOAL}, 99),
                     goal("cold starts", cold.total(), 0) + (f" {dict(cold)}" if cold else ""),
+                    f"none was cold for {lasted:.1f} s; an empty pool makes {made:.2f} members a second",
                 ]
             ),
             writes,
@@ -312,6 +331,7 @@ def main() -> None:
     parser = parser_of_rounds("bench-pool", __doc__, rounds=20)
     parser.add_argument("--waiting", type=int, default=3, help="members that wait meanwhile (default 3)")
     parser.add_argument("--replicas", type=int, default=20, help="members before the open loop (default 20)")
+    parser.add_argument("--max-starting", type=int, default=2, help="members that start at the same time (default 2)")
     parser.add_argument("--rate", type=float, default=5.0, help="claims a second in the open loop (default 5)")
     parser.add_argument("--seconds", type=float, default=10.0, help="how long it lasts (default 10)")
     parser.add_argument("--service", default="ClusterIP", help="of pool and kernels (default ClusterIP)")
