@@ -49,6 +49,7 @@ SECOND_STAGE = (
     "memory/kernel_memory",
     "run/activity",
     "run/idle_timeout",
+    "fork/processes",
     "fork/forks",
     "run/operations",
     "run/supervisor",

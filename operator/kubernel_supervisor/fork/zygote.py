@@ -1,8 +1,8 @@
 """The zygote: a process of the kernel's own Python that has imported ipykernel and becomes kernels by forking.
 
 It is no part of the supervisor but a program of its own, sent to ``python -c`` through a socket, its standard input.
-``forks.py`` is the other end. It never sees a token or a key: a kernel reads the connection file after the fork, and a
-spare kernel (``spare.py``) when it is somebody's.
+``processes.py`` is the other end. It never sees a token or a key: a kernel reads the connection file after the fork,
+and a spare kernel (``spare.py``) when it is somebody's.
 """
 
 import contextlib
@@ -189,7 +189,7 @@ def fork_kernel() -> int:
 
 
 def show_arguments(argv: "list[str]") -> None:
-    """Makes ``ps`` show a kernel's command, for which there is room: ``forks.py`` made ours as long."""
+    """Makes ``ps`` show a kernel's command, for which there is room: ``processes.py`` made ours as long."""
     try:
         with open("/proc/self/cmdline", "rb") as file:
             shown = file.read()
