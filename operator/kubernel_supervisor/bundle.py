@@ -45,6 +45,7 @@ SECOND_STAGE = (
     "memory/usage",
     "memory/freezer",
     "memory/cpu_alarm",
+    "memory/same_cpu",
     "memory/memory_guard",
     "memory/kernel_memory",
     "run/activity",

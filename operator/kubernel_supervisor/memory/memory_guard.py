@@ -7,6 +7,7 @@ from kubernel_supervisor.start.console import log
 
 from .cpu_alarm import CpuAlarm
 from .freezer import Freezer
+from .same_cpu import SameCpu
 from .usage import MemoryGauge
 
 TYPE_CHECKING = False
@@ -58,6 +59,7 @@ class MemoryGuard:
         self._tell, self._interrupt = tell, interrupt
         self._gauge = gauge or MemoryGauge()
         self._alarm = None  # type: CpuAlarm | None
+        self._same_cpu = None  # type: SameCpu | None
         self._changed = (0, 0.0)  # bytes when they had last changed, and the moment
         self._leader = 0
         self._limit = 0  # when it was stopped
@@ -72,6 +74,10 @@ class MemoryGuard:
             self._alarm = CpuAlarm(leader)
         except (ImportError, OSError, AttributeError):
             pass  # it is looked at all the time
+        try:
+            self._same_cpu = SameCpu(leader)
+        except OSError:
+            pass  # it has ended
         self._look()
 
     def busy(self) -> None:
@@ -86,6 +92,9 @@ class MemoryGuard:
         if self._alarm is not None:
             self._alarm.close()
             self._alarm = None
+        if self._same_cpu is not None:
+            self._same_cpu.close()
+            self._same_cpu = None
         self.frozen_at = None
         self._freezer.release(REASON)
 
@@ -97,6 +106,8 @@ class MemoryGuard:
 
     def _look(self) -> None:
         seconds = self._looked()
+        if self._same_cpu is not None:
+            (self._same_cpu.follow if seconds <= LONGEST_LOOK else self._same_cpu.leave)()
         self._loop.later(REASON, seconds, self._look)
 
     def _looked(self) -> float:

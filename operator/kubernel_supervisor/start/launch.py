@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 #: Added to the container's oom_score_adj for the kernel, so that out of memory ends the kernel and not its supervisor.
 #: That matters on cgroup v2 where the kubelet has singleProcessOOMKill; without it the whole container is killed.
 OOM_SCORE_STEP, OOM_SCORE_MAX = 300, 1000
+#: What the container may run on. Ours change for a while (same_cpu.py), and processes would inherit that.
+ALL_CPUS = os.sched_getaffinity(0)
 
 
 class Child:
@@ -81,6 +83,8 @@ def exec_child(path: str, argv: "list[str]", env: "dict[str, str]", standard: "t
                 pass
         _signal.pthread_sigmask(_signal.SIG_SETMASK, [])
         os.setsid()
+        if os.sched_getaffinity(0) != ALL_CPUS:
+            os.sched_setaffinity(0, ALL_CPUS)
         os.dup2(standard[0] if standard[0] >= 0 else os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(standard[1], 1)
         os.dup2(standard[2], 2)
