@@ -20,6 +20,7 @@ from arena import bench_namespace
 from jupyter_kernel import JupyterKernel
 from kernelspecs import install_ours
 from statistics_table import table
+from timeline import Timeline, recorded
 
 from fixtures.cluster import KERNEL_IMAGE, program
 from fixtures.kubectl import Kubectl
@@ -64,8 +65,9 @@ async def relay(host: str, port: int, seconds: float) -> AsyncIterator[int]:
         server.close()
 
 
-async def measure(rounds: int, folder: Path, name: str, milliseconds: int) -> str:
+async def measure(rounds: int, folder: Path, name: str, milliseconds: int, timeline: Timeline) -> str:
     """The report."""
+    last = ""
     config = Kubectl(program("kubectl"), Path(os.environ["KUBECONFIG"])).json("config", "view", "--raw", "--minify")
     cluster = config["clusters"][0]["cluster"]
     url = urlsplit(cluster["server"])
@@ -77,13 +79,17 @@ async def measure(rounds: int, folder: Path, name: str, milliseconds: int) -> st
         os.environ |= {"KUBERNEL_KUBECONFIG": str(folder / "kubeconfig"), "KUBERNEL_ACCESS": "port-forward"}
         for _ in range(1 + rounds):
             kernel, began = JupyterKernel(name), time.perf_counter()
+            timeline.begin()
             try:
                 await kernel.start()
                 starts.append(time.perf_counter() - began)
+                timeline.note("kernel_info is answered")
+                last = timeline.table()
             finally:
                 await kernel.stop()
     rows = {"first of a process": starts[:1], "every other": starts[1:]}
-    return table(f"start at {milliseconds} ms, by port-forward, seconds", rows, {})
+    report = table(f"start at {milliseconds} ms, by port-forward, seconds", rows, {})
+    return f"{report}\n\nThe last one:\n\n{last}"
 
 
 def main() -> None:
@@ -94,7 +100,8 @@ def main() -> None:
     options = parser.parse_args()
     with bench_namespace() as (namespace, _), tempfile.TemporaryDirectory() as folder:
         install_ours(Path(folder), "far", namespace, KERNEL_IMAGE, service="None")
-        print(asyncio.run(measure(options.rounds, Path(folder), "far", options.milliseconds)))
+        with recorded() as timeline:
+            print(asyncio.run(measure(options.rounds, Path(folder), "far", options.milliseconds, timeline)))
 
 
 if __name__ == "__main__":

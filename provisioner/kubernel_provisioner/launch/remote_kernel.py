@@ -117,7 +117,7 @@ class RemoteKernel(SeenKernel):
     async def _launch(self, request: LaunchRequest, ticket: int) -> dict[str, Any]:
         deletions = self._deletions
         cluster = self._cluster = await shared_cluster(self._key, self.background, request.orphan_after)
-        cluster.run(prepare(self._route, request.access, cluster))
+        preparing = cluster.run(prepare(self._route, request.access, cluster))
         async with self._lock:
             if self.held is not None and self.held.info and self.held.server != cluster.server:
                 await self.adopt(self.held, request.orphan_after)  # a forked child restarts its parent's kernel
@@ -125,6 +125,7 @@ class RemoteKernel(SeenKernel):
                 raise KernelDeletedError("The kernel was shut down while it started.")
             held = self.held = await self._restart(cluster, request) or await self._begin(cluster, request, ticket)
             route = self._route
+            route.preparing = preparing
             if deletions != self._deletions:  # a newer launch waited for this one, and was abandoned
                 self.discard()
         direct = await until_usable(cluster, held, route, request, self._log, self._supervisor(held))

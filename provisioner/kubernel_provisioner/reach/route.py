@@ -31,6 +31,8 @@ OPEN_EVERY_SECONDS = 0.1
 PREPARE_AFTER_SECONDS = 0.05
 # The kernel's channels, another control channel (a KernelManager has its own), and one for requests.
 CONNECTIONS = len(PORTS) + 2
+# A connection that is being opened is there sooner than another one would be; unless it got lost on its way.
+PREPARED_SECONDS = 1.0
 
 
 class Network(Protocol):
@@ -62,10 +64,12 @@ class Route:
     Args:
         forward: through the API server; None is the direct way.
         is_found: whether it was decided.
+        preparing: ``prepare``, while it may go on.
     """
 
     forward: PortForward | None = None
     is_found: bool = False
+    preparing: asyncio.Task[None] | None = field(default=None, repr=False)
     _search: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 
     def info(self, direct: dict[str, Any]) -> dict[str, Any]:
@@ -191,6 +195,8 @@ async def prove(route: Route, direct: dict[str, Any], seconds: float = PATIENCE_
     info = route.info(direct)
     try:
         if route.forward is not None:
+            if route.preparing is not None:
+                await asyncio.wait({route.preparing}, timeout=PREPARED_SECONDS)
             await _until_open(route.forward, seconds)
         else:
             await echo(str(info["ip"]), int(info["hb_port"]), curve=_curve(info), seconds=seconds)

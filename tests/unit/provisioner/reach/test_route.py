@@ -285,6 +285,38 @@ async def test_the_channels_take_the_connections_that_are_open(
     assert (len(channels), set(channels) - opened) == (len(PORTS), set())
 
 
+async def test_channels_wait_for_connections_that_are_on_their_way(
+    cluster: Cluster, server: FakeApiServer, pod: Pod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those are there sooner than others would be."""
+    monkeypatch.setattr(route, "PREPARED_SECONDS", 60.0)
+    server.forwards = pod.forwards()
+    server.gates["GET", "/version"] = asyncio.Event()
+    way = Route()
+    way.preparing = asyncio.create_task(prepare(way, "port-forward", cluster))
+    finding = asyncio.create_task(find(cluster, "port-forward", pod.info(), way))
+    await server.asked("GET", "/version")
+    assert ("GET", PORT_FORWARD) not in server.calls()
+    server.gates["GET", "/version"].set()
+    await finding
+    assert server.calls().index(("GET", PORT_FORWARD)) == CONNECTIONS
+    await way.close()
+
+
+async def test_channels_do_not_wait_for_connections_that_got_lost(
+    cluster: Cluster, server: FakeApiServer, pod: Pod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(route, "PREPARED_SECONDS", 0.0)
+    server.forwards = pod.forwards()
+    server.gates["GET", "/version"] = asyncio.Event()
+    way = Route()
+    way.preparing = asyncio.create_task(prepare(way, "port-forward", cluster))
+    await find(cluster, "port-forward", pod.info(), way)
+    server.gates["GET", "/version"].set()
+    await way.preparing
+    await way.close()
+
+
 async def test_a_way_that_is_known_decides_what_is_prepared(cluster: Cluster, server: FakeApiServer) -> None:
     await prepare(Route(is_found=True), "port-forward", cluster)
     assert server.calls() == []
