@@ -10,7 +10,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 
-from .decide.actions import Question, Restart
+from .decide.actions import Bind, Question, Restart
 from .observe.cache import Key
 from .work_queue import WorkQueue
 
@@ -40,8 +40,8 @@ class Questions:
         self._asked = asked
         self._open: dict[Key, Question] = {}
         self._since: dict[Key, tuple[Question, float]] = {}  # what was asked before, and when for the first time
-        # A restart that somebody waits for does not queue behind pods that nobody asks for anything.
-        self._restarts = self._queue()
+        # A start or restart that somebody waits for does not queue behind pods that nobody asks for anything.
+        self._urgent = self._queue()
         self._probes = self._queue()
 
     def put(self, key: Key, question: Question | None) -> None:
@@ -51,7 +51,7 @@ class Questions:
             self._since.pop(key, None)
         elif question != self._open.get(key):
             self._open[key] = question
-            queue = self._restarts if isinstance(question, Restart) else self._probes
+            queue = self._urgent if isinstance(question, Restart | Bind) else self._probes
             before, since = self._since.get(key, (None, 0.0))
             if question == before:
                 queue.add_after(key, pause(asyncio.get_running_loop().time() - since))
@@ -76,7 +76,7 @@ class Questions:
 
     async def run(self) -> None:
         """Works until cancelled."""
-        await asyncio.gather(self._restarts.run(ASKED_AT_ONCE), self._probes.run(ASKED_AT_ONCE))
+        await asyncio.gather(self._urgent.run(ASKED_AT_ONCE), self._probes.run(ASKED_AT_ONCE))
 
 
 def pause(seconds: float) -> float:

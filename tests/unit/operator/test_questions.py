@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from fixtures.jumping_loop import JumpingLoop
-from kubernel_operator.decide.actions import Probe, Question, Restart
+from kubernel_operator.decide.actions import Bind, Probe, Question, Restart
 from kubernel_operator.observe.cache import Key
 from kubernel_operator.questions import ASKED_AT_ONCE, ASKED_AT_ONCE_IN_NAMESPACE, Questions, pause
 
 PROBE = Probe("10.0.0.7", 0, ports_tell=True, why="silence")
 RESTART = Restart("10.0.0.7", 1, why="asked for")
+BIND = Bind("10.0.0.7", "pool-b", 0, why="it was claimed")
 KEY = ("ns", "k1")
 
 
@@ -141,12 +142,15 @@ def test_a_namespace_has_few_questions_at_the_same_time_and_holds_up_no_other(po
     assert next(time for key, _, time in pods.asked if key == KEY) == 1.0
 
 
-def test_a_restart_does_not_wait_for_silent_pods_of_its_own_namespace(pods: Pods) -> None:
+@pytest.mark.parametrize("urgent", [RESTART, BIND], ids=["restart", "bind"])
+def test_what_somebody_waits_for_does_not_wait_for_silent_pods_of_its_own_namespace(
+    pods: Pods, urgent: Question
+) -> None:
     def many() -> None:
         pods.seconds = 3.0
         for number in range(300):
             pods.questions.put(("ns", f"silent{number}"), PROBE)
-        asyncio.get_running_loop().call_later(1, pods.questions.put, KEY, RESTART)
+        asyncio.get_running_loop().call_later(1, pods.questions.put, KEY, urgent)
 
     run(pods, many, 10)
     assert next(time for key, _, time in pods.asked if key == KEY) == 1.0
