@@ -155,6 +155,7 @@ class Bench:
         seconds: dict[str, float] = {}
         makers = [self._started, self._created, self._local]
         for make in random.sample(makers, len(makers)):
+            await asyncio.sleep(SETTLE_SECONDS)  # a claim is told to its pool's status, and made good, a second later
             await self.pool.fill(replicas)
             await asyncio.sleep(random.uniform(0.5, 1.5))
             seconds |= await make()
@@ -251,6 +252,7 @@ class Bench:
         name = await self.kernels.create(self._image, self._service)
         await self.kernels.ready(name)
         claimed = self.kernels.pod_of(name)
+        await asyncio.sleep(SETTLE_SECONDS)
         await self.pool.fill(replicas)
         await asyncio.sleep(SETTLE_SECONDS)
         requests = [r for r in requests_between(self._log, self._namespace, began, time.time()) if r.verb in WRITES]
