@@ -8,6 +8,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,13 +21,17 @@ from fixtures.login_command import LoginCommand
 from fixtures.operator_process import OperatorProcess
 from fixtures.programs import Environment
 from fixtures.waiting import wait_until
+from kubernel_api.constants import API_VERSION, KIND
+from kubernel_provisioner.cluster.lease import build_lease
 
 from .conftest import HostServer, StartServer, notebook, until_busy, value
 
-pytestmark = [pytest.mark.extension, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.extension, pytest.mark.timeout(500)]
 NOTEBOOKS = 4
 SECONDS = 90.0
 A_DAY = 86400
+# How long every server could be away once, and some twenty seconds more, before its kernels were deleted.
+ONCE = 60
 
 
 @pytest.fixture
@@ -72,6 +77,15 @@ def pods(here: Kubectl) -> set[str]:
     return {pod["metadata"]["uid"] for pod in here.items("pods")}
 
 
+def forget_a_kernel(here: Kubectl) -> str:
+    """One of a server that is never heard of again, which allowed itself what all had once; its name."""
+    name = "forgotten"
+    lease = build_lease(name, ONCE, datetime.now(UTC))
+    nowhere = {"nodeSelector": {"example.org/nowhere": "yes"}, "lifecycle": {"leaseName": lease["metadata"]["name"]}}
+    here.apply(lease, {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": name}, "spec": nowhere})
+    return name
+
+
 def check(server: HostServer, kernels: dict[str, int]) -> None:
     """Each notebook's page connects again and finds the variable."""
     for kernel_id, number in kernels.items():
@@ -100,11 +114,14 @@ def test_a_day(
     assert len(first_pods) == NOTEBOOKS
     assert A_DAY in {lease["spec"]["leaseDurationSeconds"] for lease in here.items("leases")}
 
-    # The lid is closed, and the login ends meanwhile.
+    # The lid is closed for longer than any server could be away once, and the login ends meanwhile.
     server.process.send_signal(signal.SIGSTOP)
-    before = login.token
+    before, forgotten = login.token, forget_a_kernel(here)
     login.renew()
     wait_until("the old token to end", lambda: not login.is_taken(before), seconds=SECONDS)
+    names = lambda: {kernel["metadata"]["name"] for kernel in here.items("kernels")}  # noqa: E731
+    wait_until("the end of a kernel that was forgotten", lambda: forgotten not in names(), seconds=ONCE + SECONDS)
+    assert len(names()) == NOTEBOOKS
     server.process.send_signal(signal.SIGCONT)
     check(server, kernels)
 
