@@ -78,6 +78,10 @@ test-supervisor-pythons: venv ## Run the supervisor in each Python from 3.6 on t
 test-takeovers: venv tools cluster images ## Start 1,000 kernels during ten takeovers; STARTS=80 is in `make test` (10 minutes)
 	@STARTS=$${STARTS:-1000} $(PYTEST) -q tests/integration/operator/test_leadership.py -k ten_takeovers $(PYTEST_ARGS)
 
+.PHONY: test-notebooks
+test-notebooks: venv tools cluster images ## Open 30 notebooks with three tabs each through the API server, with a living Lease (10 minutes)
+	@KUBERNEL_TEST_NOTEBOOKS=$${NOTEBOOKS:-30} $(PYTEST) -q -rP tests/e2e/provisioner/test_long_lived.py -k many_tabs $(PYTEST_ARGS)
+
 .PHONY: test-cgroup-v2
 test-cgroup-v2: venv ## Test out of memory, growth and shrinking with cgroup v2; on version 1 in User-Mode Linux (Debian, root)
 	@$(PYTHON) tests/cluster linux $(CURDIR)/$(PYTEST) -q -rs -p no:cacheprovider tests/integration/supervisor/test_cgroup_v2.py $(PYTEST_ARGS)

@@ -1,7 +1,8 @@
 """Clients that live for days, in minutes: tokens that end under load, and more open channels than any pool has.
 
 `make test` runs a few rounds. KUBERNEL_TEST_RENEWALS=15 is a token that is replaced every 20 s for five minutes,
-KUBERNEL_TEST_NOTEBOOKS=30 is thirty notebooks with three tabs each; KUBERNEL_TEST_TABS opens more of them.
+KUBERNEL_TEST_NOTEBOOKS=30 (`make test-notebooks`) is thirty notebooks with three tabs each; KUBERNEL_TEST_TABS opens
+more of them.
 """
 
 from __future__ import annotations
