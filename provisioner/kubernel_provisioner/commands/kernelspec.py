@@ -274,6 +274,12 @@ def _refuse_what_the_api_refuses(options: KernelspecOptions) -> None:
         limit, request = options.config.get(name), options.config.get(f"{name}_request")
         if limit and request and amount(request) > amount(limit):
             raise ConfigurationError(f"{name}_request {request} is more than {name} {limit}.")
+    memory_max, begin = options.config.get("memory_max"), options.config.get("memory")
+    if memory_max and begin and amount(memory_max) <= amount(begin):
+        raise ConfigurationError(
+            f"memory_max {memory_max} is not more than memory {begin}: nothing could grow.",
+            "memory is what a kernel begins with, and memory_max how far it may grow.",
+        )
     known = {field.name for field in dataclasses.fields(PodOptions)}
     pod = PodOptions(**{name: value for name, value in _config(options).items() if name in known})
     identity = Identity("", "", "l")

@@ -181,7 +181,7 @@ def test_every_option_of_install(tmp_path: Path) -> None:
             "--startup-cpu=x",
             "--node-selector=x",
         ),
-        *("--image=A b", "--toleration=a:Sometimes", "--preload=1x", "--memory-request=2Gi"),
+        *("--image=A b", "--toleration=a:Sometimes", "--preload=1x", "--memory-request=2Gi", "--memory-max=1Gi"),
     ],
 )
 def test_bad_values_are_refused(tmp_path: Path, capsys: Capture, option: str) -> None:
