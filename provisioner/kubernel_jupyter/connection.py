@@ -8,6 +8,7 @@ import struct
 from collections.abc import Awaitable
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import zmq
@@ -20,11 +21,41 @@ from jupyter_server.services.kernels.connection.base import (
 from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
 from tornado.websocket import WebSocketClosedError
 
+from kubernel_provisioner import KubernetesProvisioner
+
+from . import words
 from .kernels import KubernelKernelManager, StartCancelledError
-from .telling import Header, Message, RunningCell, WaitingCells, died, status
+from .telling import FailedCell, Message, RunningCell, WaitingCells, failed, status
 
 V1 = "v1.kernel.websocket.jupyter.org"
 PROGRESS_SECONDS = 1.0
+# A restart in place takes a moment, or fails; one that takes longer is announced before it is known what becomes of it.
+RESTART_SECONDS, RESTART_LOOK_SECONDS = 30.0, 0.1
+DIED = "KernelDied"
+
+
+@dataclass(frozen=True)
+class Death:
+    """What is known of a kernel when it has just died; a restart changes it.
+
+    Args:
+        cause: in words, with its last output, which has to be asked for.
+        is_over: whether it does not come back.
+        restarts_in_place: whether only its process has ended.
+        launches: how often it was started.
+    """
+
+    cause: Awaitable[str]
+    is_over: bool
+    restarts_in_place: bool
+    launches: int
+
+    @classmethod
+    def of(cls, provisioner: KubernetesProvisioner) -> Death:
+        """As its provisioner knows it now."""
+        return cls(
+            provisioner.hear_last_output(), provisioner.is_over, provisioner.restarts_in_place, provisioner.launches
+        )
 
 
 class KubernelConnection(ZMQChannelsWebsocketConnection):
@@ -46,7 +77,7 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._waiting, self._running = WaitingCells(), RunningCell()
-        self._cell_has_come = asyncio.Event()
+        self._cell_has_come, self._gave_up = asyncio.Event(), asyncio.Event()
 
     @property
     def _kernels(self) -> KubernelKernelManager:
@@ -271,11 +302,37 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
         if provisioner is None:
             super().on_kernel_restarted()
             return
-        told = self._tell_death(self._running.taken(), provisioner.hear_last_output(), is_over=provisioner.is_over)
-        self._death = asyncio.ensure_future(told)
+        self._gave_up.clear()
+        cell = FailedCell(self._running.taken(), DIED)
+        self._death = asyncio.ensure_future(self._tell_death(cell, provisioner, Death.of(provisioner)))
 
-    async def _tell_death(self, cell: Header | None, cause: Awaitable[str], *, is_over: bool) -> None:
-        self._send(*died(cell, await cause))
-        if not is_over:
-            with suppress(WebSocketClosedError):
+    async def _tell_death(self, cell: FailedCell, provisioner: KubernetesProvisioner, death: Death) -> None:
+        self._send(*cell.because(await death.cause))
+        if death.restarts_in_place and not death.is_over:
+            await self._until_restarted(provisioner, death.launches)
+        gave_up = self._gave_up.is_set()
+        if gave_up and not death.is_over:
+            self._send(*cell.because(words.not_back(provisioner.describe_end())))
+        self._send(*cell.ends())
+        with suppress(WebSocketClosedError):
+            if gave_up:
+                super().on_restart_failed()
+            elif not death.is_over:
                 super().on_kernel_restarted()
+
+    async def _until_restarted(self, provisioner: KubernetesProvisioner, launches: int) -> None:
+        """Until it works again, or does not come back: "It will restart automatically" is said only of the first."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(RESTART_SECONDS):
+                while provisioner.launches == launches and not self._gave_up.is_set():  # noqa: ASYNC110 - it tells nobody
+                    await asyncio.sleep(RESTART_LOOK_SECONDS)
+
+    def on_restart_failed(self) -> None:
+        """The kernel does not come back."""
+        self._gave_up.set()
+        if self._death is not None and not self._death.done():
+            return  # and tells it
+        provisioner = getattr(self.kernel_manager, "provisioner", None)  # the kernel manager knows it no more
+        if isinstance(provisioner, KubernetesProvisioner):
+            self._send(*failed(self._running.taken(), DIED, provisioner.describe_end()))
+        super().on_restart_failed()

@@ -76,7 +76,10 @@ class KubernelKernelManager(AsyncMappingKernelManager):
         super().__init__(**kwargs)
         self._ours: dict[str, float] = {}  # by kernel id: monotonic seconds when its start began
         self._amounts: dict[str, dict[str, Any]] = {}  # by kernel id: cpu and memory that were in force last
+        self._over: set[str] = set()  # ids of kernels that have died and do not come back
         self._watching: asyncio.Task[None] | None = None
+        self._taking_up: set[str] = set()
+        self._taken_up = 0
         self._renamed: dict[str, dict[str, Any]] = {}  # by kernel id: sessions that are not written yet
         #: By kernel id: the connections of pages that wait for it.
         self.waiting_pages: dict[str, set[WaitingPage]] = {}
@@ -98,6 +101,11 @@ class KubernelKernelManager(AsyncMappingKernelManager):
         """How long ago the start, or the restart, of a kernel of ours began."""
         return time.monotonic() - self._ours.get(kernel_id, time.monotonic())
 
+    @property
+    def taken_up(self) -> int | None:
+        """How many kernels of an earlier server have been taken up; None while that is not settled."""
+        return None if self._taking_up else self._taken_up
+
     def provisioner_of(self, kernel_id: str) -> KubernetesProvisioner | None:
         """The provisioner of a kernel of ours, once it has one."""
         found = getattr(self._kernels.get(kernel_id), "provisioner", None)
@@ -112,6 +120,8 @@ class KubernelKernelManager(AsyncMappingKernelManager):
             return str(await super()._async_start_kernel(kernel_id=kernel_id, path=path, **kwargs))
         kernel_id = self.new_kernel_id(**kwargs) if kernel_id is None else kernel_id
         self._ours[kernel_id] = time.monotonic()
+        if left is not None and left.is_ready:
+            self._taking_up.add(kernel_id)
         extras = {"kubernel_session": starting_for.get(), "kubernel_left": left}
         kwargs |= {name: extra for name, extra in extras.items() if extra is not None}
         token = _nobody_waits.set(True)
@@ -119,6 +129,7 @@ class KubernelKernelManager(AsyncMappingKernelManager):
             return str(await super()._async_start_kernel(kernel_id=kernel_id, path=path, **kwargs))
         except BaseException:
             self._ours.pop(kernel_id, None)
+            self._taking_up.discard(kernel_id)
             raise
         finally:
             _nobody_waits.reset(token)
@@ -155,6 +166,9 @@ class KubernelKernelManager(AsyncMappingKernelManager):
                 news.waiting(*provisioner.why_waiting, self.seconds_since_start(kernel_id))
         error, left = kernel.ready.exception(), (kernel._launch_args or {}).pop("kubernel_left", None)
         if error is None:
+            self.add_restart_callback(kernel_id, lambda: self._note_death(kernel_id))
+            # Before the base's, which forgets the kernel.
+            self.add_restart_callback(kernel_id, lambda: self._note_end(kernel_id), "dead")
             await super()._finish_kernel_start(kernel_id)
             if self.keep_kernels_on_shutdown:
                 self._release(kernel_id)
@@ -162,8 +176,9 @@ class KubernelKernelManager(AsyncMappingKernelManager):
                 news.ready(self.seconds_since_start(kernel_id))
             else:
                 news.reattached()
+                self._taken_up += 1
                 self._find_out_state(kernel)
-            self.add_restart_callback(kernel_id, lambda: self._note_death(kernel_id))
+            self._taking_up.discard(kernel_id)
             self._look_at_amounts(kernel_id)
             if self._watching is None or self._watching.done():
                 self._watching = asyncio.create_task(self._watch_amounts())
@@ -225,7 +240,15 @@ class KubernelKernelManager(AsyncMappingKernelManager):
         provisioner = self.provisioner_of(kernel_id)
         if provisioner is not None:
             self.get_kernel(kernel_id).reason = provisioner.describe_end()
+            if provisioner.is_over:
+                self._over.add(kernel_id)
             self._announcer(kernel_id).died(provisioner.describe_end(), is_over=provisioner.is_over)
+
+    def _note_end(self, kernel_id: str) -> None:
+        """Called when a restart has failed for good; of a kernel that was over before it everybody has heard."""
+        provisioner = self.provisioner_of(kernel_id)
+        if provisioner is not None and kernel_id not in self._over:
+            self._announcer(kernel_id).died(provisioner.describe_end(), is_over=True)
 
     # Ending.
 
@@ -278,6 +301,8 @@ class KubernelKernelManager(AsyncMappingKernelManager):
         """Forgets a kernel."""
         self._ours.pop(kernel_id, None)
         self._amounts.pop(kernel_id, None)
+        self._over.discard(kernel_id)
+        self._taking_up.discard(kernel_id)
         self._renamed.pop(kernel_id, None)
         self.waiting_pages.pop(kernel_id, None)
         self._pending_kernels.pop(kernel_id, None)  # a start that failed stays there, for shutdown_all to find

@@ -39,15 +39,39 @@ def status(state: str) -> Message:
     return Message("iopub", "status", {"execution_state": state})
 
 
-def failed(header: Header, name: str, text: str) -> list[Message]:
-    """Ends a cell with an error, as a kernel would: the output, the reply, and "idle"."""
-    lines = wrapped(text)
-    error = {"ename": name, "evalue": lines[0] if lines else "", "traceback": lines}
-    return [
-        Message("iopub", "error", error, header),
-        Message("shell", "execute_reply", {"status": "error", "execution_count": None, **error}, header),
-        Message("iopub", "status", {"execution_state": "idle"}, header),
-    ]
+class FailedCell:
+    """A cell that ends with an error, as a kernel would end it.
+
+    Args:
+        header: of the request; None where there is no such cell, and nothing to be told.
+        name: of the error.
+    """
+
+    def __init__(self, header: Header | None, name: str) -> None:
+        self._header, self._name = header, name
+        self._error: dict[str, Any] = {"ename": name, "evalue": "", "traceback": []}
+
+    def because(self, text: str) -> list[Message]:
+        """An output that says why; the cell goes on."""
+        if self._header is None:
+            return []
+        lines = wrapped(text)
+        self._error = {"ename": self._name, "evalue": lines[0] if lines else "", "traceback": lines}
+        return [Message("iopub", "error", self._error, self._header)]
+
+    def ends(self) -> list[Message]:
+        """The reply, and "idle"."""
+        if self._header is None:
+            return []
+        reply = {"status": "error", "execution_count": None, **self._error}
+        idle = {"execution_state": "idle"}
+        return [Message("shell", "execute_reply", reply, self._header), Message("iopub", "status", idle, self._header)]
+
+
+def failed(header: Header | None, name: str, text: str) -> list[Message]:
+    """A cell ends with an error: the output, the reply, and "idle"."""
+    cell = FailedCell(header, name)
+    return cell.because(text) + cell.ends()
 
 
 def aborted(header: Header) -> list[Message]:
@@ -170,8 +194,3 @@ class RunningCell:
         """The cell that ran when the kernel died, if one did; no cell runs any more."""
         header, self._busy, self._sent = self._header, None, {}
         return header
-
-
-def died(cell: Header | None, text: str) -> list[Message]:
-    """The cell ends with the cause; nothing when none was running."""
-    return [] if cell is None else failed(cell, "KernelDied", text)

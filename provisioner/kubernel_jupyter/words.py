@@ -5,6 +5,11 @@ from __future__ import annotations
 from kubernel_provisioner.words import wrapped
 
 
+def not_back(why: str) -> str:
+    """What a cell is told whose kernel was restarted, and ended at once."""
+    return f"It was restarted, and does not come back:\n{why}"
+
+
 def starting(seconds: float, reason: str, message: str) -> str:
     """What a kernel that starts waits for, and for how long it has: ``Kernel is starting, 0:13: no room``."""
     minutes, rest = divmod(int(seconds), 60)

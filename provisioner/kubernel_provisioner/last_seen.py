@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kubernel_api.conditions import ConditionType, find_condition
+from kubernel_api.conditions import ConditionType, Phase, find_condition
 
 from .launch.remote_kernel import RemoteKernel
 from .launch.verdict import is_current, is_finished
@@ -48,6 +48,11 @@ class LastSeen:
     def why_suspended(self) -> str:
         """Why a kernel that runs stands still, as last seen: it is short of memory, or paused; "" when it does not."""
         return self.suspended[1]
+
+    @property
+    def restarts_in_place(self) -> bool:
+        """Whether its process has ended and its container has not, so that a restart takes a moment."""
+        return self._status.get("phase") == Phase.EXITED and self._kernel.is_supervised
 
     @property
     def is_over(self) -> bool:

@@ -22,9 +22,10 @@ from .cluster.background import background
 from .cluster.lease import IN_A_POD_SECONDS, OUTSIDE_SECONDS
 from .connection_file import hand_over
 from .encryption import forget_keys, hand_out_bytes, policy_of, wanted_encryption
-from .errors import KernelDeletedError
+from .ending import Ending
+from .errors import KernelDeletedError, KubernelError
 from .last_seen import LastSeen
-from .launch.kernel_resource import PodOptions, SpecFacts, is_installed, pod_argv, pod_env
+from .launch.kernel_resource import PodOptions, SpecFacts, pod_argv, pod_env
 from .launch.launching import Held, LaunchRequest
 from .launch.remote_kernel import RemoteKernel
 from .launch.waiting import Patience
@@ -35,7 +36,6 @@ from .running import Running
 
 if TYPE_CHECKING:
     from .launch.claiming import Left
-    from .launch.explaining import Explanation
 
 T = TypeVar("T")
 
@@ -43,11 +43,14 @@ T = TypeVar("T")
 UNSUPERVISED_SHUTDOWN_SECONDS = 5.0
 
 
-class KubernetesProvisioner(LastSeen, Running, ProvisionerOptions):
+class KubernetesProvisioner(LastSeen, Ending, Running, ProvisionerOptions):
     """Starts kernels as KernelInstances; see ``options.ProvisionerOptions`` for its options.
 
     A restart keeps address, ports and key. It also keeps the working directory and arguments of the first start: they
     shape the pod and are immutable.
+
+    Attributes:
+        launches: starts and restarts that went well.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -64,6 +67,7 @@ class KubernetesProvisioner(LastSeen, Running, ProvisionerOptions):
         self._expects_end = False
         self._warned: set[str] = set()
         self._session: dict[str, Any] | None = None
+        self.launches = 0
 
     @property
     def has_process(self) -> bool:
@@ -125,7 +129,7 @@ class KubernetesProvisioner(LastSeen, Running, ProvisionerOptions):
         if left is not None and kernel.held is None and left.is_ready:
             return await self._take_up(left)
         ticket = kernel.new_ticket()
-        self._has_process, self._expects_end = True, False
+        self._has_process, self._expects_end, self._failure = True, False, None
         try:
             info = await self._do(kernel.launch(self._launch_request(cmd, kwargs, left), ticket))
             self._take(info, is_known=left is not None)
@@ -135,8 +139,10 @@ class KubernetesProvisioner(LastSeen, Running, ProvisionerOptions):
             # The launch may have succeeded, and nobody would know.
             kernel.background.loop.call_soon_threadsafe(kernel.abandon, ticket)
             if not isinstance(error, asyncio.CancelledError | GeneratorExit) and not kernel.is_starting:
+                self._failure = error if isinstance(error, KubernelError) else None
                 self._tell_manager(is_dead=kernel.held is None)
             raise
+        self.launches += 1
         return self.connection_info
 
     def _take(self, info: dict[str, Any], *, is_known: bool) -> None:
@@ -272,31 +278,6 @@ class KubernetesProvisioner(LastSeen, Running, ProvisionerOptions):
         if not restart:
             await self._do(self._kernel.delete())
 
-    # What a notebook can be told, from memory.
-
-    def describe_end(self) -> str:
-        """How the kernel ended, in the words of the KernelInstance's status, and what helps; a few lines."""
-        return str(self._explain_end())
-
-    def hear_last_output(self) -> Coroutine[Any, Any, str]:
-        """What ``describe_end`` says now, and what the kernel had printed: for its cell, and no log, event or status.
-
-        What is known now is gone after a restart; the output can be asked for during and after it.
-        """
-        kernel, end = self._kernel, self._explain_end()
-        held = kernel.held if kernel.has_crashed else None
-
-        async def ask() -> str:
-            if held is None or isinstance(end, KernelDeletedError):
-                return str(end)
-            return str(end.and_it_printed(await self._do(kernel.last_output(held))))
-
-        return ask()
-
-    def _explain_end(self) -> Explanation | KernelDeletedError:
-        spec = self._spec_facts()
-        return self._kernel.explain_end(spec.name if is_installed(spec) else "", is_over=self.is_over)
-
     # Kernels that outlive their server.
 
     @property
@@ -325,7 +306,8 @@ class KubernetesProvisioner(LastSeen, Running, ProvisionerOptions):
 
         way = way_to(self.place, self._kernel.background, left, self.access, self._orphan_after)
         held, route = await self._do(way)
-        info = await self._do(self._kernel.adopt(held, self._orphan_after, route))
+        version = left.instance["metadata"]["resourceVersion"]
+        info = await self._do(self._kernel.adopt(held, self._orphan_after, route, version))
         self._has_process, self._expects_end = True, False
         if self._kernel.held is None:
             raise KernelDeletedError("Somebody deleted the kernel meanwhile.")

@@ -56,8 +56,8 @@ class Notebook:
         return self.page.locator(".Toastify__toast")
 
     def press_in_toast(self, button: str) -> None:
-        """Presses a button of the last message."""
-        self.toast.last.locator("button", has_text=re.compile(f"^{button}$")).click()
+        """Presses a button of a message, of the newest that has it: it is above the others."""
+        self.toast.locator("button", has_text=re.compile(f"^{button}$")).first.click()
 
     @property
     def bar(self) -> Locator:

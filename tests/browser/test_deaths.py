@@ -54,6 +54,57 @@ def test_the_last_output(open_notebook: OpenNotebook, make_notebook: MakeNoteboo
     notebook.picture("last-output")
 
 
+#: From now on the kernel's module is another one, as after a bad ``pip install``.
+SPOIL = "open('ipykernel_launcher.py', 'w').write('import sys; sys.exit(\\'The licence has expired\\')')"
+
+
+def test_a_crash_whose_restart_fails(open_notebook: OpenNotebook, make_notebook: MakeNotebook) -> None:
+    """The cell tells of both, and no dialog says that the kernel comes back."""
+    notebook = open_notebook(make_notebook(SPOIL, "import os; os._exit(3)"))
+    notebook.run(0)
+    expect(notebook.prompt(0)).to_have_text("[1]:")
+    notebook.run(1)
+    expect(notebook.output(1)).to_contain_text("exit code 3")
+    expect(notebook.output(1)).to_contain_text("It was restarted, and does not come back:")
+    expect(notebook.output(1)).to_contain_text("The licence has expired")
+    expect(notebook.status).to_contain_text("No Kernel")
+    expect(notebook.dialog).to_have_count(0)
+    notebook.toast.first.hover()
+    notebook.picture("crash-again")
+    notebook.press_in_toast("Start New Kernel")
+    expect(notebook.status).to_contain_text("Science")
+
+
+def test_a_restart_that_fails(open_notebook: OpenNotebook, make_notebook: MakeNotebook) -> None:
+    """Asked for in the menu, where no cell runs: a message says why."""
+    notebook = open_notebook(make_notebook(SPOIL))
+    notebook.run(0)
+    expect(notebook.prompt(0)).to_have_text("[1]:")
+    notebook.menu("Kernel", "Restart Kernel…")
+    notebook.press("Restart")
+    expect(notebook.toast).to_contain_text("exit code 1")
+    notebook.picture("restart-failed")
+    notebook.press_in_toast("More")
+    expect(notebook.dialog.last).to_contain_text("The licence has expired")
+    expect(notebook.page.locator(".jp-Dialog", has_text="restart automatically")).to_have_count(0)
+    notebook.picture("restart-failed-more")
+
+
+def test_a_deleted_pod(open_notebook: OpenNotebook, make_notebook: MakeNotebook, place: Place) -> None:
+    """Another one takes its place, under the open notebook."""
+    notebook = open_notebook(make_notebook("import time; print('on', flush=True); time.sleep(600)", "print(6 * 7)"))
+    notebook.run(0)
+    expect(notebook.output(0)).to_have_text("on")
+    place.here("delete", "pods", "--all", "--wait=false")
+    expect(notebook.output(0)).to_contain_text("(PodDeleted)")
+    expect(notebook.dialog).to_contain_text("restart automatically")
+    notebook.press("Ok")
+    notebook.until_idle()
+    notebook.picture("deleted-pod")
+    notebook.run(1)
+    expect(notebook.output(1)).to_have_text("42")
+
+
 def test_a_deleted_kernel(open_notebook: OpenNotebook, make_notebook: MakeNotebook, place: Place) -> None:
     notebook = open_notebook(make_notebook("import time; print('on', flush=True); time.sleep(600)", "print(6 * 7)"))
     notebook.run(0)

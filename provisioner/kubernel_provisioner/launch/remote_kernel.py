@@ -228,13 +228,16 @@ class RemoteKernel(SeenKernel):
             )
         self._log.warning("KernelInstance %s was %s: starting another one, at another address", held.name, end)
 
-    async def adopt(self, held: Held, orphan_after: int, route: Route | None = None) -> dict[str, Any]:
+    async def adopt(
+        self, held: Held, orphan_after: int, route: Route | None = None, version: str | None = None
+    ) -> dict[str, Any]:
         """Takes over a living kernel of another process: from now on this process's watch and Lease are its own.
 
         Args:
             held: with the connection info that the other process gave to its clients.
             orphan_after: seconds for which this process may be away.
             route: a way that was found; by default the one that those clients took.
+            version: the KernelInstance's resourceVersion as far as it is known; saves a request.
 
         Returns:
             Connection info for this process's clients.
@@ -244,7 +247,7 @@ class RemoteKernel(SeenKernel):
             KubernelError: the API server does not allow it.
         """
         cluster = self._cluster = await shared_cluster(self._key, self.background, orphan_after)
-        instance = await self._take(cluster, held)
+        instance = await self._take(cluster, held, version)
         if instance is None:
             self._last_code = KILLED
             return held.info
@@ -256,14 +259,14 @@ class RemoteKernel(SeenKernel):
         self.held, self._route = held, route
         return route.info(held.info)
 
-    async def _take(self, cluster: Cluster, held: Held) -> dict[str, Any] | None:
+    async def _take(self, cluster: Cluster, held: Held, version: str | None = None) -> dict[str, Any] | None:
         """Makes a KernelInstance this process's; None when it is gone."""
         patch = {
             "metadata": {"labels": {LABEL_SERVER: cluster.server}},
             "spec": {"lifecycle": {"leaseName": cluster.lease.name}},
         }
         try:
-            instance = await patch_own(cluster.api, held.name, held.uid, None, held.server, patch)
+            instance = await patch_own(cluster.api, held.name, held.uid, version, held.server, patch)
         except ApiError as error:
             raise cluster.api.explain(error, "take over the kernel") from error
         if instance is not None:

@@ -10,10 +10,14 @@ import pytest
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
 
+from fixtures.fake_api_server import instance
 from fixtures.waiting import until
-from kubernel_jupyter.kernels import KubernelKernelManager, StartCancelledError
+from kubernel_jupyter.kernels import KubernelKernelManager, StartCancelledError, taking_up
 from kubernel_provisioner import KubernetesProvisioner
 from kubernel_provisioner.errors import KernelDeletedError
+from kubernel_provisioner.launch.claiming import Left
+
+READY = [{"type": "Ready", "status": "True"}]
 
 
 class Pending(KubernetesProvisioner):
@@ -167,6 +171,26 @@ async def test_all_are_cancelled_in_the_end(kernels: KubernelKernelManager) -> N
     await until("its end", lambda: "dead" in [model["execution_state"] for model in kernels.list_kernels()])
     await kernels.shutdown_all()
     assert kernels.list_kernels() == []
+
+
+async def test_how_many_were_taken_up_is_said_when_all_are_settled(
+    kernels: KubernelKernelManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernels, "_find_out_state", lambda kernel: None)
+    assert kernels.taken_up == 0
+    for number, kernel_id in enumerate(("one", "two"), 1):
+        token = taking_up.set(Left(instance(conditions=READY), kernel_id, "kubernel", None))
+        await kernels.start_kernel(kernel_name="kubernel")
+        taking_up.reset(token)
+        await until("a start", lambda number=number: len(Pending.starts) == number)
+    assert kernels.taken_up is None
+    Pending.starts[0].outcome.set_result(None)
+    await until("one", lambda: not kernels.is_pending("one"))
+    assert kernels.taken_up is None
+    Pending.starts[1].outcome.set_exception(KernelDeletedError("Another server was faster."))
+    await until("both", lambda: kernels.taken_up is not None)
+    assert kernels.taken_up == 1
+    assert kernels.list_kernel_ids() == ["one"]
 
 
 async def test_other_amounts_are_told(kernels: KubernelKernelManager, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from kubernel_jupyter.telling import MARK, Message, RunningCell, WaitingCells, died
+from kubernel_jupyter.telling import MARK, FailedCell, Message, RunningCell, WaitingCells, failed
 
 GPU = "no node has room: 1 Insufficient nvidia.com/gpu"
 
@@ -115,15 +115,15 @@ class TestDied:
     def test_the_cell_that_ran(self) -> None:
         running = RunningCell()
         running.status("busy", cell(1))
-        assert told(died(running.taken(), "OOMKilled"))[0] == ("m1", "error")
-        assert died(running.taken(), "OOMKilled") == []
+        assert told(failed(running.taken(), "KernelDied", "OOMKilled"))[0] == ("m1", "error")
+        assert failed(running.taken(), "KernelDied", "OOMKilled") == []
 
     def test_one_that_the_kernel_did_not_come_to_tell_of(self) -> None:
         """``os._exit()`` is faster than the thread that says busy."""
         running = RunningCell()
         running.sent(cell(1))
         running.sent(cell(2))
-        assert told(died(running.taken(), "OOMKilled"))[0] == ("m1", "error")
+        assert told(failed(running.taken(), "KernelDied", "OOMKilled"))[0] == ("m1", "error")
         assert running.taken() is None
 
     def test_another_pages_cell_that_runs_first(self) -> None:
@@ -137,7 +137,7 @@ class TestDied:
         running.sent(cell(1))
         running.status("busy", cell(1))
         running.status("idle", cell(1))
-        assert died(running.taken(), "OOMKilled") == []
+        assert failed(running.taken(), "KernelDied", "OOMKilled") == []
 
     def test_what_runs_beside_it_does_not_end_it(self) -> None:
         """Subshells and control requests have busy and idle of their own."""
@@ -146,7 +146,22 @@ class TestDied:
         other = {"msg_id": "o", "msg_type": "debug_request"}
         running.status("busy", other)
         running.status("idle", other)
-        assert told(died(running.taken(), "OOMKilled"))[0] == ("m1", "error")
+        assert told(failed(running.taken(), "KernelDied", "OOMKilled"))[0] == ("m1", "error")
+
+
+class TestFailedCell:
+    def test_one_that_learns_more_before_it_ends(self) -> None:
+        failed_cell = FailedCell(cell(1), "KernelDied")
+        assert told(failed_cell.because("Exit code 3.")) == [("m1", "error")]
+        (more,) = failed_cell.because("It does not come back.\nExit code 4.")
+        assert more.content["traceback"] == ["It does not come back.", "Exit code 4."]
+        reply, idle = failed_cell.ends()
+        assert (reply.msg_type, reply.content["evalue"]) == ("execute_reply", "It does not come back.")
+        assert (idle.msg_type, idle.content) == ("status", {"execution_state": "idle"})
+
+    def test_without_a_cell_nobody_is_told(self) -> None:
+        failed_cell = FailedCell(None, "KernelDied")
+        assert failed_cell.because("Exit code 3.") + failed_cell.ends() == []
 
 
 class TestStands:

@@ -49,19 +49,21 @@ async def test_it_is_not_started_anew(
     (patch,) = [body for method, path, body in server.requests if (method, path) == ("PATCH", KERNEL)]
     assert patch["metadata"]["labels"] == {LABEL_SERVER: "s"}
     assert patch["metadata"]["resourceVersion"] == "5"  # the loser of a race is refused
+    assert ("GET", KERNEL) not in server.calls()  # the list has said all
 
 
 async def test_another_server_was_faster(
     provisioner: KubernetesProvisioner, left: Left, server: FakeApiServer, pod: Pod
 ) -> None:
+    server.answers["PATCH", KERNEL] = [failure(409, "Conflict")]
     server.answers["GET", KERNEL] = [(200, left_behind(pod, server="third"))]
     with pytest.raises(KernelDeletedError, match="Another server has taken this kernel over"):
         await provisioner.launch_kernel([], kubernel_left=left)
-    assert {method for method, path in server.calls() if path == KERNEL} == {"GET"}
+    assert [method for method, path in server.calls() if path == KERNEL] == ["PATCH", "GET"]
 
 
 async def test_it_was_deleted_meanwhile(provisioner: KubernetesProvisioner, left: Left, server: FakeApiServer) -> None:
-    server.answers["GET", KERNEL] = [failure(404, "NotFound")]
+    server.answers["PATCH", KERNEL] = [failure(404, "NotFound")]
     with pytest.raises(KernelDeletedError, match="deleted the kernel meanwhile"):
         await provisioner.launch_kernel([], kubernel_left=left)
 
