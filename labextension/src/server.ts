@@ -9,7 +9,8 @@ export interface IAnswer {
   id: string;
   /** Null for a kernel that does not run on Kubernetes, or is gone. */
   kernel: IKernel | null;
-  server: { id: string; reattached: number };
+  /** reattached is null while that is not settled yet. */
+  server: { id: string; reattached: number | null };
 }
 
 /** What is known of a kernel; null when the server is away, or has no such extension. */

@@ -74,8 +74,12 @@ export class KernelStatus extends Widget {
     if (answer.kernel === null) {
       this.others.add(answer.id);
     }
-    const news = reattached(this.server, answer.server.id, answer.server.reattached);
-    this.server = answer.server.id;
+    const { id, reattached: kernels } = answer.server;
+    if (kernels === null) {
+      return; // it is said when all of them are there
+    }
+    const news = reattached(this.server, id, kernels);
+    this.server = id;
     if (news) {
       Notification.success(news, { autoClose: 8000 });
     }

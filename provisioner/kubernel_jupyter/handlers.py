@@ -15,7 +15,6 @@ from kubernel_api.quantity import amount
 from kubernel_provisioner import KubernetesProvisioner
 from kubernel_provisioner.errors import ConfigurationError, KubernelError
 
-from .events import SCHEMA_ID
 from .kernels import KubernelKernelManager
 
 _KERNEL = r"/kernels/([^/]+)"
@@ -27,16 +26,10 @@ class ServerFacts:
 
     Attributes:
         id: another one for each start of the server.
-        reattached: how many kernels of an earlier server it has taken up.
     """
 
     def __init__(self) -> None:
         self.id = uuid.uuid4().hex
-        self.reattached = 0
-
-    async def hear(self, logger: Any, schema_id: str, data: dict[str, Any]) -> None:  # noqa: ARG002 - jupyter_events'
-        """Listens to our events."""
-        self.reattached += data.get("phase") == "reattached"
 
 
 class KernelHandler(APIHandler):
@@ -58,7 +51,7 @@ class KernelHandler(APIHandler):
     async def get(self, kernel_id: str) -> None:
         """What it waits for, uses, and why it died; null for a kernel that is none of ours."""
         told = await self._tell(kernel_id) if self._kernels.is_ours(kernel_id) else None
-        server = {"id": self._facts.id, "reattached": self._facts.reattached}
+        server = {"id": self._facts.id, "reattached": self._kernels.taken_up}
         self.finish(json.dumps({"id": kernel_id, "kernel": told, "server": server}))
 
     async def _tell(self, kernel_id: str) -> dict[str, Any]:
@@ -146,7 +139,6 @@ def _provisioner(handler: APIHandler, kernel_id: str) -> KubernetesProvisioner:
 def add_handlers(serverapp: Any) -> None:
     """Makes a server answer there."""
     facts = ServerFacts()
-    serverapp.event_logger.add_listener(schema_id=SCHEMA_ID, listener=facts.hear)
     base = url_path_join(serverapp.web_app.settings["base_url"], "kubernel")
     routes = [
         (url_path_join(base, rf"{_KERNEL}/?"), KernelHandler, {"facts": facts}),

@@ -99,11 +99,22 @@ class Place:
         self.started.append(server)
         return server
 
+    def change(self, name: str, how: Callable[[Any], None]) -> None:
+        """Changes an installed kernelspec in ways that ``kubernel install`` refuses."""
+        file = self.folder / "prefix" / "share" / "jupyter" / "kernels" / name / "kernel.json"
+        spec = json.loads(file.read_text())
+        how(spec)
+        file.write_text(json.dumps(spec))
+
     def install(self, name: str, namespace: str, *options: str) -> None:
         """Installs a kernelspec."""
         program = str(Path(sys.executable).with_name("kubernel"))
         where = ["--prefix", str(self.folder / "prefix"), "--namespace", namespace]
         subprocess.run([program, "install", "--name", name, *where, *options], check=True, capture_output=True)
+
+
+#: A kernel that ends as soon as it is started, with a word why.
+EXPIRED = "import sys; sys.exit('The licence has expired')"
 
 
 @pytest.fixture(scope="session")
@@ -137,6 +148,13 @@ def place(
     found.install("gpu", names[0], "--display-name", "GPU", "--image", image, "--gpu", "8")
     found.install("hasty", names[0], "--display-name", "Hasty", "--image", image, "--gpu", "8", "--start-deadline", "5")
     found.install("missing", names[0], "--display-name", "Missing", "--image", f"{image}-no-such")
+    found.install(
+        "greedy", names[0], "--display-name", "Greedy", "--image", image, "--cpu", "500", "--cpu-request", "500"
+    )
+    found.install("odd", names[0], "--display-name", "Odd", "--image", image)
+    found.change("odd", lambda spec: spec["metadata"]["kernel_provisioner"]["config"].update(image="Kernels/Odd:1"))
+    found.install("expired", names[0], "--display-name", "Expired", "--image", image)
+    found.change("expired", lambda spec: spec.update(argv=["python3", "-c", EXPIRED, "{connection_file}"]))
     found.install("full", names[1], "--display-name", "Full", "--image", image)
     found.fill()
     yield found

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from fixtures.host_server import HostServer
 from fixtures.waiting import wait_until
 
-from .conftest import OpenNotebook, Place, connections
+from .conftest import OpenNotebook, Place, connections, end_all
 from .person import SECONDS
 
 MakeNotebook = Callable[..., str]
@@ -46,17 +46,26 @@ def test_another_name(
     assert [kernel["metadata"]["name"] for kernel in place.kernels()] == [f"k-{sessions[0]['kernel']['id']}"]
 
 
+def until_ready(place: Place, number: int) -> None:
+    """Waits until so many KernelInstances run: one that still starts is not re-attached, but gone on with."""
+    wait_until("kernels that run", lambda: place.reasons() == ["Running"] * number, seconds=SECONDS)
+
+
 def test_the_server_is_killed(open_notebook: OpenNotebook, make_notebook: MakeNotebook, place: Place) -> None:
     """The open page goes on with the next server, and with its name, after JupyterLab's word that there was none."""
     first = place.start()
+    first.start_session("science")  # of a notebook that no page shows
     name = make_notebook("x = 42", "print(x)")
     notebook = open_notebook(name, server=first)
     notebook.run(0)
     expect(notebook.prompt(0)).to_have_text("[1]:")
+    expect(notebook.bar).to_contain_text("MiB")  # it has met this server
+    until_ready(place, 2)
     pods = [pod["metadata"]["uid"] for pod in place.here.items("pods")]
     notebook.close_if_it_comes("Server Connection Error")
     first.stop(signal.SIGKILL)
     second = place.start(first)
+    expect(notebook.toast).to_have_text("2 kernels re-attached")
     wait_until("the page", lambda: connections(second, name) > 0, seconds=SECONDS)
     notebook.until_idle()
     notebook.run(1)
@@ -65,4 +74,5 @@ def test_the_server_is_killed(open_notebook: OpenNotebook, make_notebook: MakeNo
     expect(notebook.title).to_have_text(name)
     assert [pod["metadata"]["uid"] for pod in place.here.items("pods")] == pods
     notebook.picture("reattached")
+    end_all(second)
     assert second.stop(signal.SIGTERM) == 0

@@ -46,6 +46,7 @@ def test_run_all_runs_later(open_notebook: OpenNotebook, make_notebook: MakeNote
     ("kernel", "cause"),
     [
         ("gpu", "Insufficient nvidia.com/gpu"),
+        ("greedy", "Insufficient cpu"),
         ("missing", "no-such"),
     ],
 )
@@ -57,6 +58,23 @@ def test_the_cause_is_in_the_cell(
     notebook.run(0)  # an impatient person
     expect(notebook.output(0)).to_contain_text(cause)
     notebook.picture(f"pending-{kernel}")
+
+
+@pytest.mark.parametrize(
+    ("kernel", "reason", "cause"),
+    [("odd", "InvalidImageName", "must be lowercase"), ("expired", "KernelCrashed", "The licence has expired")],
+)
+def test_a_start_that_cannot_heal_ends_at_once(
+    open_notebook: OpenNotebook, make_notebook: MakeNotebook, kernel: str, reason: str, cause: str
+) -> None:
+    """The cell has the whole cause, and no dialog cuts it off."""
+    notebook = open_notebook(make_notebook("1", kernel=kernel))
+    notebook.run(0)
+    expect(notebook.output(0)).to_contain_text(reason)
+    expect(notebook.output(0)).to_contain_text(cause)
+    expect(notebook.output(0)).to_contain_text("More: kubernel events")
+    expect(notebook.dialog).to_have_count(0)
+    notebook.picture(f"failed-{kernel}")
 
 
 def test_seven_hold_nothing_up(
