@@ -9,8 +9,10 @@ import base64
 import functools
 import json
 import os
+import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -35,8 +37,8 @@ class ClusterKey:
         """The kubectl command with the flags that make it use the same cluster."""
         named = self.kubeconfig if self.kubeconfig != IN_CLUSTER else None
         flags = [
-            f" --kubeconfig {named}" if named else "",
-            f" --context {self.context}" if self.context else "",
+            f" --kubeconfig {shlex.quote(named)}" if named else "",
+            f" --context {shlex.quote(self.context)}" if self.context else "",
         ]
         return "kubectl" + "".join(flags)
 
@@ -91,7 +93,8 @@ async def log_in(key: ClusterKey) -> Login:
     Raises:
         NoLoginError: there are none, or they cannot be used.
     """
-    from kubernetes.aio.client import Configuration
+    with _some_home():
+        from kubernetes.aio.client import Configuration
 
     # With trust_env aiohttp looks into the user's netrc before each request, in a thread. Proxies: see _prepared.
     configuration = Configuration(client_session_kwargs={"trust_env": False})
@@ -199,6 +202,19 @@ def _files(path: str) -> list[str]:
     """Those of KUBECONFIG's files that exist."""
     files = (_expanded(part) for part in path.split(os.pathsep) if part)
     return [file for file in files if Path(file).is_file()]
+
+
+@contextmanager
+def _some_home() -> Iterator[None]:
+    """The kubernetes package looks for one when it is imported, and fails where there is none; see ``_expanded``."""
+    has_home = _expanded("~") != "~"
+    if not has_home:
+        os.environ["HOME"] = os.sep
+    try:
+        yield
+    finally:
+        if not has_home:
+            del os.environ["HOME"]
 
 
 def _expanded(path: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +56,7 @@ async def connect(name: str, key: ClusterKey, access: str, path: Path, say: Call
         write_connection_file(route.info(direct), path)
         # jupyter console leaves the keys of an encrypted connection in the file, and waits for ever.
         program = "kubernel console" if "curve_publickey" in direct else "jupyter console --existing"
-        say(f"Wrote {path}\nTry: {program} {path}")
+        say(f"Wrote {path}\nTry: {program} {shlex.quote(str(path))}")
         if route.forward is not None:
             say("It leads through the API server, and ends with this command (Ctrl-C).")
             await asyncio.Event().wait()

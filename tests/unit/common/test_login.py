@@ -4,8 +4,9 @@ import asyncio
 import base64
 import json
 import os
-import pwd
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -64,18 +65,30 @@ def test_in_a_pod_its_own_account_is_the_last_resort(tmp_path: Path, monkeypatch
     assert kubeconfig_path(ClusterKey(IN_CLUSTER)) is None, "whatever kubeconfig a user made for other things"
 
 
-@pytest.mark.usefixtures("_in_a_pod")
-async def test_an_account_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A number that no passwd knows, as OpenShift gives them."""
+WITHOUT_A_HOME = """
+import asyncio, os, pwd, sys
+from kubernel_cluster.errors import NoLoginError
+from kubernel_cluster.login import ClusterKey, kubeconfig_path, log_in
 
-    def fail(_: int) -> None:
-        raise KeyError
+def fail(_):
+    raise KeyError
 
-    monkeypatch.delenv("HOME")
-    monkeypatch.setattr(pwd, "getpwuid", fail)
-    assert kubeconfig_path(ClusterKey()) is None
-    with pytest.raises(NoLoginError, match="there is no kubeconfig at ~/mine"):
-        await log_in(ClusterKey("~/mine"))
+pwd.getpwuid = fail
+del os.environ["HOME"]
+os.environ.pop("KUBECONFIG", None)
+print(kubeconfig_path(ClusterKey()), asyncio.run(log_in(ClusterKey(sys.argv[1]))).namespace, "HOME" in os.environ)
+try:
+    asyncio.run(log_in(ClusterKey("~/mine")))
+except NoLoginError as error:
+    print(error.what)
+"""
+
+
+def test_an_account_without_a_home(write_kubeconfig: WriteKubeconfig) -> None:
+    """A number that no passwd knows, as OpenShift gives them; the kubernetes package cannot even be imported there."""
+    command = [sys.executable, "-c", WITHOUT_A_HOME, write_kubeconfig(SERVER, {"token": "t"})]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert run.stdout == "~/.kube/config jhub False\nthere is no kubeconfig at ~/mine\n"
 
 
 async def test_certificates_that_a_cleaner_of_tmp_has_deleted(write_kubeconfig: WriteKubeconfig) -> None:
@@ -93,6 +106,7 @@ async def test_certificates_that_a_cleaner_of_tmp_has_deleted(write_kubeconfig: 
     [
         (ClusterKey(), "kubectl"),
         (ClusterKey("/k", "c"), "kubectl --kubeconfig /k --context c"),
+        (ClusterKey("/My Files/k", "me@c (old)"), "kubectl --kubeconfig '/My Files/k' --context 'me@c (old)'"),
         (ClusterKey(IN_CLUSTER), "kubectl"),
     ],
 )
