@@ -80,8 +80,8 @@ class Claims:
         return member or why_none(self._members.shapes_in(kernel.namespace), shape)
 
     def service_of(self, kernel: KernelFacts, pod: PodFacts | None) -> ServiceFacts | None:
-        """The Service that was made for a pool's pod, as long as it belongs to that pod and is such a one."""
-        if pod is None or not pod.is_member:
+        """The Service that was made for a pool's pod, as long as it belongs to that pod and is such as the kernel's."""
+        if pod is None or not pod.is_member or not kernel.by_service:
             return None
         obj = self._cache.services.get((pod.namespace, service_name(pod.name)))
         found = service_facts(obj) if obj is not None else None

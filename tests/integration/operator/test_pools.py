@@ -25,7 +25,7 @@ def pool(place: Place) -> Any:
     kernels = place.kernels
     path = kernels.path("kernelpools", group="kubernel.dev/v1beta1")
     body = {"apiVersion": "kubernel.dev/v1beta1", "kind": POOL_KIND, "metadata": {"name": POOL}}
-    kernels.api.request("POST", path, {**body, "spec": {"replicas": 2, "service": "None"}})
+    kernels.api.request("POST", path, {**body, "spec": {"replicas": 2}})
     yield lambda: filled(kernels)
     kernels.api.request("DELETE", f"{path}/{POOL}")
 
@@ -42,9 +42,9 @@ def filled(kernels: Kernels) -> Json:
     return status()
 
 
-def create(kernels: Kernels, name: str, sealed: str, keys: ConnectionKeys) -> Kernel:
+def create(kernels: Kernels, name: str, sealed: str, keys: ConnectionKeys, *, service: str = "None") -> Kernel:
     """A KernelInstance whose client makes its keys, and their Secret."""
-    connection = {"service": "None", "keyFrom": "Client", "sealedKeys": sealed}
+    connection = {"service": service, "keyFrom": "Client", "sealedKeys": sealed}
     kernel = kernels.create(name, kernel={}, connection=connection, env=[{"name": "WHO", "value": name}])
     kernels.api.request("POST", kernels.path("secrets"), connection_secret(kernel.get(), keys))
     return kernel
@@ -76,3 +76,22 @@ def test_an_operator_that_is_killed_at_the_claim_is_followed_by_one_that_opens_t
         assert status["start"] == {"type": "Warm", "pool": POOL}
     (pod,) = kernel.children("pods")
     assert pod["metadata"]["name"] == status["podName"]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_an_operator_that_is_killed_at_the_claim_of_the_service_is_followed_by_one_that_claims_it(
+    place: Place, pool: Any, when: str
+) -> None:
+    kernels, keys = place.kernels, new_keys(encrypted=False)
+    name = f"k-service-{when}"
+    sealed = seal_keys(pool()["publicKey"], kernels.namespace, name, keys)
+    place.kill_at(only(verb="patch", resource="services"), when)
+    kernel = create(kernels, name, sealed, keys, service="ClusterIP")
+    before = kernel.ready().status
+    assert before["start"] == {"type": "Warm", "pool": POOL}
+    place.revive()
+    wait_until("the member's Service", lambda: bool(kernel.children("services")), seconds=30)
+    (service,) = kernel.children("services")
+    assert before["connection"]["ip"] == service["spec"]["clusterIP"]
+    assert service["spec"]["selector"]["kubernel.dev/member"] == before["podName"]
+    assert kernel.ready().status["podName"] == before["podName"]

@@ -213,6 +213,14 @@ def test_a_service_comes_with_the_member_and_is_claimed_when_the_start_is_over(w
     assert status["connection"]["ip"] == own["spec"]["clusterIP"]
 
 
+def test_a_service_that_its_kernel_does_not_want_is_left_to_the_pod(world: World) -> None:
+    filled(world, service="ClusterIP")
+    world.apply(cr(connection={"service": "None"}))
+    status = start(world, seconds=1)
+    assert (status["phase"], status["start"]["type"]) == ("Running", "Warm")
+    assert not services_of(world, "KernelInstance")
+
+
 def test_a_pod_that_is_replaced_before_that_keeps_its_service(world: World) -> None:
     filled(world, service="ClusterIP")
     world.apply(cr())
