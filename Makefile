@@ -49,7 +49,11 @@ test-unit: venv ## Run the tests that need nothing but Python (seconds)
 
 .PHONY: test-pythons
 test-pythons: ## Run the client's unit tests in each Python from 3.11 on that is here
-	@.ci/pythons
+	@.ci/pythons tests/unit/provisioner tests/unit/common tests/unit/api $(PYTEST_ARGS)
+
+.PHONY: test-pythons-starts
+test-pythons-starts: tools cluster images ## Start, restart and interrupt kernels on the cluster, with the client in each of them
+	@.ci/pythons tests/e2e/provisioner/test_lifecycle.py -k "async_manager or restart_keeps or interrupt or encryption" $(PYTEST_ARGS)
 
 .PHONY: test-charts
 test-charts: venv tools ## Run the chart tests (helm, no cluster)
