@@ -112,6 +112,11 @@ async def log_in(key: ClusterKey) -> Login:
 def _from_account(key: ClusterKey, configuration: Any) -> Login:
     from kubernetes.aio.config import ConfigException, load_incluster_config
 
+    if key.context and key.kubeconfig != IN_CLUSTER:  # kernels would run on another cluster than was asked for
+        raise NoLoginError(
+            f"there is no kubeconfig that has the context {key.context}",
+            f"Set kubeconfig, KUBERNEL_KUBECONFIG or KUBECONFIG; {IN_CLUSTER!r} means this pod's own account.",
+        )
     try:
         load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         namespace = key.namespace or (ACCOUNT / "namespace").read_text().strip()

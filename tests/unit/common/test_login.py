@@ -65,6 +65,12 @@ def test_in_a_pod_its_own_account_is_the_last_resort(tmp_path: Path, monkeypatch
     assert kubeconfig_path(ClusterKey(IN_CLUSTER)) is None, "whatever kubeconfig a user made for other things"
 
 
+@pytest.mark.usefixtures("_in_a_pod")
+async def test_a_context_is_not_dropped_where_there_is_no_kubeconfig() -> None:
+    with pytest.raises(NoLoginError, match=r"^there is no kubeconfig that has the context other: Set kubeconfig"):
+        await log_in(ClusterKey(context="other"))
+
+
 WITHOUT_A_HOME = """
 import asyncio, os, pwd, sys
 from kubernel_cluster.errors import NoLoginError
