@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from kubernel_api.constants import LABEL_SERVER
 from kubernel_api.names import instance_name
 from kubernel_cluster.errors import ApiError
 from kubernel_cluster.login import ClusterKey
@@ -105,8 +104,13 @@ class Poster:
         except ApiError as error:
             if error.reason != "AlreadyExists":
                 raise cluster.api.explain(error, "create a KernelInstance") from error
-        found = await cluster.api.read_instance(name)
-        is_ours = found["metadata"].get("labels", {}).get(LABEL_SERVER) == cluster.server
+        try:
+            found = await cluster.api.read_instance(name)
+        except ApiError as error:
+            if error.status == 404:  # that one is gone since
+                return None
+            raise cluster.api.explain(error, "create a KernelInstance") from error
+        is_ours = server_of(found) == cluster.server and "deletionTimestamp" not in found["metadata"]
         return found if is_ours and is_new else None
 
     async def _undo(self, post: asyncio.Task[dict[str, Any] | None]) -> None:

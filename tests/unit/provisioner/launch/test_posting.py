@@ -42,6 +42,25 @@ async def test_a_name_that_is_taken(cluster: Cluster, server: FakeApiServer, pos
     assert await poster.create(cluster, "a", build) == instance("k-a-2")
 
 
+DELETED = instance("k-a")
+DELETED["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        pytest.param((200, DELETED), id="being deleted"),  # and held by somebody's finalizer
+        pytest.param(failure(404, "NotFound", name="k-a"), id="deleted meanwhile"),
+    ],
+)
+async def test_the_name_of_an_earlier_kernel_of_that_id(
+    cluster: Cluster, server: FakeApiServer, poster: Poster, found: tuple[int, dict[str, Any]]
+) -> None:
+    server.answers["POST", INSTANCES] = [TAKEN, (201, instance("k-a-2"))]
+    server.answers["GET", f"{INSTANCES}/k-a"] = [found]
+    assert await poster.create(cluster, "a", build) == instance("k-a-2")
+
+
 async def test_a_name_that_another_kernel_of_this_server_has(
     cluster: Cluster, server: FakeApiServer, poster: Poster
 ) -> None:
