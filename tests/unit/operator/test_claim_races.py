@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
+import pytest
+
 from fixtures.objects import cr
 from fixtures.operator_world import World
 from fixtures.pools import filled, members, settle
@@ -40,6 +42,7 @@ def end_all(world: World) -> None:
     world.watch()
 
 
+@pytest.mark.timeout(900)  # half a minute of CPU, on machines that do ten other things
 def test_ten_thousand_claims_race_for_the_members_of_a_pool() -> None:
     world = World()
     filled(world, replicas=MEMBERS)
