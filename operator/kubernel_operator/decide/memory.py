@@ -24,6 +24,7 @@ STEPS = (2.0, 1.5, 1.25)
 LEAST_STEP = 8 * MIB  # less is not worth a request
 # What was refused is tried again so soon: a kernel stands still for 30 s at most.
 REFUSED_SECONDS = 5.0
+GROWTH_AGAIN = "every 5 s"
 # A growth that takes no longer is no news.
 PATIENCE_SECONDS = 2.0
 # Usage is written when it moved by this part of the limit, and so often at most: a little more often than a supervisor
@@ -112,6 +113,9 @@ def suspension(kernel: KernelFacts, situation: Situation, observed: Observed, no
     report, pod = frozen_report(observed), situation.pod
     if report is not None and report.memory is not None and pod is not None:
         why = _why_not_more(situation, pod, report, observed, now)
+        said = kernel.status.condition(ConditionType.SUSPENDED)
+        if not why and said is not None and said.is_true and said.reason == Reason.MEMORY_LIMIT:
+            return Outcome("True", Reason.MEMORY_LIMIT, said.message)  # asked again: no news before that is answered
         since = report.frozen_since if report.frozen_since is not None else now
         if why or now >= since + PATIENCE_SECONDS:
             usage, limit = in_mib(report.memory.usage), in_mib(report.memory.limit or 0)
@@ -138,7 +142,8 @@ def _why_not_more(situation: Situation, pod: PodFacts, report: Report, observed:
         words = pod.resize_pending.message.rstrip(".") or pod.resize_pending.reason
         return f"Node {pod.node or 'of the pod'} has no more: {words}."
     if (refused := _refused(pod, observed.resizes.get(Purpose.GROWTH), now)) is not None:
-        return f"More was refused: {refused.refusal}."
+        again = "" if refused.hopeless else f" It is tried again {GROWTH_AGAIN}."
+        return f"More was refused: {refused.refusal}.{again}"
     if int(amount(pod.sizes.limits.get("memory", "0"))) >= in_force + MIB:
         return ""
     if not situation.memory_max:

@@ -15,7 +15,7 @@ from kubernel_operator.observe.observed import Observed, Purpose, ResizeAnswer
 from kubernel_operator.observe.pod_facts import PodFacts
 from kubernel_operator.observe.sizes import Sizes
 
-from .memory import REFUSED_SECONDS, frozen_report
+from .memory import GROWTH_AGAIN, REFUSED_SECONDS, frozen_report
 from .outcome import Outcome
 from .situation import Situation, Stage
 from .startup import is_only_startup, own_limit, sizes_at_rest, startup_sizes
@@ -104,13 +104,15 @@ def outcome(kernel: KernelFacts, situation: Situation, observed: Observed) -> Ou
     if to is not None:
         answer = _answer(Purpose.SPEC, situation, observed, to)
         if answer is not None:
-            return Outcome("False", Reason.RESIZE_REFUSED, _refused(to, pod, answer))
+            return Outcome("False", Reason.RESIZE_REFUSED, _refused(to, pod, answer, "every minute"))
         said = kernel.status.condition(ConditionType.RESIZING)
         is_current = said is not None and _is_said_refused(kernel)
         return Outcome("False", Reason.RESIZE_REFUSED, said.message) if said is not None and is_current else None
     grown = _last(Purpose.GROWTH, pod, observed)
     if frozen_report(observed) is not None and grown is not None and grown.refusal:
-        return Outcome("False", Reason.RESIZE_REFUSED, _refused(grown.asked, pod, grown))
+        if situation.growth is not None:
+            return None  # less is tried, or the same again
+        return Outcome("False", Reason.RESIZE_REFUSED, _refused(grown.asked, pod, grown, GROWTH_AGAIN))
     if situation.stage is Stage.RUNNING and (kept := _not_taken_back(kernel, pod, observed)):
         return Outcome("False", Reason.RESIZE_REFUSED, kept)
     if is_only_startup(kernel, pod):
@@ -160,7 +162,7 @@ def refusal_of_resize(error: ApiError) -> tuple[str, bool]:
         way_out = "close the kernel and start it anew with other resources"
         return f"this Kubernetes cannot resize pods, 1.33 and newer can; {way_out}", True
     if error.status == 403 and "exceeded quota" in text:
-        return f"{text}; ask for less, or end other kernels: it is tried again every minute", False
+        return f"{text}; ask for less, or end other kernels", False
     if error.status == 403 and "pods/resize" in text and "cannot patch" in text:
         return f"{text}; the operator's chart is older than the operator: upgrade it", False
     if "QOS" in text and "BestEffort" in text:
@@ -238,11 +240,12 @@ def _last(purpose: Purpose, pod: PodFacts, observed: Observed) -> ResizeAnswer |
     return known if known is not None and known.pod_uid == pod.uid else None
 
 
-def _refused(to: Sizes, pod: PodFacts, answer: ResizeAnswer) -> str:
+def _refused(to: Sizes, pod: PodFacts, answer: ResizeAnswer, often: str) -> str:
     words = answer.refusal or "it was taken, and something else in the cluster, an admission webhook or an autoscaler, "
     if not answer.refusal:
         words += f"set {pod.sizes} instead"
-    return f"The resize to {to} was refused: {words}."
+    again = f" It is tried again {often}." if answer.refusal and not answer.hopeless else ""
+    return f"The resize to {to} was refused: {words}.{again}"
 
 
 def _by_kubelet(pod: PodFacts) -> Outcome:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from kubernel_api.conditions import ConditionType, is_true
+from kubernel_api.conditions import ConditionType, Reason, find_condition, is_true
 from kubernel_cluster import paths
 from kubernel_cluster.errors import ApiError, ConflictError
 from kubernel_cluster.login import ClusterKey
@@ -118,13 +118,27 @@ def _row(item: Json, now: float) -> list[str]:
         metadata["name"],
         kernel.get("displayName") or kernel.get("name") or kernel.get("language") or "-",
         phase or "-",
-        status.get("reason") or "-",
-        str(limits.get("memory") or "-"),
+        _reason(status),
+        _memory(status, limits),
         age(now - datetime.fromisoformat(created).timestamp()) if created else "-",
         status.get("nodeName") or "-",
         status.get("image") or spec.get("image") or "-",
         spec.get("owner") or "-",
     ]
+
+
+def _reason(status: Json) -> str:
+    """Why it stands still, if it does; it is Running all the same."""
+    still = find_condition(status.get("conditions") or [], ConditionType.SUSPENDED)
+    if status.get("reason") == Reason.RUNNING and still is not None and still["status"] == "True":
+        return str(still["reason"])
+    return str(status.get("reason") or "-")
+
+
+def _memory(status: Json, limits: Json) -> str:
+    """What it uses, where that is known, of its limit."""
+    parts = (status.get("memory") or {}).get("usage"), limits.get("memory")
+    return "/".join(str(part) for part in parts if part) or "-"
 
 
 async def read_kernel(api: Api, name: str) -> Json:

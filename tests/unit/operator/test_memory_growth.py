@@ -177,6 +177,21 @@ def test_what_is_refused_is_tried_with_less(running: World) -> None:
     assert resources(running) == both("800Mi")
 
 
+def test_what_is_refused_again_and_again_is_said_once(running: World) -> None:
+    running.cluster.refusals["pods/resize"] = ApiError(403, "Forbidden", "exceeded quota: small")
+    says(running, 300, 400, frozen=0.1)
+    says(running, 300, 400, frozen=2.1)
+    said, before = suspended(running), running.cluster.writes()
+    assert "It is tried again every 5 s." in (said or ("", "", ""))[2]
+    assert before.count(EVENT) == 2, "that it stands still, and that the last one was refused"
+    for seconds in range(4, 24, 2):
+        says(running, 300, 400, frozen=seconds + 0.1)
+        assert suspended(running) == said
+    after = running.cluster.writes()
+    assert after.count(RESIZE) >= before.count(RESIZE) + 6
+    assert (after.count(EVENT), after.count(STATUS)) == (before.count(EVENT), before.count(STATUS))
+
+
 @pytest.mark.parametrize("reason", ["Deferred", "Infeasible"])
 def test_what_the_node_has_not_is_tried_with_less(running: World, reason: str) -> None:
     says(running, 300, 400, frozen=0.1)

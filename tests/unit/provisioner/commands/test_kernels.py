@@ -34,10 +34,14 @@ def test_the_table() -> None:
     living = kernel("k-1", phase="Running", reason="Running", nodeName="n1", resources={"limits": {"memory": "2Gi"}})
     dying = kernel("k-2", created="2026-11-30T11:59:30Z")
     dying["metadata"]["deletionTimestamp"] = "2026-11-30T12:00:00Z"
-    assert kernels.table([living, dying], now) == [
+    still = [{"type": "Suspended", "status": "True", "reason": "Paused"}]
+    paused = kernel("k-3", phase="Running", reason="Running", conditions=still, memory={"usage": "244Mi"})
+    paused["status"]["resources"] = {"limits": {"memory": "600Mi"}}
+    assert kernels.table([living, dying, paused], now) == [
         ["NAME", "KERNEL", "PHASE", "REASON", "MEMORY", "AGE"],
         ["k-1", "Science", "Running", "Running", "2Gi", "24h"],
         ["k-2", "Science", "Deleting", "-", "-", "30s"],
+        ["k-3", "Science", "Running", "Paused", "244Mi/600Mi", "24h"],
     ]
     assert kernels.table([living], now, wide=True, everywhere=True)[1] == [
         *(NAMESPACE, "k-1", "Science", "Running", "Running", "2Gi", "24h", "n1", "s:1", "ann")
