@@ -61,8 +61,9 @@ def stood_still(kernel: Kernel) -> list[float]:
     """For how long, each time, in seconds by the node's clock, as its container's log says; empty while it does."""
     path = kernel.kernels.path("pods", kernel.status["podName"])
     lines = kernel.api.text(f"{path}/log", timestamps="true").splitlines()
-    if any(not line[:1].isdigit() for line in lines):
-        return []  # the kubelet's words on a log that it could not open just now
+    if words := [line for line in lines if not line[:1].isdigit()]:
+        print(f"{kernel.name}: the kubelet cannot read its log: {words[-1]}")
+        return []
     found, since = [], None
     for line in lines:
         moment = datetime.fromisoformat(line.split()[0])
