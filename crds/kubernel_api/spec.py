@@ -195,7 +195,7 @@ class KernelInstanceSpec(Model):
             rule(
                 "has(self.memory) == has(oldSelf.memory)"
                 " && (!has(self.memory) || self.memory.whenFull == oldSelf.memory.whenFull)",
-                "only memory.max may change while the kernel lives: delete the KernelInstance and create another",
+                "of memory only a max that was set at first may change: delete the KernelInstance and create another",
                 field="memory",
                 reason="FieldValueForbidden",
             ),

@@ -149,9 +149,8 @@ def _why_not_more(situation: Situation, pod: PodFacts, report: Report, observed:
     if not situation.memory_max:
         return "It may not grow by itself: spec.memory.max is not set."
     if in_force + LEAST_STEP > int(amount(situation.memory_max)):
-        return (
-            f"It may grow to {situation.memory_max} and no further: spec.memory.max, or a bound of the administrator's."
-        )
+        bound = "spec.memory.max, or a bound of the administrator's"
+        return f"It may grow by itself to {situation.memory_max} and no further: {bound}."
     if in_force + LEAST_STEP > _room(report):
         left = in_mib(report.memory.available or 0) if report.memory is not None else "nothing"
         return f"Node {pod.node or 'of the pod'} has {left} left."

@@ -104,7 +104,7 @@ async def test_more_than_its_max_is_told_before_it_is_interrupted(start: Any, he
         asked = client.execute(STEP_BY_STEP, stop_on_error=False)
         here("wait", "--for=condition=Suspended", "--timeout=60s", "kernel", "--all")
         status = here.only("kernels")["status"]
-        assert "It may grow to 450Mi and no further" in status["message"]
+        assert "It may grow by itself to 450Mi and no further" in status["message"]
         assert await manager.is_alive()
         assert (await reply_to(client, asked))["ename"] == "KeyboardInterrupt"
         assert await run(client, "del filled; print(x)") == "42\n"

@@ -148,7 +148,7 @@ def test_no_further_than_its_max(start: Any) -> None:
     status, reason, message = suspended(world) or ("", "", "")
     assert (status, reason) == ("True", "MemoryLimit")
     assert message.startswith(
-        "The kernel stands still: it uses 500Mi of its 600Mi of memory. It may grow to 600Mi and no further: "
+        "The kernel stands still: it uses 500Mi of its 600Mi of memory. It may grow by itself to 600Mi and no further: "
     )
     assert world.instance()["status"]["message"] == message
     assert EVENT in world.cluster.writes()
