@@ -116,6 +116,9 @@ def _network() -> tuple[int, socket.socket]:
         ("link", "set", "lo", "up"),
         # Chromium would think that it is offline.
         ("link", "add", "out", "type", "veth", "peer", "name", "nowhere"),
+        # Addresses of IPv6 would come a second or two later, when nobody else was found to have them.
+        ("link", "set", "out", "addrgenmode", "none"),
+        ("link", "set", "nowhere", "addrgenmode", "none"),
         ("link", "set", "nowhere", "up"),
         ("address", "add", "192.0.2.1/24", "dev", "out"),
         ("link", "set", "out", "up"),
