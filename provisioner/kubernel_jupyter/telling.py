@@ -158,7 +158,7 @@ class RunningCell:
     def __init__(self) -> None:
         self._busy: Header | None = None
         self._sent: dict[str, Header] = {}
-        self._stands = ""
+        self._told: tuple[str, str] | None = None  # why it stands still, and the id of the cell's request
 
     @property
     def _header(self) -> Header | None:
@@ -175,11 +175,13 @@ class RunningCell:
 
     def stands(self, why: str) -> list[Message]:
         """The cell is told, once, why its kernel stands still; "" for one that does not."""
-        is_news, self._stands = why != self._stands, why
-        if not (why and is_news) or self._header is None:
+        header = self._header
+        told = (why, header["msg_id"]) if why and header is not None else None
+        is_news, self._told = told != self._told, told
+        if not is_news or header is None or not why:
             return []
         text = "\n".join(wrapped(why)) + "\n"
-        return [Message("iopub", "stream", {"name": "stderr", "text": text}, self._header)]
+        return [Message("iopub", "stream", {"name": "stderr", "text": text}, header)]
 
     def status(self, state: str, parent: Header) -> None:
         """A status message of the kernel's."""

@@ -19,6 +19,8 @@ NO_IPV6 = (
     "This pod's address {} is of IPv6. A kernel has to listen on `::` here, and ipykernel (7.4) cannot:"
     " it needs pods whose first address is of IPv4.\n"
 )
+# So long a kernel whose ports accept may take to say what they speak: on a busy node its threads wait for their turn.
+SPEAKS_SECONDS = 10.0
 CAN_ENCRYPT = "ipykernel does so since 7.3; for others set spec.connection.encryption to Auto or Disabled."
 
 
@@ -36,10 +38,11 @@ class Readiness:
         self._loop, self._kernel, self._settings = loop, kernel, settings
         self._report, self._ready = report, ready
         self._silent = []  # type: list[int]
+        self._asked = 0.0  # the moment when the ports were first asked what they speak
 
     def begin(self) -> None:
         """Looks at the ports of a process that has just been executed."""
-        self._silent = list(self._settings.ports.values())
+        self._silent, self._asked = list(self._settings.ports.values()), 0.0
         self._look()
 
     def cancel(self) -> None:
@@ -69,7 +72,11 @@ class Readiness:
         """Looks what the ports speak. What the first kernel showed holds for those after it: clients have its keys."""
         settings = self._settings
         if settings.encryption != "Disabled":
-            can = {mechanism(settings.address, port) for port in settings.ports.values()} == {"CURVE"}
+            self._asked = self._asked or time.monotonic()
+            spoken = {mechanism(settings.address, port) for port in settings.ports.values()}
+            if None in spoken and time.monotonic() - self._asked < SPEAKS_SECONDS:
+                return False
+            can = spoken == {"CURVE"}
             if settings.encryption == "Curve" and not can:
                 if not self._kernel.log:
                     self._objects(f"does not encrypt its channels; {CAN_ENCRYPT}")

@@ -88,8 +88,8 @@ def accepts(address: str, port: int) -> bool:
         return probe.connect_ex((address, port)) == 0
 
 
-def mechanism(address: str, port: int) -> str:
-    """How a ZMQ socket of this pod is secured: ``NULL``, ``CURVE``; "" when it does not say so.
+def mechanism(address: str, port: int) -> "str | None":
+    """How a ZMQ socket of this pod is secured: ``NULL``, ``CURVE``; "" when it is none, None when it has yet to say so.
 
     It does before it knows the other end, whose greeting is therefore left unfinished.
     """
@@ -104,6 +104,8 @@ def mechanism(address: str, port: int) -> str:
                 if not piece:
                     return ""
                 answer += piece
+        except socket.timeout:  # noqa: UP041 - Python 3.9
+            return None
         except OSError:
             return ""
     return answer[ZMTP_MECHANISM].rstrip(b"\0").decode("ascii", "replace")

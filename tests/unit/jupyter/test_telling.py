@@ -189,3 +189,13 @@ class TestStands:
         running = RunningCell()
         assert not running.is_running
         assert running.stands("It is paused.") == []
+
+    def test_the_next_cell_is_told_what_nobody_was_told(self) -> None:
+        """Its kernel was paused in the second after the last cell had ended: the watch looked once more."""
+        running = RunningCell()
+        running.stands("It is paused.")
+        running.sent(cell(1))
+        assert [message.parent for message in running.stands("It is paused.")] == [cell(1)]
+        running.status("idle", cell(1))
+        running.sent(cell(2))
+        assert [message.parent for message in running.stands("It is paused.")] == [cell(2)]

@@ -67,6 +67,10 @@ class PortTest(unittest.TestCase):
                 self.assertEqual(mechanism("127.0.0.1", listener.getsockname()[1]), expected)
                 talker.join()
         self.assertEqual(mechanism("127.0.0.1", 1), "")
+        with socket.socket() as listener:  # its process has not had its turn
+            listener.bind(("127.0.0.1", 0))
+            listener.listen(1)
+            self.assertIsNone(mechanism("127.0.0.1", listener.getsockname()[1]))
 
     def say(self, listener, said):
         connection, _ = listener.accept()

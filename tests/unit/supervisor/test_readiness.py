@@ -1,0 +1,39 @@
+import unittest
+from types import SimpleNamespace
+from unittest import mock
+
+from kubernel_supervisor.run import readiness
+from kubernel_supervisor.run.kernel_state import KernelState
+from kubernel_supervisor.run.readiness import Readiness
+
+
+class ReadinessTest(unittest.TestCase):
+    """How a kernel encrypts, from what its two ports say at each look."""
+
+    def decided(self, policy, *looks):
+        """The decision after each look; None: not ready yet."""
+        settings = SimpleNamespace(encryption=policy, address="10.0.0.7", ports={"shell": 1, "hb": 2})
+        kernel, said = KernelState(0, "10.0.0.7", 0.0), iter([each for look in looks for each in look])
+        loop, decisions = mock.Mock(), []
+        parts = {"accepts": mock.Mock(return_value=True), "mechanism": lambda *_: next(said)}
+        with mock.patch.multiple(readiness, **parts):
+            ready = Readiness(loop, kernel, settings, lambda: None, lambda: None)
+            ready.begin()
+            decisions.append(kernel.encryption)
+            for _ in looks[1:]:
+                ready._look()
+                decisions.append(kernel.encryption)
+        return decisions
+
+    def test_what_all_ports_say_at_once(self):
+        self.assertEqual(self.decided("Auto", ["CURVE", "CURVE"]), ["Curve"])
+        self.assertEqual(self.decided("Auto", ["NULL", "NULL"]), ["Disabled"])
+        self.assertEqual(self.decided("Auto", ["CURVE", ""]), ["Disabled"], "a kernel that is no ZMQ's")
+
+    def test_a_port_that_has_yet_to_say_so_is_asked_again(self):
+        """On a busy node a kernel that encrypts was called one that does not, and its clients waited for ever."""
+        self.assertEqual(self.decided("Auto", ["CURVE", None], ["CURVE", "CURVE"]), [None, "Curve"])
+
+    def test_a_port_that_never_says_so(self):
+        with mock.patch.object(readiness, "SPEAKS_SECONDS", 0.0):
+            self.assertEqual(self.decided("Auto", ["CURVE", None]), ["Disabled"])
