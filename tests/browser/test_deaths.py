@@ -129,7 +129,8 @@ def test_a_kernel_that_is_deleted_while_no_cell_runs(
     notebook.toast.hover()  # it has come to rest
     notebook.picture("deleted-idle")
     notebook.press_in_toast("Start New Kernel")
-    expect(notebook.status).to_contain_text("Science | Idle")  # before, JupyterLab has no kernel and runs no cell
+    expect(notebook.status).to_contain_text("Science")
+    notebook.until_idle()  # before, JupyterLab has no kernel to run a cell in, and runs none
     notebook.run(0)
     expect(notebook.prompt(0)).to_have_text("[1]:")
     expect(notebook.dialog).to_have_count(0)
