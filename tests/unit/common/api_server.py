@@ -25,7 +25,11 @@ class ApiServer(FakeApiServer):
         self.token: str | None = None
         self.authorizations: list[tuple[str, str, str | None]] = []
         self.hold: Callable[[web.Request], Awaitable[None]] | None = None
-        self.url = ""
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.port}"
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Any request at all."""
@@ -42,16 +46,6 @@ class ApiServer(FakeApiServer):
             return await _echo(request)
         self.answers.setdefault((request.method, request.path), [listing(5)])
         return await super().handle(request)
-
-    async def start(self) -> web.AppRunner:
-        """Listens; the runner ends it."""
-        app = web.Application()
-        app.router.add_route("*", "/{path:.*}", self.handle)
-        runner = web.AppRunner(app, shutdown_timeout=0.01)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        return runner
 
 
 async def _echo(request: web.Request) -> web.WebSocketResponse:

@@ -14,9 +14,8 @@ from .api_server import ApiServer
 async def api_server() -> AsyncIterator[ApiServer]:
     """One that listens."""
     server = ApiServer()
-    runner = await server.start()
-    yield server
-    await runner.cleanup()
+    async with server.listening():
+        yield server
 
 
 @pytest.fixture

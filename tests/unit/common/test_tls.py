@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from aiohttp import web
 
 from kubernel_cluster.connection import Connection
 from kubernel_cluster.errors import ApiUnavailableError
@@ -54,14 +53,10 @@ def certificate(tmp_path: Path) -> Path:
 async def server(certificate: Path) -> AsyncIterator[Server]:
     """An API server that has this certificate."""
     made = Server(certificate)
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", ApiServer().handle)
-    runner = web.AppRunner(app, shutdown_timeout=0.01)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=made.context).start()
-    made.url = f"https://127.0.0.1:{runner.addresses[0][1]}"
-    yield made
-    await runner.cleanup()
+    answers = ApiServer()
+    async with answers.listening(made.context):
+        made.url = f"https://127.0.0.1:{answers.port}"
+        yield made
 
 
 @pytest.fixture

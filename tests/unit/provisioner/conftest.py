@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from aiohttp import web
 
 from fixtures.fake_api_server import (
     INSTANCES,
@@ -36,15 +35,8 @@ from kubernel_wire.keys import ConnectionKeys
 async def server() -> AsyncIterator[FakeApiServer]:
     """A fake API server that listens."""
     fake = FakeApiServer()
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", fake.handle)
-    runner = web.AppRunner(app, shutdown_timeout=0.01)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    fake.port = runner.addresses[0][1]
-    yield fake
-    await runner.cleanup()
+    async with fake.listening():
+        yield fake
 
 
 @pytest.fixture

@@ -61,23 +61,17 @@ async def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
     """One that a kubeconfig leads to."""
     monkeypatch.setattr(handlers, "NOT_SERVED_SECONDS", 0.01)
     monkeypatch.setattr(handlers, "RESTART_SECONDS", 0.01)
-    served = Served()
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", served.handle)
-    runner = web.AppRunner(app, shutdown_timeout=0.01)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    config = {
-        "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{runner.addresses[0][1]}"}}],
-        "users": [{"name": "u", "user": {"token": "t"}}],
-        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
-        "current-context": "x",
-    }
-    path = tmp_path / "kubeconfig"
-    path.write_text(json.dumps(config))
-    monkeypatch.setenv("KUBECONFIG", str(path))
-    yield served
-    await runner.cleanup()
+    served, path = Served(), tmp_path / "kubeconfig"
+    async with served.listening():
+        config = {
+            "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{served.port}"}}],
+            "users": [{"name": "u", "user": {"token": "t"}}],
+            "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+            "current-context": "x",
+        }
+        path.write_text(json.dumps(config))
+        monkeypatch.setenv("KUBECONFIG", str(path))
+        yield served
 
 
 @pytest.fixture

@@ -48,14 +48,8 @@ class EchoingPods(FakeApiServer):
 @pytest.fixture
 async def server() -> AsyncIterator[EchoingPods]:
     fake = EchoingPods()
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", fake.handle)
-    runner = web.AppRunner(app, shutdown_timeout=0.01)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    fake.port = runner.addresses[0][1]
-    yield fake
-    await runner.cleanup()
+    async with fake.listening():
+        yield fake
 
 
 @pytest.fixture
