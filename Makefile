@@ -15,7 +15,7 @@ VENV_STAMP := .venv/up-to-date
 PYTEST := $(VENV_BIN)/pytest
 PYTEST_ARGS ?=
 # Most tests wait for Kubernetes, so there are more of them at once than a small machine has cores.
-WORKERS ?= 3
+WORKERS ?= 4
 KERNELS ?= 10000
 PYTEST_SHARED = $(PYTEST) --numprocesses=$(WORKERS) --dist=worksteal
 CHART := helm/kubernel

@@ -13,8 +13,7 @@ Make = Callable[..., AsyncKernelManager]
 
 @pytest.fixture(autouse=True)
 def dual_stack(kubectl: Kubectl) -> None:
-    addresses = [each["address"] for node in kubectl.items("nodes") for each in node["status"]["addresses"]]
-    if not any(":" in address for address in addresses):
+    if not any(":" in address for address in kubectl.node_addresses()):
         pytest.skip("this cluster's nodes have addresses of one family")
 
 

@@ -51,11 +51,9 @@ class Answer(BaseHTTPRequestHandler):
 @pytest.fixture
 def registry(kubectl: Kubectl) -> Iterator[Registry]:
     """At the node's own loopback, to which runtimes talk without TLS; so the node must be this machine."""
-    (node,) = kubectl.items("nodes")
-    addresses = [each["address"] for each in node["status"]["addresses"] if each["type"] == "InternalIP"]
     try:
         with socket.socket() as mine:
-            mine.bind((addresses[0], 0))
+            mine.bind((kubectl.node_addresses()[0], 0))
     except OSError:
         pytest.skip("the node is another machine than this one")
     with Registry(("127.0.0.1", 0), Answer) as server:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -46,24 +44,24 @@ class Place:
         if self.operator.process is None:
             self.operator.start()
 
-    def kill_at_once(self) -> None:
-        """SIGKILL, from whatever thread; the operator does nothing more."""
-        assert self.operator.process is not None
-        os.kill(self.operator.process.pid, signal.SIGKILL)
-
     def is_killed(self) -> bool:
         """Whether the operator has ended."""
         return self.operator.process is not None and self.operator.process.poll() is not None
 
     def kill_at(self, fits: Callable[[Request], bool], when: str) -> None:
-        """The operator is killed before or after the first request that fits."""
+        """The operator that runs now is killed, by SIGKILL, before or after the first request that fits.
+
+        Of two that it sends at once the second may be answered when the next operator runs already.
+        """
+        victim = self.operator.process
+        assert victim is not None
 
         def rule(request: Request) -> Fault:
             if self.is_killed():
                 return Fault(cut="before")  # it was on its way
             if not fits(request):
                 return Fault()
-            kill = {when: self.kill_at_once}
+            kill = {when: victim.kill}
             return Fault(before=kill.get("before"), after=kill.get("after"), cut=when)
 
         self.proxy.rule = rule
