@@ -44,6 +44,7 @@ ANNOTATION_RESTART_GENERATION: Final = f"{GROUP}/restart-generation"  # on the P
 ANNOTATION_IDLE_TIMEOUT: Final = f"{GROUP}/idle-timeout-seconds"  # on the Pod: by its template, where spec has none
 ANNOTATION_GENERATION: Final = f"{GROUP}/generation"  # on the Pod: metadata.generation that its spec was made from
 ANNOTATION_STARTUP_CPU: Final = f"{GROUP}/startup-cpu"  # on the Pod: the CPU limit of its start, and the one after it
+ANNOTATION_WOKEN: Final = f"{GROUP}/woken"  # on the Pod: when its kubelet was last made to try again
 ANNOTATION_SUPERVISOR: Final = f"{GROUP}/supervisor"  # on the Pod: the ConfigMap that its supervisor comes from
 LABEL_POOL: Final = f"{GROUP}/pool"  # on a Pod that waits in a KernelPool: the pool's name; gone once it is claimed
 LABEL_MEMBER: Final = f"{GROUP}/member"  # on Pods and Services that come from a pool: the name of the pool's Pod

@@ -94,6 +94,7 @@ class Observer:
             silent_pods=frozenset(memory.silent_pods),
             deleting_since=memory.deleting_since,
             refused_since=memory.refused_since,
+            woken=memory.woken,
             ends=dict(memory.ends),
             last_seen=memory.last_seen,
             configured=memory.configured,

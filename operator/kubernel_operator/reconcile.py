@@ -19,7 +19,7 @@ from .act.fence import NotLeadingError
 from .build.event import is_news
 from .build.member import token_subject
 from .claims import Claims, PoolsToTell
-from .decide.actions import Action, Bind, Claim, Create, Explain, Question, ReadKeys, Request, Resize
+from .decide.actions import Action, Bind, Claim, Create, Explain, Question, ReadKeys, Request, Resize, Wake
 from .decide.bounds import objection
 from .decide.pace import may_write_at, progress
 from .decide.plan import Context, plan
@@ -194,7 +194,9 @@ class Reconciler:
 
     def _follow_up(self, key: Key, actions: tuple[Action, ...], found: Situation) -> None:
         """What is done, or looked at, because of what was done."""
-        if any(isinstance(a, Claim | Resize) or (isinstance(a, Create) and a.kind == "supervisor") for a in actions):
+        if any(
+            isinstance(a, Claim | Resize | Wake) or (isinstance(a, Create) and a.kind == "supervisor") for a in actions
+        ):
             self.queue.add(key)  # to say what came of it, or to do what waited for it
         if any(isinstance(a, ReadKeys) for a in actions):
             waited = self._clock() - self._memory[key].first_seen

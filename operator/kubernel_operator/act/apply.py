@@ -12,7 +12,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from kubernel_api.conditions import Reason
-from kubernel_api.constants import KERNEL_CONTAINER, KIND, SECRET_TYPE
+from kubernel_api.constants import ANNOTATION_WOKEN, KERNEL_CONTAINER, KIND, SECRET_TYPE
 from kubernel_api.names import secret_name
 from kubernel_cluster import paths
 from kubernel_cluster.cluster import Cluster
@@ -30,6 +30,7 @@ from kubernel_operator.decide.actions import (
     ReadKeys,
     Request,
     Resize,
+    Wake,
 )
 from kubernel_operator.decide.changed_children import refusal_of_changed
 from kubernel_operator.decide.reasons import (
@@ -45,7 +46,7 @@ from kubernel_operator.decide.resizing import refusal_of_resize
 from kubernel_operator.metrics import MEMORY_GROWTHS
 from kubernel_operator.observe.cache import Cache
 from kubernel_operator.observe.facts import controller_uid, event_facts
-from kubernel_operator.observe.observed import Memory, Purpose, Refusal, ResizeAnswer
+from kubernel_operator.observe.observed import Memory, Purpose, Refusal, ResizeAnswer, Woken
 from kubernel_operator.observe.pod_facts import PodFacts, pod_facts
 from kubernel_wire.sealed_keys import keys_sealed_in
 
@@ -98,6 +99,8 @@ class Applier:
                     memory.event_reason = reason
                     await self.post_event(cr, reason, why)
                 await self._cluster.delete(instance_path(cr), uid=cr["metadata"]["uid"])
+            case Wake(pod=pod, times=times):
+                await self._wake(memory, pod, times)
             case Explain(pod=pod):
                 await self._explain(memory, pod)
         log = {"namespace": cr["metadata"]["namespace"], "kernel_instance": cr["metadata"]["name"]}
@@ -333,6 +336,12 @@ class Applier:
         self._cache.pods.put(resized)
         return True
 
+    async def _wake(self, memory: Memory, pod: PodFacts, times: int) -> None:
+        now = self._clock()
+        memory.woken = Woken(pod.uid, times + 1, now)
+        body = {"metadata": {"uid": pod.uid, "annotations": {ANNOTATION_WOKEN: f"{now:.3f}"}}}
+        await self._cluster.merge_patch(f"{paths.core('pods', pod.namespace)}/{pod.name}", body)
+
     async def _explain(self, memory: Memory, pod: PodFacts) -> None:
         memory.explained_at = self._clock()
         path = paths.core("events", pod.namespace)
@@ -363,6 +372,8 @@ def describe(action: Request) -> str:
             return f"claim service {service.name}: {why}"
         case Resize(pod=pod, to=to, why=why):
             return f"resize pod {pod.name} to {to}: {why}"
+        case Wake(pod=pod, why=why):
+            return f"have the kubelet look at pod {pod.name} again: {why}"
         case Explain(why=why):
             return f"read the pod's Events: {why}"
 

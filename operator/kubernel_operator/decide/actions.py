@@ -156,6 +156,19 @@ class Resize:
 
 
 @dataclass(frozen=True)
+class Wake:
+    """Have the kubelet try again to make a container, which it does as soon as its pod changes.
+
+    Attributes:
+        times: how often that was done before.
+    """
+
+    pod: PodFacts
+    times: int
+    why: str
+
+
+@dataclass(frozen=True)
 class Explain:
     """Read a pod's Events."""
 
@@ -166,5 +179,5 @@ class Explain:
 #: Asked of a pod over the network; a plan has at most one.
 Question = Restart | Bind | Probe | ProbeReplaced | Configure
 #: Sent to the API server; those of a plan may run at the same time.
-Request = Create | Claim | ReadKeys | ClaimService | DeletePod | DeleteInstance | Resize | Explain
+Request = Create | Claim | ReadKeys | ClaimService | DeletePod | DeleteInstance | Resize | Wake | Explain
 Action = Request | Question

@@ -32,12 +32,13 @@ from .actions import (
     ProbeReplaced,
     Resize,
     Restart,
+    Wake,
 )
 from .binding import claim, claim_service, claim_service_at, read_keys, waits_for_binding
 from .configuration import idle_timeout, is_configured
 from .endings import silent_node_at
 from .reasons import misses, pending_reason
-from .refused_containers import believed_at
+from .refused_containers import believed_at, wake_due
 from .resizing import due_resize, resize_again_at
 from .situation import EXPLAINED_SECONDS, Situation, Stage, active_deadline, time_to_live
 from .status import SLOW_START_SECONDS
@@ -116,6 +117,7 @@ def plan(kernel: KernelFacts, situation: Situation, observed: Observed, context:
                     *_superseded_pods(situation, observed),
                     *_missing_children(kernel, observed, context, has_pod_secret=_has_pod_secret(situation, observed)),
                     *_missed(kernel, situation, observed, context, now),
+                    *_wake(situation, observed, now),
                     *_resize(kernel, situation, observed, now),
                     *_starting(kernel, situation, observed, now),
                 ),
@@ -266,6 +268,14 @@ def _missed(
     return clients if _is_members(situation) else [*clients, _pod_secret(kernel, context, why)]
 
 
+def _wake(situation: Situation, observed: Observed, now: float) -> list[Action]:
+    """The kubelet looks again for what was made a moment after its pod: by itself it does so after 10 to 15 s."""
+    due = wake_due(situation.pod, observed) if situation.pod is not None else None
+    if due is None or situation.pod is None or now < due[1]:
+        return []
+    return [Wake(situation.pod, due[0], "what its container waits for may be there by now")]
+
+
 def _missed_due(kernel: KernelFacts, situation: Situation, observed: Observed, context: Context) -> float | None:
     if _misses_supervisor(situation, context):
         return (observed.supervisor_found or 0.0) + MISSED_INTERVAL_SECONDS
@@ -346,6 +356,8 @@ def _again_while_starting(
     if pod is not None and situation.stage is Stage.STARTING and not situation.answering:
         if (missed := _missed_due(kernel, situation, observed, context)) is not None:
             times.append(missed if missed > now else now + MISSED_INTERVAL_SECONDS)
+        if (wake := wake_due(pod, observed)) is not None:
+            times.append(wake[1])
         if _needs_events(pod):
             times.append(_explain_due(situation, observed))
         if situation.ip and pod.kernel_runs:

@@ -18,6 +18,9 @@ PULL_BELIEVED_SECONDS = 15.0
 # It tries to make a container every 10 to 15 s. A busy container runtime, or storage that blinks, fails once or twice.
 CREATION_BELIEVED_SECONDS = 30.0
 
+# What it did not find is often there a moment later, so that it is made to try again so long after the last time.
+WAKE_AFTER_SECONDS = (0.0, 1.0, 1.0, 2.0, 4.0, 8.0)
+
 # What registries and the runtimes say (containerd, CRI-O); their HTTP status is in it, or was put into words.
 _VERDICT = re.compile(
     r"\bnot found\b|manifest unknown|name unknown|repository does not exist|unauthorized|authentication required"
@@ -79,6 +82,20 @@ def is_passing(waiting: Waiting) -> bool:
     """Whether the next try to make a container may well succeed."""
     missing = "not found" in waiting.message and ("secret" in waiting.message or "configmap" in waiting.message)
     return missing or any(words in waiting.message for words in _NOT_CREATED_YET)
+
+
+def wake_due(pod: PodFacts, observed: Observed) -> tuple[int, float] | None:
+    """How often the kubelet was made to try again to make a container, and the Unix seconds of the next time.
+
+    Returns:
+        None when it waits for nothing that may be there by now, or was woken often enough.
+    """
+    waiting = [c.waiting for c in (pod.blocking_init, pod.kernel) if c is not None and c.waiting is not None]
+    if not any(each.reason in CREATION_FAILED and is_passing(each) for each in waiting):
+        return None
+    known = observed.woken
+    times, last = (known.times, known.at) if known is not None and known.pod_uid == pod.uid else (0, 0.0)
+    return (times, last + WAKE_AFTER_SECONDS[times]) if times < len(WAKE_AFTER_SECONDS) else None
 
 
 def _believed_after(container: Container) -> float | None:

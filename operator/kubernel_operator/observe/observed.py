@@ -59,6 +59,21 @@ class ResizeAnswer:
 
 
 @dataclass(frozen=True)
+class Woken:
+    """That a kubelet was made to try again.
+
+    Attributes:
+        pod_uid: for which pod.
+        times: how often.
+        at: Unix seconds when it was last.
+    """
+
+    pod_uid: str
+    times: int
+    at: float
+
+
+@dataclass(frozen=True)
 class Cold:
     """Why a KernelInstance in a namespace with pools gets a pod of its own.
 
@@ -103,6 +118,7 @@ class Observed:
         last_seen: the newest pod as it was last seen, when it was about to end or its node was silent: it may be gone.
         deleting_since: by pod name, Unix seconds when this process first saw that the pod is being deleted.
         refused_since: by pod name, Unix seconds when this process first saw that a container of it is refused.
+        woken: that the kubelet was made to try again for a pod.
         configured: incarnation of a pod, and the idle timeout and suspension that its supervisor was told last.
         orphaned: whether the server that created it is gone, by its Lease.
         template: the KernelTemplate that it names, if it is known.
@@ -143,6 +159,7 @@ class Observed:
     last_seen: PodFacts | None = None
     deleting_since: Mapping[str, float] = field(default_factory=dict)
     refused_since: Mapping[str, float] = field(default_factory=dict)
+    woken: Woken | None = None
     configured: tuple[int, float | None, bool] | None = None
     orphaned: bool = False
     template: TemplateFacts | None = None
@@ -182,6 +199,7 @@ class Memory:
     silent_pods: set[str] = field(default_factory=set)
     deleting_since: dict[str, float] = field(default_factory=dict)  # by pod name
     refused_since: dict[str, float] = field(default_factory=dict)  # by pod name
+    woken: Woken | None = None
     ends: dict[tuple[int, int], float] = field(default_factory=dict)
     last_seen: PodFacts | None = None
     configured: tuple[int, float | None, bool] | None = None

@@ -3,7 +3,8 @@
 import base64
 import json
 
-from kubernel_api.constants import POD_SECRET_TYPE, SECRET_TYPE
+from kubernel_api.constants import ANNOTATION_WOKEN, POD_SECRET_TYPE, SECRET_TYPE
+from kubernel_wire.keys import connection_secret, new_keys
 
 from .conftest import Place
 
@@ -42,3 +43,20 @@ def test_secrets_stay_in_secrets(place: Place) -> None:
     assert found == []
     assert kernel.name in places["operator log"]
     assert kernel.name in places["pods"]
+
+
+def test_a_secret_that_comes_after_its_pod_is_found_at_once(place: Place) -> None:
+    """A client that is far away makes it a moment later; the kubelet alone would look again after 10 to 15 s."""
+    kernel = place.kernels.create(connection={"service": "None", "keyFrom": "Client"})
+
+    def misses() -> bool:
+        pods = kernel.children("pods")
+        return bool(pods) and "not found" in str(pods[0]["status"].get("containerStatuses"))
+
+    kernel.wait("the kubelet to miss it", misses)
+    secret = connection_secret(kernel.get(), new_keys(encrypted=False))
+    place.api.request("POST", place.kernels.path("secrets"), secret)
+    kernel.ready()
+    (pod,) = kernel.children("pods")
+    assert ANNOTATION_WOKEN in pod["metadata"]["annotations"]
+    assert 1 <= place.log().count(f"have the kubelet look at pod {pod['metadata']['name']} again") <= 3

@@ -180,16 +180,22 @@ def terminated_pod() -> dict[str, Any]:
         pytest.param(cr(), seen(GATED, first_seen=NOW - 9), [], id="gated: it says so itself"),
         pytest.param(cr(), seen(NOT_PULLED, first_seen=NOW - 9), ["Explain"], id="image not pulled: Events say more"),
         pytest.param(
-            cr(), seen(NO_SUPERVISOR), [f"create supervisor {SUPERVISOR_MAP}"], id="somebody deleted the supervisor"
+            cr(),
+            seen(NO_SUPERVISOR),
+            [f"create supervisor {SUPERVISOR_MAP}", "Wake"],
+            id="somebody deleted the supervisor",
         ),
         pytest.param(
             cr(),
             seen(NO_SUPERVISOR, supervisor_found=None),
-            [f"create supervisor {SUPERVISOR_MAP}"],
+            [f"create supervisor {SUPERVISOR_MAP}", "Wake"],
             id="somebody deleted the supervisor, and the operator is new",
         ),
         pytest.param(
-            cr(), seen(NO_SUPERVISOR, supervisor_found=NOW - 9), [], id="the supervisor was made again a moment ago"
+            cr(),
+            seen(NO_SUPERVISOR, supervisor_found=NOW - 9),
+            ["Wake"],
+            id="the supervisor was made again a moment ago",
         ),
         pytest.param(cr(), seen(pod()), ["Probe"], id="container runs, no callback"),
         pytest.param(cr(), seen(pod(ip=None)), [], id="container runs, no address"),

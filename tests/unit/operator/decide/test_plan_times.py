@@ -14,13 +14,11 @@ from fixtures.objects import (
 )
 from fixtures.plans import CONTEXT, GATED, NOT_PULLED, PENDING, UNSCHEDULABLE, planned, probed, seen
 from kubernel_api.conditions import Reason
-from kubernel_operator.decide.actions import (
-    Explain,
-)
+from kubernel_operator.decide.actions import Explain, Wake
 from kubernel_operator.decide.plan import plan
 from kubernel_operator.decide.situation import situation
 from kubernel_operator.observe.kernel_facts import kernel_facts
-from kubernel_operator.observe.observed import Observed, Refusal
+from kubernel_operator.observe.observed import Observed, Refusal, Woken
 
 REFUSED = Refusal(Reason.QUOTA_EXCEEDED, "exceeded quota: pods=0")
 
@@ -117,3 +115,37 @@ def test_what_five_minutes_of_waiting_cost(there: dict[str, Any], lists: int) ->
             now = steps.again_at
     assert explained == lists
     assert passes <= 2 + 2 * lists
+
+
+@pytest.mark.parametrize(
+    ("reason", "message", "woken"),
+    [
+        ("CreateContainerConfigError", 'secret "k1-0123abcd45" not found', [0, 1, 2, 4, 8, 16]),
+        ("CreateContainerConfigError", 'configmap "settings" not found', [0, 1, 2, 4, 8, 16]),
+        ("CreateContainerConfigError", "failed to sync secret cache: timed out", [0, 1, 2, 4, 8, 16]),
+        ("CreateContainerConfigError", "container has runAsNonRoot and image will run as root", []),
+        ("CreateContainerError", "no command specified", []),
+        ("ImagePullBackOff", 'Back-off pulling image "i": not found', []),
+    ],
+)
+def test_a_kubelet_is_made_to_look_again_for_what_may_be_there_by_now(
+    reason: str, message: str, woken: list[int]
+) -> None:
+    """A few times, soon after it has looked in vain; by itself it looks every 10 to 15 s."""
+    there = pod(phase="Pending", ip=None, state={"waiting": {"reason": reason, "message": message}})
+    instance = cr(created=NOW, connection={"keyFrom": "Client"})
+    found: list[float] = []
+    last: Woken | None = None
+    now = NOW
+    while now <= NOW + 60:
+        observed = seen(there, first_seen=NOW, woken=last, explained_at=NOW + 1000, secret_posted=NOW + 1000)
+        kernel = kernel_facts(instance)
+        steps = plan(kernel, situation(kernel, observed, now), observed, CONTEXT, now)
+        for action in steps.actions:
+            if isinstance(action, Wake):
+                last = Woken(action.pod.uid, action.times + 1, now)
+                found.append(now - NOW)
+        assert steps.again_at is not None
+        if not any(isinstance(action, Wake) for action in steps.actions):  # else a pass follows at once
+            now = steps.again_at
+    assert found == pytest.approx(woken)
