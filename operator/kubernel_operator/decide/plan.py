@@ -269,11 +269,11 @@ def _missed(
 
 
 def _wake(situation: Situation, observed: Observed, now: float) -> list[Action]:
-    """The kubelet looks again for what was made a moment after its pod: by itself it does so after 10 to 15 s."""
+    """The kubelet tries again what may work by now; by itself it does so after 10 to 25 s."""
     due = wake_due(situation.pod, observed) if situation.pod is not None else None
     if due is None or situation.pod is None or now < due[1]:
         return []
-    return [Wake(situation.pod, due[0], "what its container waits for may be there by now")]
+    return [Wake(situation.pod, due[0], "what failed may work by now")]
 
 
 def _missed_due(kernel: KernelFacts, situation: Situation, observed: Observed, context: Context) -> float | None:

@@ -12,9 +12,9 @@ import re
 from kubernel_operator.observe.observed import Observed
 from kubernel_operator.observe.pod_facts import Container, PodFacts, Waiting
 
-# The kubelet's second try to pull comes 10 s after the first one. A registry that mirrors another one, or a node that
-# has yet to get its credentials, may say no once.
-PULL_BELIEVED_SECONDS = 15.0
+# A registry that mirrors another one, or a node that has yet to get its credentials, may say no once. The kubelet pulls
+# again 10 s after the first time at the earliest; unless it is woken then, that may become 25 s.
+PULL_AGAIN_SECONDS, PULL_BELIEVED_SECONDS = 11.0, 15.0
 # It tries to make a container every 10 to 15 s. A busy container runtime, or storage that blinks, fails once or twice.
 CREATION_BELIEVED_SECONDS = 30.0
 
@@ -85,17 +85,20 @@ def is_passing(waiting: Waiting) -> bool:
 
 
 def wake_due(pod: PodFacts, observed: Observed) -> tuple[int, float] | None:
-    """How often the kubelet was made to try again to make a container, and the Unix seconds of the next time.
+    """How often the kubelet was made to try again, and the Unix seconds of the next time.
 
     Returns:
-        None when it waits for nothing that may be there by now, or was woken often enough.
+        None when another try would change nothing, or there were enough of them.
     """
-    waiting = [c.waiting for c in (pod.blocking_init, pod.kernel) if c is not None and c.waiting is not None]
-    if not any(each.reason in CREATION_FAILED and is_passing(each) for each in waiting):
-        return None
     known = observed.woken
     times, last = (known.times, known.at) if known is not None and known.pod_uid == pod.uid else (0, 0.0)
-    return (times, last + WAKE_AFTER_SECONDS[times]) if times < len(WAKE_AFTER_SECONDS) else None
+    waiting = [c.waiting for c in (pod.blocking_init, pod.kernel) if c is not None and c.waiting is not None]
+    if any(each.reason in CREATION_FAILED and is_passing(each) for each in waiting):
+        return (times, last + WAKE_AFTER_SECONDS[times]) if times < len(WAKE_AFTER_SECONDS) else None
+    refused, since = refused_container(pod), observed.refused_since.get(pod.name)
+    if refused is None or refused.waiting is None or refused.waiting.reason not in _PULL_FAILED or since is None:
+        return None
+    return (times, since + PULL_AGAIN_SECONDS) if last < since else None
 
 
 def _believed_after(container: Container) -> float | None:
