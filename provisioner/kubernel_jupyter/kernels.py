@@ -16,6 +16,7 @@ from traitlets import Bool, default
 from kubernel_provisioner import KubernetesProvisioner
 from kubernel_provisioner.errors import KernelDeletedError
 
+from .control import close_dead_control
 from .events import Announcer
 from .sessions import starting_for
 
@@ -262,6 +263,7 @@ class KubernelKernelManager(AsyncMappingKernelManager):
         else:
             await self._end_restart(kernel_id)
         if kernel_id in self:
+            close_dead_control(self.get_kernel(kernel_id))
             await super()._async_shutdown_kernel(kernel_id, now=now, restart=restart)
 
     shutdown_kernel = _async_shutdown_kernel
@@ -329,6 +331,8 @@ class KubernelKernelManager(AsyncMappingKernelManager):
 
     def interrupt_kernel(self, kernel_id: str) -> Any:
         """Interrupts a kernel; of one that starts, or did not start, the cells that wait for it are taken back."""
+        if self.is_ours(kernel_id):
+            close_dead_control(self.get_kernel(kernel_id))
         if not self.is_pending(kernel_id):
             return super().interrupt_kernel(kernel_id)
         for page in list(self.waiting_pages.get(kernel_id, ())):
@@ -342,6 +346,8 @@ class KubernelKernelManager(AsyncMappingKernelManager):
             return None
         if self.try_again(kernel_id):
             return None
+        if self.is_ours(kernel_id):
+            close_dead_control(self.get_kernel(kernel_id))
         return await super()._async_restart_kernel(kernel_id, now=now)
 
     restart_kernel = _async_restart_kernel

@@ -1,12 +1,14 @@
 """Starts that nobody waits for: cancelled, failed, tried again. Those of other provisioners are waited for."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import zmq
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
 
@@ -17,6 +19,8 @@ from kubernel_provisioner import KubernetesProvisioner
 from kubernel_provisioner.errors import KernelDeletedError
 from kubernel_provisioner.launch.claiming import Left
 
+# https://rfc.zeromq.org/spec/23/: signature, version, mechanism, whether it is a server
+GREETING_OF_CURVE = b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"CURVE".ljust(20, b"\0") + b"\x01" + bytes(31)
 READY = [{"type": "Ready", "status": "True"}]
 
 
@@ -68,7 +72,8 @@ async def kernels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncItera
     monkeypatch.setattr(KernelProvisionerFactory, "_get_all_provisioners", staticmethod(lambda: found))
 
     def spec(_: Any, name: str) -> KernelSpec:
-        return KernelSpec(argv=["x"], metadata={"kernel_provisioner": {"provisioner_name": name, "config": {}}})
+        metadata = {"kernel_provisioner": {"provisioner_name": name, "config": {}}}
+        return KernelSpec(argv=["x"], interrupt_mode="message", metadata=metadata)
 
     monkeypatch.setattr(KernelSpecManager, "get_kernel_spec", spec)
     manager = KubernelKernelManager(
@@ -141,6 +146,39 @@ async def test_a_shutdown_ends_one_that_restarts(kernels: KubernelKernelManager)
     assert kernel_id not in kernels
     with pytest.raises(KernelDeletedError):
         await restart
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        lambda kernels, kernel_id: kernels.interrupt_kernel(kernel_id),
+        lambda kernels, kernel_id: kernels.restart_kernel(kernel_id, now=True),
+        lambda kernels, kernel_id: kernels.shutdown_kernel(kernel_id, now=True),
+    ],
+    ids=["interrupt", "restart", "shutdown"],
+)
+async def test_a_kernel_that_speaks_otherwise_holds_nothing_up(
+    kernels: KubernelKernelManager, told: Callable[[KubernelKernelManager, str], Awaitable[None]]
+) -> None:
+    """ZMQ has given the connection up, and would wait with whatever is sent until there is another one."""
+    kernel_id = await started(kernels)
+    Pending.starts[0].outcome.set_result(None)
+    kernel = kernels.get_kernel(kernel_id)
+    await kernel.ready
+    with socket.create_server(("127.0.0.1", 0)) as encrypted:
+        kernel.ip, kernel.control_port = encrypted.getsockname()
+        kernel._close_control_socket()
+        kernel._connect_control_socket()
+        given_up = zmq.Socket.shadow(kernel._control_socket)
+        given_up.sndtimeo = 500  # without that this test would not end when it fails
+        with encrypted.accept()[0] as connection:
+            connection.sendall(GREETING_OF_CURVE)
+            await until("ZMQ to give it up", lambda: not given_up.poll(0, zmq.POLLOUT))
+        done = asyncio.create_task(told(kernels, kernel_id))
+        await until("the next start, or the end", lambda: done.done() or len(Pending.starts) == 2)
+        for restarted in Pending.starts[1:]:
+            restarted.outcome.set_result(None)
+        await done
 
 
 async def test_a_notebooks_name_that_comes_early(
