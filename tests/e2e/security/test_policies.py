@@ -61,12 +61,12 @@ def template(kubectl: Kubectl, operator: OperatorRelease, namespace: str) -> Ite
 
 
 def instance(template: str, **spec: Any) -> Object:
-    """A KernelInstance of a template."""
+    """A KernelInstance of a template, or of none."""
     return {
         "apiVersion": "kubernel.dev/v1beta1",
         "kind": "KernelInstance",
         "metadata": {"name": "k"},
-        "spec": {"templateName": template, **spec},
+        "spec": {"templateName": template, **spec} if template else spec,
     }
 
 
@@ -205,6 +205,25 @@ def test_the_operators_account_deletes_and_changes_no_other_pod(
     for arguments in (["delete", "pod", other], ["label", "pod", other, "a=b"]):
         done = there(*arguments, user, "--dry-run=server", check=False)
         assert CHILDREN in done.stderr
+
+
+def test_the_operators_account_changes_annotations_of_kernels_pods_and_nothing_else(
+    kubectl: Kubectl, operator: OperatorRelease, namespace: str
+) -> None:
+    here = kubectl.within(namespace)
+    here.apply(instance("", image="i", nodeSelector={"kubernel.test/none": "x"}))
+    wait_until("its pod", lambda: here.items("pods"), seconds=60)
+    name = here.only("pods")["metadata"]["name"]
+    user = f"--as=system:serviceaccount:{operator.namespace}:{operator.name}"
+
+    def patch(change: Object) -> str:
+        arguments = ["patch", "pod", name, f"--patch={json.dumps(change)}", user, "--dry-run=server"]
+        return str(here(*arguments, check=False).stderr)
+
+    assert patch({"metadata": {"annotations": {"kubernel.dev/woken": "1"}}}) == ""
+    words = "the operator may change what comes from a KernelPool, and a pod's annotations, only"
+    assert words in patch({"metadata": {"labels": {"of": "x"}}})
+    assert words in patch({"spec": {"containers": [{"name": CONTAINER["name"], "image": "other"}]}})
 
 
 def test_the_operators_account_deletes_no_other_config_map(
