@@ -331,9 +331,9 @@ class KubernelKernelManager(AsyncMappingKernelManager):
 
     def interrupt_kernel(self, kernel_id: str) -> Any:
         """Interrupts a kernel; of one that starts, or did not start, the cells that wait for it are taken back."""
-        if self.is_ours(kernel_id):
-            close_dead_control(self.get_kernel(kernel_id))
         if not self.is_pending(kernel_id):
+            if self.is_ours(kernel_id):
+                close_dead_control(self.get_kernel(kernel_id))
             return super().interrupt_kernel(kernel_id)
         for page in list(self.waiting_pages.get(kernel_id, ())):
             page.interrupt()
