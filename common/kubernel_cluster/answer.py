@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from .errors import ApiError, ApiUnavailableError, ClusterError, ConflictError
@@ -16,8 +16,15 @@ _NO_TEXT = re.compile(r"<!--.*?-->|<(script|style)\b.*?</\1\s*>|<[^>]*>", re.DOT
 TIMED_OUT_OR_BUSY = frozenset({408, 429})
 
 
-def decoded(method: str, path: str, status: int, text: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
-    """An answer as a dict.
+def decoded(
+    method: str,
+    path: str,
+    status: int,
+    text: bytes,
+    headers: Mapping[str, str],
+    read: Callable[[bytes], Any] = json.loads,
+) -> dict[str, Any]:
+    """An answer as a dict; ``read`` makes it of one that is no refusal, and raises ValueError if it cannot.
 
     Raises:
         ApiError: it is a refusal.
@@ -25,7 +32,7 @@ def decoded(method: str, path: str, status: int, text: bytes, headers: Mapping[s
             as a login page.
     """
     try:
-        answer = json.loads(text) if text else {}
+        answer = (read if status < 300 else json.loads)(text) if text else {}
     except (ValueError, RecursionError):
         answer = None
     if not isinstance(answer, dict):  # whatever stands between us and the API server speaks

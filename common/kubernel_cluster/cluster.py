@@ -10,7 +10,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -107,8 +107,9 @@ class Cluster:
         content_type: str = JSON,
         accept: str = JSON,
         max_bytes: int | None = None,
+        read: Callable[[bytes], Any] = json.loads,
     ) -> dict[str, Any]:
-        """One request, tried again as patience allows; the decoded answer.
+        """One request, tried again as patience allows; the decoded answer, as ``read`` makes it.
 
         Raises:
             AnswerTooLargeError: it has more than ``max_bytes``.
@@ -120,7 +121,9 @@ class Cluster:
         while True:
             attempt += 1
             try:
-                return await self._request_once(method, path, query, body, content_type, accept, max_bytes)
+                return await self._request_once(
+                    method, path, query, body, content_type, accept, max_bytes=max_bytes, read=read
+                )
             except ApiUnavailableError as error:
                 delay = self._patience.delay(attempt, time.monotonic() - began, error)
                 if delay is None:
@@ -137,7 +140,9 @@ class Cluster:
         body: Any,
         content_type: str,
         accept: str,
+        *,
         max_bytes: int | None,
+        read: Callable[[bytes], Any],
     ) -> dict[str, Any]:
         headers = {"Accept": accept, "Content-Type": content_type}
         data = None if body is None else json.dumps(body)
@@ -149,7 +154,7 @@ class Cluster:
                 text = await answer.read()
             else:
                 text = await _at_most(max_bytes, answer)
-        return decoded(method, path, answer.status, text, answer.headers)
+        return decoded(method, path, answer.status, text, answer.headers, read)
 
     async def time(self) -> float:
         """What the API server's clock says, in Unix seconds, whole ones; our own where it does not say.
@@ -208,15 +213,19 @@ class Cluster:
         *,
         page_size: int = PAGE_SIZE,
         metadata_only: bool = False,
+        read: Callable[[bytes], Any] = json.loads,
     ) -> AsyncIterator[Listing]:
-        """LIST of a collection, page by page, for callers that keep little of each object."""
+        """LIST of a collection, page by page, for callers that keep little of each object.
+
+        ``read`` makes a page of its JSON; it may leave out what nobody wants.
+        """
         query: dict[str, Any] = {"limit": page_size, **(selectors or {})}
         accept = METADATA_ONLY if metadata_only else JSON
         while True:
             limit = query["limit"]
             try:
                 max_bytes = PAGE_BYTES if limit > 1 else None
-                page = await self.request("GET", path, query=query, accept=accept, max_bytes=max_bytes)
+                page = await self.request("GET", path, query=query, accept=accept, max_bytes=max_bytes, read=read)
             except AnswerTooLargeError:
                 query["limit"] = max(1, limit // PAGE_SHRINKS_BY)
                 continue

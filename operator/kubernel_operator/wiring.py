@@ -228,7 +228,7 @@ class Operator:
         store = self._stores[kind]
         if type_ == "DELETED":
             store.remove(obj)
-        elif not store.put(obj):
+        elif not store.put(obj, is_cut=True):
             return
         namespace, name = key_of(obj)
         if kind == "pod" and (type_ == "DELETED" or (obj.get("status") or {}).get("phase") in {"Failed", "Succeeded"}):

@@ -17,6 +17,7 @@ from kopf._cogs.structs.references import Insights
 from kubernel_api.constants import GROUP, PLURAL, POOL_PLURAL, VERSION
 from kubernel_cluster.login import ACCOUNT
 from kubernel_operator import metrics
+from kubernel_operator.observe.kinds import INSTANCES, LEASES, PODS, POOLS, SERVICES
 
 from .kopf_settings import NoMemories, kopf_settings, session
 
@@ -32,6 +33,13 @@ RESOURCES: dict[Kind, tuple[str, str, str]] = {
     "lease": ("coordination.k8s.io", "v1", "leases"),
 }
 KINDS: dict[str, Kind] = {resource[-1]: kind for kind, resource in RESOURCES.items()}
+READERS = {
+    "kernelinstances": INSTANCES.read_event,
+    "pods": PODS.read_event,
+    "services": SERVICES.read_event,
+    "kernelpools": POOLS.read_event,
+    "leases": LEASES.read_event,
+}
 RESTART_SECONDS = 1.0
 NOT_SERVED_SECONDS = 2.0
 CANCEL_SECONDS = 1.0
@@ -48,6 +56,8 @@ class NotServedError(Exception):
 def registry(take: Take, listed: Callable[[], None]) -> kopf.OperatorRegistry:
     """Calls ``take(kind, event type, object)`` for each event, and ``listed`` for each LIST that begins a watch.
 
+    An object has nothing that is not kept of its kind.
+
     The handlers say what is to be watched, and are never called: ``watch_stream`` takes the events before kopf.
     """
     handlers = kopf.OperatorRegistry()
@@ -58,7 +68,7 @@ def registry(take: Take, listed: Callable[[], None]) -> kopf.OperatorRegistry:
     @kopf.on.login(registry=handlers)
     async def login(**kwargs: Any) -> kopf.AiohttpSession | None:
         info = kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
-        return session(info, listed, take_early) if info else None
+        return session(info, listed, take_early, READERS) if info else None
 
     async def watched(**_: Any) -> None:
         pass

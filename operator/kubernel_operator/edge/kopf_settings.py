@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -103,7 +103,10 @@ def kopf_settings() -> kopf.OperatorSettings:
 
 
 def session(
-    info: kopf.ConnectionInfo, listed: Callable[[], None], take: Callable[[str, str, dict[str, Any]], None]
+    info: kopf.ConnectionInfo,
+    listed: Callable[[], None],
+    take: Callable[[str, str, dict[str, Any]], None],
+    readers: Mapping[str, Callable[[bytes], Any]],
 ) -> kopf.AiohttpSession:
     """Kopf's connection with TCP keep-alive: a node that vanished without a word is noticed within 25 s.
 
@@ -115,13 +118,16 @@ def session(
         info: credentials.
         listed: called for each LIST.
         take: called with the plural, the type and the object of each event of a watch.
+        readers: by plural, what makes an event of its JSON.
     """
 
     class Answer(aiohttp.ClientResponse):
         async def start(self, connection: Any) -> Any:
             await super().start(connection)
             if "watch" in self.url.query and self.ok:
-                self.content = WatchStream(self.content, partial(take, self.url.name))  # type: ignore[assignment]
+                plural = self.url.name
+                stream = WatchStream(self.content, partial(take, plural), readers[plural])
+                self.content = stream  # type: ignore[assignment]
             return self
 
         async def json(self, **options: Any) -> Any:

@@ -21,11 +21,13 @@ class WatchStream:
     Args:
         body: an ``aiohttp.StreamReader``.
         take: called with the type and the object of each event.
+        read: makes an event of its JSON.
     """
 
-    def __init__(self, body: Any, take: Take) -> None:
+    def __init__(self, body: Any, take: Take, read: Callable[[bytes], Any] = json.loads) -> None:
         self._body = body
         self._take = take
+        self._read = read
 
     def __getattr__(self, name: str) -> Any:
         """All else is the body's."""
@@ -38,7 +40,7 @@ class WatchStream:
             *lines, rest = (rest + data).split(b"\n")
             version = ""
             for line in filter(None, lines):
-                event = json.loads(line)
+                event = self._read(line)
                 if event["type"] in EVENTS:
                     version = event["object"]["metadata"]["resourceVersion"]
                     self._take(event["type"], event["object"])

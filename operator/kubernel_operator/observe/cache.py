@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 import zlib
 from collections.abc import Iterable, Iterator
 from typing import Generic, NamedTuple, TypeVar
 
+from pydantic_core import from_json, to_json
+
+from .cut import Read
 from .facts import Json
 from .kinds import INSTANCES, LEASES, PODS, POOLS, SERVICES, Kind
 
@@ -20,8 +22,6 @@ T = TypeVar("T")
 # An object that takes more is kept without what its kind can do without. Ordinary ones take 0.4 to 1 KiB.
 LARGE_BYTES = 4096
 DELETIONS_MAX = 10_000
-
-_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False).encode
 
 
 def key_of(obj: Json) -> Key:
@@ -96,14 +96,19 @@ class Store(Generic[T]):
         """Their keys."""
         return [(namespace, linked) for linked in self._linked.get((namespace, name), ())]
 
-    def put(self, obj: Json) -> bool:
-        """Take an object; whether it is news."""
+    def put(self, obj: Json, *, is_cut: bool = False) -> bool:
+        """Take an object; whether it is news.
+
+        Args:
+            obj: the object.
+            is_cut: it comes from one of the kind's readers, which have left out what is not kept. It may be changed.
+        """
         if obj["metadata"].get("uid") in self._deleted:
             return False
         old = self._entries.get(key_of(obj))
         if old is not None and version_of(obj) <= old.version:
             return False
-        self._put(obj, old)
+        self._put(obj, old, is_cut=is_cut)
         return True
 
     def remove(self, obj: Json) -> None:
@@ -124,14 +129,19 @@ class Store(Generic[T]):
         """
         return Relist(self, namespace)
 
+    @property
+    def read_page(self) -> Read:
+        """Reads the pages that ``relist`` takes."""
+        return self._kind.read_page
+
     def _changed(self, key: Key) -> Changed:
         return Changed(key, self._entries[key].link)
 
-    def _put(self, obj: Json, old: _Entry | None) -> None:
+    def _put(self, obj: Json, old: _Entry | None, *, is_cut: bool) -> None:
         key = key_of(obj)
         if old is None and (complaint := self._kind.complaint(obj)):
             logger.warning("%s %s/%s: %s", self._kind.name, *key, complaint)
-        kept = self._kind.cut(obj)
+        kept = self._kind.tidy(obj) if is_cut else self._kind.cut(obj)
         data = _compressed(kept)
         if len(data) > LARGE_BYTES:
             data = _compressed(self._kind.shrink(kept))
@@ -162,7 +172,7 @@ class Store(Generic[T]):
             self._deleted.pop(next(iter(self._deleted)))
 
     def _decoded(self, entry: _Entry) -> T:
-        return self._kind.decode(json.loads(zlib.decompress(entry.data)))
+        return self._kind.decode(from_json(zlib.decompress(entry.data)))
 
 
 class Relist(Generic[T]):
@@ -188,7 +198,7 @@ class Relist(Generic[T]):
         """Takes a page; returns what is news.
 
         Args:
-            objects: of this page.
+            objects: of this page, as the kind's ``read_page`` gives them.
             version: resourceVersion of the whole collection.
         """
         store, self._version = self._store, version
@@ -216,12 +226,12 @@ class Relist(Generic[T]):
     def _take(self, obj: Json) -> bool:
         self._uids.add(obj["metadata"]["uid"])
         if not self._restored:
-            return self._store.put(obj)
+            return self._store.put(obj, is_cut=True)
         self._store._deleted.pop(obj["metadata"]["uid"], None)
         old = self._store._entries.get(key_of(obj))
         if old is not None and old.version == version_of(obj):
             return False
-        self._store._put(obj, old)
+        self._store._put(obj, old, is_cut=True)
         return True
 
     def _has_vanished(self, key: Key, entry: _Entry) -> bool:
@@ -245,4 +255,4 @@ class Cache:
 
 
 def _compressed(obj: Json) -> bytes:
-    return zlib.compress(_encode(obj).encode(), 1)
+    return zlib.compress(to_json(obj), 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from kubernel_api.constants import (
@@ -26,7 +27,7 @@ from kubernel_api.constants import (
 )
 from kubernel_api.names import pod_name, service_name
 
-from .cut import AS_IS, Fields, cut
+from .cut import AS_IS, Fields, Read, cut, event_reader, page_reader
 from .facts import Json, part
 from .pod_facts import KUEUE_STOPS
 
@@ -147,19 +148,35 @@ class Kind(Generic[T]):
 
     Attributes:
         name: for people.
-        cut: what is kept of an object.
+        fields: what is kept of an object.
         link: the name of the object, in the same namespace, that it belongs to or goes by; None for none.
         decode: what is made of it each time that it is read.
+        tidy: what is kept of what ``fields`` leave, which it may change.
         shrink: what is kept of one that is large in spite of ``cut``.
         complaint: what is wrong with an object, for the log; "" for nothing.
     """
 
     name: str
-    cut: Callable[[Json], Json]
+    fields: Fields
     link: Callable[[Json], str | None]
     decode: Callable[[Json], T]
+    tidy: Callable[[Json], Json] = lambda kept: kept
     shrink: Callable[[Json], Json] = lambda kept: kept
     complaint: Callable[[Json], str] = lambda _: ""
+
+    def cut(self, obj: Json) -> Json:
+        """What is kept of an object."""
+        return self.tidy(cut(obj, self.fields))
+
+    @cached_property
+    def read_page(self) -> Read:
+        """Reads a page of a LIST: see ``page_reader``."""
+        return page_reader(self.fields)
+
+    @cached_property
+    def read_event(self) -> Read:
+        """Reads an event of a watch: see ``event_reader``."""
+        return event_reader(self.fields)
 
 
 def is_partial(instance: Json) -> bool:
@@ -235,8 +252,7 @@ def _with_what_decides(pod: Json) -> Json:
     return {**pod, "status": kept}
 
 
-def _cut_pod(pod: Json) -> Json:
-    kept: Json = cut(pod, _POD)
+def _tidy_pod(kept: Json) -> Json:
     annotations = kept["metadata"].get("annotations") or {}
     kept["metadata"]["annotations"] = {
         name: text for name, text in annotations.items() if name in _TEXTS or _is_number(text)
@@ -266,10 +282,8 @@ def _as_json(obj: Json) -> Json:
     return obj
 
 
-INSTANCES = Kind(
-    "KernelInstances", lambda obj: cut(obj, _INSTANCE), _lease_name, _as_json, shrink=_without_what_shapes_the_pod
-)
-PODS = Kind("Pods", _cut_pod, _owner_of_pod, _as_json, shrink=_with_what_decides, complaint=_odd_numbers)
-SERVICES = Kind("Services", lambda obj: cut(obj, _SERVICE), _owner_of_service, _as_json)
-POOLS = Kind("KernelPools", lambda obj: cut(obj, _POOL), lambda _: None, _as_json)
-LEASES = Kind("Leases", lambda obj: cut(obj, _LEASE), lambda _: None, _as_json)
+INSTANCES = Kind("KernelInstances", _INSTANCE, _lease_name, _as_json, shrink=_without_what_shapes_the_pod)
+PODS = Kind("Pods", _POD, _owner_of_pod, _as_json, tidy=_tidy_pod, shrink=_with_what_decides, complaint=_odd_numbers)
+SERVICES = Kind("Services", _SERVICE, _owner_of_service, _as_json)
+POOLS = Kind("KernelPools", _POOL, lambda _: None, _as_json)
+LEASES = Kind("Leases", _LEASE, lambda _: None, _as_json)

@@ -84,6 +84,6 @@ async def _listed(
 ) -> list[Changed]:
     relist = store.relist(namespace)
     changed: list[Changed] = []
-    async for page in cluster.pages(path, selectors):
+    async for page in cluster.pages(path, selectors, read=store.read_page):
         changed += relist.page(page.items, page.version)
     return changed + relist.end()

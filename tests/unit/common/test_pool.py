@@ -47,7 +47,7 @@ async def test_certificates_are_checked_as_kubectl_does(write_kubeconfig: Callab
 
 @pytest.mark.usefixtures("_strict_python")
 async def test_and_so_do_the_watches_of_the_operator() -> None:
-    made = session(kopf.ConnectionInfo(server="https://10.96.0.1"), lambda: None, lambda *_: None)
+    made = session(kopf.ConnectionInfo(server="https://10.96.0.1"), lambda: None, lambda *_: None, {})
     assert not is_strict(made.aiohttp_session.connector)
     await made.aiohttp_session.close()
 

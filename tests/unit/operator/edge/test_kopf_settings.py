@@ -66,7 +66,8 @@ async def api_server() -> AsyncIterator[str]:
 async def test_a_list_of_kopf_is_a_version_and_no_objects(api_server: str) -> None:
     """A sweep lists everything; kopf would hold all of it at once."""
     listed: list[bool] = []
-    connection = session(kopf.ConnectionInfo(server=api_server), lambda: listed.append(True), lambda *_: None)
+    info = kopf.ConnectionInfo(server=api_server)
+    connection = session(info, lambda: listed.append(True), lambda *_: None, {})
     async with connection.aiohttp_session as requests:
         async with requests.get(f"{api_server}pods") as response:
             assert await response.json() == {"kind": "PodList", "metadata": {"resourceVersion": "77"}, "items": []}

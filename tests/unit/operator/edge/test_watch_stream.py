@@ -10,6 +10,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from kopf._cogs.clients.api import iter_jsonlines
 
+from kubernel_operator.edge.handlers import READERS
 from kubernel_operator.edge.kopf_settings import session
 from kubernel_operator.edge.watch_stream import WatchStream
 
@@ -79,7 +80,7 @@ async def api_server() -> AsyncIterator[str]:
 async def test_a_session_takes_the_events_of_its_watches(api_server: str) -> None:
     taken: list[tuple[str, str]] = []
     info = kopf.ConnectionInfo(server=api_server)
-    connection = session(info, lambda: None, lambda plural, type_, _: taken.append((plural, type_)))
+    connection = session(info, lambda: None, lambda plural, type_, _: taken.append((plural, type_)), READERS)
     async with connection.aiohttp_session as requests:
         async with requests.get(f"{api_server}api/v1/pods?watch=true") as answer:
             assert len([line async for line in iter_jsonlines(answer.content)]) == 2

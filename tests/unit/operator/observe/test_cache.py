@@ -29,7 +29,10 @@ def listed(
 ) -> list[Changed]:
     """What a LIST in pages of one finds."""
     relist = store.relist(namespace)
-    changed = [found for obj in objects or [[]] for found in relist.page([obj] if obj else [], version)]
+    changed: list[Changed] = []
+    for start in range(max(1, len(objects))):
+        page = store.read_page(json.dumps({"items": objects[start : start + 1]}).encode())
+        changed += relist.page(page["items"], version)
     return changed + relist.end()
 
 

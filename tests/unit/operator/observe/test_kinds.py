@@ -8,29 +8,8 @@ from fixtures.objects import UID, cr, pod
 from kubernel_api.constants import ANNOTATION_INCARNATION, LABEL_KERNEL_ID
 from kubernel_operator.build.service import build_service
 from kubernel_operator.observe.cache import Store
-from kubernel_operator.observe.cut import AS_IS, cut
 from kubernel_operator.observe.kinds import INSTANCES, LEASES, PODS, SERVICES
 from kubernel_operator.observe.pod_facts import pod_facts
-
-
-@pytest.mark.parametrize(
-    ("value", "fields", "kept"),
-    [
-        pytest.param({"a": "x", "b": "y"}, {"a": 9, "c": 9}, {"a": "x"}, id="only what is named"),
-        pytest.param({"a": "12345"}, {"a": 3}, {"a": "123"}, id="the first characters"),
-        pytest.param({"a": "12345"}, {"a": -3}, {"a": "345"}, id="the last characters"),
-        pytest.param(
-            {"a": 7, "b": True, "c": 1.5}, {"a": 1, "b": 1, "c": 1}, {"a": 7, "b": True, "c": 1.5}, id="numbers"
-        ),
-        pytest.param({"a": {"x": 1}, "b": ["y"]}, {"a": 9, "b": 9}, {}, id="a text was expected"),
-        pytest.param({"a": "x", "b": None}, {"a": {"b": 9}, "b": [9]}, {}, id="no text was expected"),
-        pytest.param({"a": [{"x": "1", "y": "2"}]}, {"a": [{"x": 9}]}, {"a": [{"x": "1"}]}, id="items"),
-        pytest.param({"a": ["x"] * 99}, {"a": [9]}, {"a": ["x"] * 32}, id="not more items than that"),
-        pytest.param({"a": {"b": ["c"]}}, {"a": AS_IS}, {"a": {"b": ["c"]}}, id="what the CRD bounds"),
-    ],
-)
-def test_cut(value: Any, fields: Any, kept: Any) -> None:
-    assert cut(value, fields) == kept
 
 
 def test_what_is_kept_of_a_pod() -> None:

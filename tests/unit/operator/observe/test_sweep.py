@@ -130,8 +130,8 @@ def test_no_more_than_a_page_is_held(cluster: FakeCluster, monkeypatch: pytest.M
     alive: weakref.WeakSet[Page] = weakref.WeakSet()
     pages = cluster.pages
 
-    async def counted(path: str, selectors: dict[str, str]) -> AsyncIterator[Listing]:
-        async for page in pages(path, selectors):
+    async def counted(path: str, selectors: dict[str, str], **options: Any) -> AsyncIterator[Listing]:
+        async for page in pages(path, selectors, **options):
             items = Page(page.items)
             alive.add(items)
             held.append(len(alive))
@@ -148,10 +148,10 @@ def test_no_more_than_a_page_is_held(cluster: FakeCluster, monkeypatch: pytest.M
 def test_without_the_crd_of_pools_there_are_none(cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     pages = cluster.pages
 
-    def without(path: str, selectors: dict[str, str]) -> AsyncIterator[Listing]:
+    def without(path: str, selectors: dict[str, str], **options: Any) -> AsyncIterator[Listing]:
         if path.endswith("kernelpools"):
             raise ApiError(404, "NotFound", "the server could not find the requested resource")
-        return pages(path, selectors)
+        return pages(path, selectors, **options)
 
     monkeypatch.setattr(cluster, "pages", without)
     sweeper = Sweeper()
