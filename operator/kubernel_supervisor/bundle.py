@@ -56,6 +56,10 @@ SECOND_STAGE = (
     "run/supervisor",
 )
 
+#: The zygote's program. Nothing that it imports comes from the working directory, as in ipykernel_launcher.
+ZYGOTE = ("fork/imported", "fork/spare", "fork/zygote")
+_WITHOUT_FOLDER = 'import sys\nif "" in sys.path: sys.path.remove("")\n'
+
 _LOADER = """\
 import binascii, zlib
 MODULES = zlib.decompress(binascii.a2b_base64("{}")).decode().split("\\0")
@@ -83,7 +87,7 @@ def supervisor_source() -> str:
 
 def zygote_source() -> str:
     """The program of a zygote, which runs in the kernel's own Python."""
-    return shipped("fork/spare") + shipped("fork/zygote") + "run()\n"
+    return _WITHOUT_FOLDER + "".join(map(shipped, ZYGOTE)) + "run()\n"
 
 
 def shipped(module: str) -> str:

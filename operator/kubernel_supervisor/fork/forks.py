@@ -126,7 +126,7 @@ class Forks:
             self._give_up("the process that forks has ended", for_good=not zygote.ready)
             return
         if "error" in said:
-            self._give_up(said["error"])
+            self._give_up(said["error"], for_good=not said.get("again"))
             return
         raise_oom_score(zygote.pid, OOM_SCORE_MAX)
         zygote.ready = True

@@ -33,7 +33,7 @@ class Spare:
     Args:
         channel: to the supervisor. One message of ours says that it waits, the next one that it listens.
         connection: of the connection file, but for keys.
-        initialised: called when that is so.
+        initialised: called with the application when that is so.
         become: changes directory and environment as the supervisor's message says; returns why it cannot be, or "".
 
     Attributes:
@@ -44,7 +44,7 @@ class Spare:
         self,
         channel: "Any",
         connection: "dict[str, Any]",
-        initialised: "Callable[[], None]",
+        initialised: "Callable[[Any], None]",
         become: "Callable[[dict[str, Any]], str]",
     ) -> None:
         self._channel, self._connection = channel, connection
@@ -104,7 +104,7 @@ class Spare:
         """In the place of what comes after the shell is made: until it is somebody's, or nobody's for ever."""
         for kind, name, original in self._originals:
             setattr(kind, name, original)
-        self._initialised()
+        self._initialised(app)
         self._channel.send(b"{}")
         line = self._channel.recv(1 << 18)
         if not line:

@@ -10,12 +10,12 @@ import gc
 import importlib
 import json
 import os
-import site
 import socket
 import sys
 import time
 import warnings
 
+from .imported import ASKED, Asked, Imported, folders, names_of_modules, settings_of, sources, stamps
 from .spare import SESSION_NAME, Spare
 
 TYPE_CHECKING = False
@@ -39,40 +39,29 @@ USUAL = (
     "tornado.queues",
     "traitlets.config.argcomplete_config",
 )
-#: What names of variables begin with that act when a process starts, or that libraries read in C. Those that Python
-#: code asks for at import are found out.
-ACT_AT_START = ("PYTHON", "LD_", "LC_", "LANG", "GLIBC_", "MALLOC_", "HOME", "PATH")
-READ_BY_C = ("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "GOTO_", "BLIS_", "CUDA_", "NVIDIA_")
-ASKED = set()  # type: set[object]  # names of the variables that were read at import
-ANY = "*"  # all of them were
 INLINE = "module://matplotlib_inline.backend_inline"  # what ipykernel sets before anything imports matplotlib
 ARGUMENTS_START = 48 - 3  # in /proc/PID/stat after the program's name: proc(5)
 
 
-class Asked(type(os.environ)):  # type: ignore[misc]
-    """``os.environ`` while it notes which variables are read."""
-
-    def __getitem__(self, name: "Any") -> "Any":
-        ASKED.add(name)
-        return super().__getitem__(name)
-
-    def __iter__(self) -> "Any":
-        ASKED.add(ANY)
-        return super().__iter__()
+class InstalledMeanwhileError(Exception):
+    """Packages have changed while they were imported."""
 
 
-def load(preload: "list[str]") -> "list[str]":
-    """Imports what a kernel needs, and ``preload``; returns what could not be preloaded and why.
+def load(preload: "list[str]") -> "tuple[Imported, list[str]]":
+    """Imports what a kernel needs, and ``preload``; returns what that was, and what could not be preloaded and why.
 
     Raises:
         ImportError: there is no ipykernel.
+        InstalledMeanwhileError: some of it may be older than the rest.
     """
     environ, kind, problems = os.environ, type(os.environ), []
+    at_first = stamps(folders())
     sets_backend = bool(preload) and "MPLBACKEND" not in environ
     if sets_backend:
         environ["MPLBACKEND"] = INLINE
     environ.__class__ = Asked
     importlib.import_module(REQUIRED)
+    before = names_of_modules()
     for name in (*USUAL, *preload):
         try:
             importlib.import_module(name)
@@ -82,7 +71,10 @@ def load(preload: "list[str]") -> "list[str]":
     environ.__class__ = kind
     if sets_backend:
         del environ["MPLBACKEND"]
-    return problems
+    imported = Imported(before)
+    if any(imported.stamps[folder] != seen for folder, seen in at_first.items()):
+        raise InstalledMeanwhileError
+    return imported, problems
 
 
 @contextlib.contextmanager
@@ -126,38 +118,6 @@ def settle() -> None:
 def threads() -> int:
     """How many run here."""
     return len(os.listdir("/proc/self/task"))
-
-
-def stamps() -> "dict[str, int | None]":
-    """When the files of all modules and the folders that they are looked for in were changed: installed packages."""
-    files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
-    found = {}  # type: dict[str, int | None]
-    for path in [*sys.path, sys.executable, getattr(site, "USER_SITE", None), *files]:
-        if path:
-            try:
-                found[path] = os.stat(path).st_mtime_ns
-            except OSError:
-                found[path] = None
-    return found
-
-
-def shadows() -> "set[str]":
-    """Names in the working directory that take the place of a module in a new process, if it is in its path."""
-    try:
-        names = {name.split(".")[0] for name in os.listdir(".") if name.endswith((".py", ".so")) or "." not in name}
-    except OSError:
-        return set()
-    return names & {name.split(".")[0] for name in sys.modules}
-
-
-def objection(changes: "dict[str, str | None]", seen: "tuple[Any, Any]") -> str:
-    """Why a kernel with these changes of the environment must be a new process; "" when it may be forked."""
-    acting = [name for name in changes if {name, ANY} & ASKED or name.startswith(ACT_AT_START + READ_BY_C)]
-    if acting:
-        return f"{acting[0]} acts when a process starts or imports its modules"
-    if (stamps(), shadows()) != seen:
-        return "files of imported modules have changed"
-    return ""
 
 
 def fork_kernel() -> int:
@@ -237,22 +197,22 @@ def be_fresh(argv: "list[str]", arguments: "list[str]", changes: "dict[str, str 
     gc.enable()
 
 
-def be_spare(channel: "Any", connection: "dict[str, Any]", seen: "tuple[Any, Any]") -> Spare:
+def be_spare(channel: "Any", connection: "dict[str, Any]", imported: Imported) -> Spare:
     """Makes this process wait for whose kernel it is as soon as it is initialised."""
-    kind, known, files = type(os.environ), SESSION_NAME in ASKED, {}  # type: Any, bool, dict[str, int | None]
+    kind, known = type(os.environ), SESSION_NAME in ASKED  # type: Any, bool
 
-    def initialised() -> None:
+    def initialised(app: "Any") -> None:
         os.environ.__class__ = kind
         if not known:
             ASKED.discard(SESSION_NAME)  # is looked at once more
-        files.update({**stamps(), **seen[0]})
+        imported.stamps = {**stamps([*sources(), *settings_of(app)]), **imported.stamps}
 
     def become(told: "dict[str, Any]") -> str:
         try:
             os.chdir(told["cwd"])
         except OSError as error:
             return str(error)
-        why = objection(told["changes"], (files, seen[1]))
+        why = imported.objection(told["changes"])
         if not why:
             change_environment(told["changes"])
             importlib.invalidate_caches()
@@ -283,23 +243,23 @@ def serve(control: "Any") -> "Spare | None":
         control.send(json.dumps(fields).encode())
 
     preload = heard(control)[0]["preload"]
-    if "" in sys.path:
-        sys.path.remove("")  # the working directory comes after the import, as in ipykernel_launcher
     gc.disable()
     try:
         with silence():
-            problems = load(preload)
+            imported, problems = load(preload)
         settle()
+    except InstalledMeanwhileError:
+        tell(error="packages were installed while they were imported", again=True)
+        os._exit(1)
     except Exception as error:
         tell(error=f"{type(error).__name__}: {error}")
         os._exit(1)
-    seen = stamps(), shadows()
     tell(problems=problems)
     while True:
         request, channel = heard(control)
         try:
             os.chdir(request["cwd"])
-            why = objection(request["changes"], seen) or ("a thread runs" if threads() > 1 else "")
+            why = imported.objection(request["changes"]) or ("a thread runs" if threads() > 1 else "")
             pid = None if why else fork_kernel()
         except OSError as error:
             why, pid = str(error), None
@@ -307,7 +267,7 @@ def serve(control: "Any") -> "Spare | None":
             control.detach()
             be_fresh(request["argv"], request["arguments"], request["changes"])
             if channel >= 0:
-                return be_spare(socket.socket(fileno=channel), request["connection"], seen)
+                return be_spare(socket.socket(fileno=channel), request["connection"], imported)
             return None
         if channel >= 0:
             os.close(channel)

@@ -5,26 +5,13 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
-from typing import Any
 
 import pytest
-from jupyter_client.blocking.client import BlockingKernelClient
 
-from fixtures.ipykernels import IPYKERNEL, client_of, restart, run
-from fixtures.supervisors import Container, Operator, Supervise, eventually
+from fixtures.ipykernels import IPYKERNEL, client_of, restart, restart_anew, run, zygote_of
+from fixtures.supervisors import Operator, Supervise
 
 NEW_PROCESS = "kubernel: a restart starts a new process instead of forking one: "
-
-
-def zygote_of(container: Container) -> int:
-    """The pid of the process that forks, as soon as it can."""
-    return int(eventually(lambda: container.request("status")["zygote"], "a process that forks")["pid"])
-
-
-def restart_anew(container: Container, client: BlockingKernelClient, **request: Any) -> None:
-    """A restart that has something to fork from and does not."""
-    zygote_of(container)
-    restart(container, client, forked=False, **request)
 
 
 @pytest.mark.parametrize(
@@ -50,43 +37,6 @@ def test_a_variable_that_acts_at_import(
         restart_anew(container, client, env={})
     why = f"{NEW_PROCESS}{name} acts when a process starts or imports its modules\n"
     assert container.wait_for_output(why).count(NEW_PROCESS) == 1
-
-
-def test_packages_that_were_installed_meanwhile(supervise: Supervise, operator: Operator, tmp_path: Path) -> None:
-    library = tmp_path / "packages"
-    library.mkdir()
-    container = supervise(IPYKERNEL, operator=operator, env={"PYTHONPATH": str(library)})
-    operator.wait("running", generation=0)
-    with client_of(container) as client:
-        zygote_of(container)
-        (library / "installed-1.0.dist-info").mkdir()
-        restart_anew(container, client)
-        restart(container, client)
-    container.wait_for_output(f"{NEW_PROCESS}files of imported modules have changed\n")
-
-
-def test_a_preloaded_module_that_was_edited(supervise: Supervise, operator: Operator, tmp_path: Path) -> None:
-    module = tmp_path / "preloaded.py"
-    module.write_text("WORD = 'old'\n")
-    container = supervise(IPYKERNEL, operator=operator, preload="preloaded", env={"PYTHONPATH": str(tmp_path)})
-    operator.wait("running", generation=0)
-    with client_of(container) as client:
-        restart(container, client)
-        module.write_text("WORD = 'new, and longer'\n")
-        os.utime(module, (2e9, 2e9))
-        restart_anew(container, client)
-        assert run(client, "import preloaded; print(preloaded.WORD)") == "new, and longer\n"
-
-
-def test_a_file_of_the_notebooks_folder_that_hides_a_preloaded_module(supervise: Supervise, operator: Operator) -> None:
-    """ipykernel looks for modules there before it looks into site-packages."""
-    container = supervise(IPYKERNEL, operator=operator, preload="cycler")
-    operator.wait("running", generation=0)
-    with client_of(container) as client:
-        zygote_of(container)
-        (container.folder / "cycler.py").write_text("WORD = 'mine'\n")
-        restart_anew(container, client)
-        assert run(client, "import cycler; print(cycler.WORD)") == "mine\n"
 
 
 def test_a_module_that_cannot_be_preloaded_is_left_out(supervise: Supervise, operator: Operator) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from kubernel_supervisor import bundle
 from kubernel_supervisor.bootstrap import bootstrap_args, bootstrap_script, plain_script
-from kubernel_supervisor.bundle import FIRST_STAGE, SECOND_STAGE, shipped, supervisor_source
+from kubernel_supervisor.bundle import FIRST_STAGE, SECOND_STAGE, ZYGOTE, shipped, supervisor_source, zygote_source
 
 MODULES = (*FIRST_STAGE, *SECOND_STAGE)
 FOLDER = Path(bundle.__file__).parent
@@ -42,21 +42,23 @@ def imports(module: str) -> set[str]:
 
 
 def test_every_module_is_in_it() -> None:
-    others = {"fork/spare", "fork/zygote"}
+    others = set(ZYGOTE)
     found = {str(path.relative_to(FOLDER).with_suffix("")) for path in FOLDER.glob("*/*.py") if path.stem != "__init__"}
     assert found - others == set(MODULES)
 
 
 def test_no_name_means_two_things() -> None:
-    """All modules share one namespace."""
-    defined = [name for module in MODULES for name in definitions(module)]
-    assert sorted(defined) == sorted(set(defined))
-    assert set(defined).isdisjoint(set.union(*map(imports, MODULES)))
+    """All modules of a program share one namespace."""
+    for program in (MODULES, ZYGOTE):
+        defined = [name for module in program for name in definitions(module)]
+        assert sorted(defined) == sorted(set(defined))
+        assert set(defined).isdisjoint(set.union(*map(imports, program)))
 
 
-@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.parametrize("module", [*MODULES, *ZYGOTE])
 def test_what_a_module_imports_is_in_it_before(module: str) -> None:
-    before = set(MODULES[: MODULES.index(module)])
+    program = MODULES if module in MODULES else ZYGOTE
+    before = set(program[: program.index(module)])
     nodes = [node for node in ast.walk(ast.parse(source(module))) if isinstance(node, ast.ImportFrom)]
     neighbours = {f"{module.partition('/')[0]}/{node.module}" for node in nodes if node.level}
     absolute = {str(node.module) for node in nodes if not node.level}
@@ -64,7 +66,7 @@ def test_what_a_module_imports_is_in_it_before(module: str) -> None:
     assert neighbours | others <= before
 
 
-@pytest.mark.parametrize("module", [*MODULES, "fork/spare", "fork/zygote"])
+@pytest.mark.parametrize("module", [*MODULES, *ZYGOTE])
 def test_a_shipped_module_says_the_same_on_the_same_lines(module: str) -> None:
     def shape(text: str) -> list[tuple[str, int]]:
         """Every statement but imports of ours and docstrings, with its line."""
@@ -75,7 +77,7 @@ def test_a_shipped_module_says_the_same_on_the_same_lines(module: str) -> None:
     assert shape(shipped(module)) == shape(source(module))
 
 
-@pytest.mark.parametrize("module", [*MODULES, "fork/spare", "fork/zygote"])
+@pytest.mark.parametrize("module", [*MODULES, *ZYGOTE])
 def test_a_shipped_module_is_python_3_6_without_comments(module: str) -> None:
     ast.parse(shipped(module), feature_version=(3, 6))
     ast.parse(source(module), feature_version=(3, 6))
@@ -99,7 +101,10 @@ def test_the_source_holds_the_program_of_a_zygote_as_text() -> None:
     data = next(n.value for n in ast.walk(packed) if isinstance(n, ast.Constant) and len(str(n.value)) > 4000)
     last = ast.parse(zlib.decompress(base64.b64decode(data)).decode().split("\0")[-1])
     call = next(node for node in ast.walk(last) if isinstance(node, ast.Call))
-    assert ast.literal_eval(call.args[-1]) == shipped("fork/spare") + shipped("fork/zygote") + "run()\n"
+    program = ast.literal_eval(call.args[-1])
+    assert program == zygote_source()
+    assert all(shipped(module) in program for module in ZYGOTE)
+    assert program.endswith("run()\n")
 
 
 def test_an_import_that_one_namespace_cannot_replace_is_refused(
