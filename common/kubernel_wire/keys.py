@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,7 +34,11 @@ class ConnectionKeys:
     @classmethod
     def read(cls, data: dict[str, str]) -> ConnectionKeys:
         """From ``data()``."""
-        texts = {name: base64.b64decode(value).decode() for name, value in data.items()}
+        return cls.of({name: base64.b64decode(value).decode() for name, value in data.items()})
+
+    @classmethod
+    def of(cls, texts: Mapping[str, str]) -> ConnectionKeys:
+        """From ``texts()``."""
         public, secret = texts.get(SECRET_CURVE_PUBLICKEY), texts.get(SECRET_CURVE_SECRETKEY)
         return cls(texts[SECRET_KEY], (public, secret) if public and secret else None)
 

@@ -60,7 +60,7 @@ class Claims:
             member=chosen,
             member_service=service,
             service=observed.service or service is not None,
-            knows_keys=memory.keys is not None,
+            keys=memory.keys,
         )
 
     def _choose(self, kernel: KernelFacts, found: Situation, observed: Observed, memory: Memory) -> Member | Cold:
@@ -72,7 +72,7 @@ class Claims:
             memory.keys = keys_sealed_in(context.operator_key, kernel.raw)
             if memory.keys is None and context.settings.read_keys != "Always":
                 return Cold("KeyFromClient")
-        if observed.secret and not observed.knows_keys:
+        if observed.secret and memory.keys is None:
             return Cold("MemberFailed")  # an operator that wanted to claim one was killed, and took the key with it
         shape = shape_of(kernel.raw["spec"], context.settings, observed.template, context.supervisor_map)
         lost = memory.lost_members

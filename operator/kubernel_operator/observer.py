@@ -106,11 +106,13 @@ class Observer:
             member_service=member_service,
             service_member=service.member if service is not None else "",
             cold=memory.cold if not is_warm else None,
-            knows_keys=memory.keys is not None,
+            keys=memory.keys,
+            told=memory.told,
             bound=memory.bound,
             bind_failed=memory.bind_failed,
         )
-        if memory.keys is not None and current is not None and not waits_for_binding(kernel, current, observed):
+        is_secret_made = observed.secret or kernel.keys_by_client
+        if current is not None and is_secret_made and not waits_for_binding(kernel, current, observed):
             memory.keys = None
         return observed
 

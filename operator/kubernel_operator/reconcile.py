@@ -98,7 +98,7 @@ class Reconciler:
             cr = self.cache.instances.get(key)
             if cr is None:
                 if (memory := self._memory.pop(key, None)) is not None:
-                    self.members.release(memory.uid, unused=True)
+                    self.members.doubt(memory.uid)
                 self.counts.put(key, None)
                 self.queue.forget(key)
                 self._refused.get(key[0], {}).pop(key, None)
@@ -172,13 +172,13 @@ class Reconciler:
             cr = {**cr, "spec": whole["spec"]}
         steps = plan(kernel_facts(cr), found, observed, context, now)
         refused = memory.refused_times
+        self._expect(key, memory, steps.actions if untold is None else ())
         self.questions.put(key, next((a for a in steps.actions if isinstance(a, Question)), None))
         # Nothing is taken away before it was said why.
         actions = steps.actions if untold is None else tuple(a for a in steps.actions if isinstance(a, Create))
-        for action in actions:
-            if isinstance(action, Claim) and self.pools is not None:
-                self.pools.loses_a_member((key[0], action.member.pod.pool))
         failure = await self._apply_all(cr, memory, () if unread else actions) or untold or unread
+        if any(isinstance(a, Claim) and a.member.pod.uid in memory.lost_members for a in actions):
+            self.members.doubt(memory.uid)
         # Whatever failed: deadlines and Leases are looked at in time.
         if steps.again_at is not None:
             self.queue.add_after(key, steps.again_at - self._clock())
@@ -191,6 +191,16 @@ class Reconciler:
             del self._refused[key[0]][key]
             self.pod_went(key[0])  # there may be room for one more
         self._follow_up(key, actions, found)
+
+    def _expect(self, key: Key, memory: Memory, actions: tuple[Action, ...]) -> None:
+        """What must be remembered of a claim before anything of it is sent."""
+        for action in actions:
+            if isinstance(action, Create) and action.kind == "secret":
+                memory.keys = action.body["stringData"]
+            if isinstance(action, Claim):
+                memory.reports[action.member.pod.name] = action.member.report
+                if self.pools is not None:
+                    self.pools.loses_a_member((key[0], action.member.pod.pool))
 
     def _follow_up(self, key: Key, actions: tuple[Action, ...], found: Situation) -> None:
         """What is done, or looked at, because of what was done."""

@@ -78,7 +78,8 @@ class Operator:
         fenced = FencedCluster(cluster, self._election.leads)
         wake, longest = partial(self._add, "instance"), settings.max_orphan_seconds
         self._server_leases = ServerLeases(fenced, cache, wake, self._is_ignored, clock=clock, longest=longest)
-        applier, asker = Applier(fenced, cache, clock, operator_key=key), Asker(key, PodNetwork(), clock)
+        applier = Applier(fenced, cache, clock, operator_key=key)
+        asker = Asker(key, PodNetwork(), clock, leads=self._election.leads)
         templates = Templates(namespace)
         self._follower = Follower(cluster, paths.kernel_templates(namespace), {}, templates)
         members = Members(cache)

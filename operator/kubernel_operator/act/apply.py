@@ -253,7 +253,8 @@ class Applier:
         match action.kind:
             case "secret":
                 memory.secret, memory.secret_posted = True, self._clock()
-                memory.keys = action.body["stringData"] if created is not action.body else None
+                if created is action.body:  # it was there, and nobody can tell what is in it
+                    memory.keys, memory.told, memory.bound = None, "", ""
             case "pod secret":
                 memory.pod_secret, memory.secret_posted = True, self._clock()
             case "supervisor":
@@ -275,7 +276,6 @@ class Applier:
             memory.lost_members.add(pod.uid)
             return False
         self._cache.pods.put(claimed)
-        memory.reports[pod.name] = action.member.report
         memory.incarnation_seen = pod_facts(claimed).incarnation
         return True
 

@@ -29,8 +29,11 @@ CONTROL_ATTEMPTS = 2
 class Asker:
     """Asks one pod at a time; what it learns goes to ``Memory``. A pod that does not answer is no error."""
 
-    def __init__(self, operator_key: bytes, network: PodNetwork, clock: Callable[[], float]) -> None:
-        self._operator_key = operator_key
+    def __init__(
+        self, operator_key: bytes, network: PodNetwork, clock: Callable[[], float], *, leads: Callable[[], bool]
+    ) -> None:
+        """``leads`` is asked before a member is told whose it is: it does not wait for a write that a fence refuses."""
+        self._operator_key, self._leads = operator_key, leads
         self._network = network
         self._clock = clock
 
@@ -59,23 +62,24 @@ class Asker:
         settings: Settings,
         template: TemplateFacts | None,
     ) -> None:
-        """Tells a claimed member whose it is."""
-        pod, keys = memory.pod, memory.keys
-        if pod is None or pod.name != question.pod or keys is None:
+        """Tells a member whose it is."""
+        keys, uid = memory.keys, question.pod_uid
+        if keys is None or uid in memory.lost_members or not self._leads():
             return
-        binding = binding_of(cr, settings, template)
-        request = bind_request(self._token(cr, pod).encode(), cr["metadata"]["uid"], keys, binding)
-        before = memory.reports.get(pod.name)
+        pods_token = token(self._operator_key, member_subject(cr["metadata"]["namespace"], question.pod))
+        request = bind_request(pods_token.encode(), cr["metadata"]["uid"], keys, binding_of(cr, settings, template))
+        before, memory.told = memory.reports.get(question.pod), uid
         for attempt in range(CONTROL_ATTEMPTS):
             try:
-                answer = await self._network.ask(question.ip, request, self._token(cr, pod))
+                answer = await self._network.ask(question.ip, request, pods_token)
             except ControlError as error:
                 logger.warning("%s: %s (attempt %d)", cr["metadata"]["name"], error, attempt + 1)
             else:
-                memory.bound, memory.keys = pod.uid, None
-                self._learn(memory, pod.name, before, answer)
+                if memory.told == uid:  # else it turned out that the Secret has another key
+                    memory.bound = uid
+                self._learn(memory, question.pod, before, answer)
                 return
-        memory.bind_failed = pod.uid
+        memory.bind_failed = uid
 
     def _learn(self, memory: Memory, pod: str, before: Report | None, answer: dict[str, Any]) -> None:
         """What a supervisor has answered, unless a callback arrived meanwhile, which knows better."""

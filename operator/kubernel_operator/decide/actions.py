@@ -91,10 +91,16 @@ class Restart:
 
 @dataclass(frozen=True)
 class Bind:
-    """Tell a claimed member whose it is: keys, variables, working directory. Its kernel starts then."""
+    """Tell a member whose it is: keys, variables, working directory. Its kernel starts then.
+
+    Attributes:
+        pod: its name.
+        pod_uid: its uid.
+    """
 
     ip: str
     pod: str
+    pod_uid: str
     generation: int
     why: str
 

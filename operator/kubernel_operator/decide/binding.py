@@ -1,7 +1,8 @@
 """How a pool's pod becomes a KernelInstance's, and whether it knows whose it is. Pure.
 
-Its supervisor is the one that knows: it takes one KernelInstance for ever. What is only known here may be lost with
-an operator, and then it is asked, or told once more, which does no harm.
+Two decide, each about its own: the API server, whose pod it is, and its supervisor, whose kernel. Each takes the first
+KernelInstance that comes, for ever, so both are asked at the same time, and a kernel is one only when both have said
+yes. A member of which only one has is nobody's: its pool, or the KernelInstance that owns it, deletes it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from kubernel_operator.observe.observed import Observed
 from kubernel_operator.observe.pod_facts import PodFacts
 from kubernel_operator.settings import Settings
 
-from .actions import Action, Claim, ClaimService, ReadKeys
+from .actions import Action, Bind, Claim, ClaimService, ReadKeys
 
 # A member's Service leads to the kernel whoever owns it. It is claimed so long after the kernel has become ready: what
 # follows a change of a Service costs CPU, and clients begin to use the kernel just then.
@@ -23,13 +24,23 @@ SERVICE_SECONDS = 1.0
 
 
 def waits_for_binding(kernel: KernelFacts, pod: PodFacts | None, observed: Observed) -> bool:
-    """Whether the newest pod comes from a pool and is not known to have been told whose it is."""
+    """Whether the newest pod comes from a pool and is not known to have been told whose it is.
+
+    One that another operator has told may have another key than the Secret, where operators make the keys: that one may
+    have been killed before it made the Secret, or found another one's.
+    """
     if pod is None or not pod.is_member or observed.bound == pod.uid:
         return False
     if kernel.is_about(pod.name) and kernel.status.generation is not None:
         return False
     report = observed.report
-    return report is None or report.claim != kernel.uid
+    is_told = report is not None and report.claim == kernel.uid
+    return not (is_told and (kernel.keys_by_client or observed.told == pod.uid))
+
+
+def misses_secret(kernel: KernelFacts, pod: PodFacts | None, observed: Observed) -> bool:
+    """Whether a kernel may run whose clients cannot know its key yet. A pool's pod needs no Secret to start it."""
+    return pod is not None and pod.is_member and not kernel.keys_by_client and not observed.secret
 
 
 def cannot_be_bound(kernel: KernelFacts, pod: PodFacts | None, observed: Observed) -> bool:
@@ -41,12 +52,12 @@ def cannot_be_bound(kernel: KernelFacts, pod: PodFacts | None, observed: Observe
     report = observed.report
     if report is None:
         return False
-    # Another's, or nobody can tell it the key: the operator that made the Secret was killed.
-    return report.state != "waiting" or (observed.secret and not observed.knows_keys)
+    # Another's, or with a key that nobody knows: the operator that made the Secret was killed.
+    return report.state != "waiting" or (observed.secret and observed.keys is None)
 
 
 def claim(kernel: KernelFacts, member: Member, observed: Observed, settings: Settings, now: float) -> list[Action]:
-    """A pool's pod, which is told whose it is as soon as it is this KernelInstance's."""
+    """A pool's pod, which is told whose it is meanwhile. That takes as long as to make it this KernelInstance's."""
     patch = claim_of_pod(
         kernel.raw,
         settings,
@@ -55,12 +66,19 @@ def claim(kernel: KernelFacts, member: Member, observed: Observed, settings: Set
         pool_uid=member.pool_uid,
         age=max(0.0, now - (member.pod.created or now)),
     )
-    return [*read_keys(kernel, observed), Claim(member, patch, "its shape fits")]
+    keys = read_keys(kernel, observed)
+    told = bind(kernel, member.pod, member.pod.ip) if not keys else []
+    return [*keys, Claim(member, patch, "its shape fits"), *told]
+
+
+def bind(kernel: KernelFacts, pod: PodFacts, ip: str | None) -> list[Action]:
+    """What a pool's pod is told, where its address is known."""
+    return [Bind(ip, pod.name, pod.uid, kernel.wanted, "it is this kernel's")] if ip else []
 
 
 def read_keys(kernel: KernelFacts, observed: Observed) -> list[Action]:
     """Those that the client makes, to be told to a pool's pod."""
-    if not kernel.keys_by_client or observed.knows_keys:
+    if not kernel.keys_by_client or observed.keys is not None:
         return []
     return [ReadKeys(secret_name(kernel.name, kernel.uid), "its pool's pod is told them")]
 

@@ -22,7 +22,6 @@ from kubernel_wire.sealed_keys import public_key
 
 from .actions import (
     Action,
-    Bind,
     Configure,
     Create,
     DeleteInstance,
@@ -34,7 +33,7 @@ from .actions import (
     Restart,
     Wake,
 )
-from .binding import claim, claim_service, claim_service_at, read_keys, waits_for_binding
+from .binding import bind, claim, claim_service, claim_service_at, read_keys, waits_for_binding
 from .configuration import idle_timeout, is_configured
 from .endings import silent_node_at
 from .reasons import misses, pending_reason
@@ -220,7 +219,7 @@ def _missing_children(
     """What its pod needs and is not known to exist. ``has_pod_secret``: all but the pod's own Secret."""
     actions: list[Action] = []
     if not observed.secret and not kernel.keys_by_client:
-        actions.append(_secret(kernel, context, "holds the connection key"))
+        actions.append(_secret(kernel, observed, context, "holds the connection key"))
     if not has_pod_secret:
         actions.append(_pod_secret(kernel, context, "holds the pod's token"))
     if observed.service or not kernel.by_service:
@@ -239,8 +238,11 @@ def _is_members(situation: Situation) -> bool:
     return situation.pod is not None and situation.pod.is_member
 
 
-def _secret(kernel: KernelFacts, context: Context, why: str) -> Create:
-    return Create("secret", connection_secret(kernel.raw, context.new_keys(kernel.encrypted)), why)
+def _secret(kernel: KernelFacts, observed: Observed, context: Context, why: str) -> Create:
+    """With keys that a pool's pod may know already, if there are such."""
+    known = observed.keys
+    keys = context.new_keys(kernel.encrypted) if known is None else ConnectionKeys.of(known)
+    return Create("secret", connection_secret(kernel.raw, keys), why)
 
 
 def _pod_secret(kernel: KernelFacts, context: Context, why: str) -> Create:
@@ -264,7 +266,7 @@ def _missed(
     why = "the kubelet does not find it"
     if _misses_supervisor(situation, context):
         return [_supervisor(kernel, context, why)]
-    clients: list[Action] = [] if kernel.keys_by_client else [_secret(kernel, context, why)]
+    clients: list[Action] = [] if kernel.keys_by_client else [_secret(kernel, observed, context, why)]
     return clients if _is_members(situation) else [*clients, _pod_secret(kernel, context, why)]
 
 
@@ -319,8 +321,8 @@ def _starting(kernel: KernelFacts, situation: Situation, observed: Observed, now
         return []
     if waits_for_binding(kernel, situation.pod, observed) and (unread := read_keys(kernel, observed)):
         return unread
-    if situation.ip and observed.knows_keys and waits_for_binding(kernel, situation.pod, observed):
-        return [Bind(situation.ip, situation.pod.name, situation.wanted, "it was claimed for this kernel")]
+    if situation.ip and observed.keys is not None and waits_for_binding(kernel, situation.pod, observed):
+        return bind(kernel, situation.pod, situation.ip)
     if situation.answering:
         return [ProbeReplaced(situation.answering, "are open connections still with the kernel of a replaced pod?")]
     if situation.ip and situation.pod.kernel_runs and _is_silent(situation, observed, now):

@@ -19,7 +19,7 @@ from kubernel_operator.observe.observed import Observed, Refusal
 from kubernel_operator.observe.pod_facts import PodFacts
 from kubernel_operator.observe.sizes import Sizes
 
-from .binding import cannot_be_bound, waits_for_binding
+from .binding import cannot_be_bound, misses_secret, waits_for_binding
 from .endings import (
     Ending,
     ending_in_status,
@@ -172,7 +172,7 @@ def running_generation(kernel: KernelFacts, pod: PodFacts | None, observed: Obse
     """The restartGeneration of the kernel that answers, or None. After an operator restart the status knows it."""
     if pod is None:
         return None
-    if waits_for_binding(kernel, pod, observed):
+    if waits_for_binding(kernel, pod, observed) or misses_secret(kernel, pod, observed):
         return None
     if observed.report is not None:
         return observed.report.generation if observed.report.state == "running" else None

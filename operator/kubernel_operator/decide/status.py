@@ -170,7 +170,7 @@ def _words_of_start(kernel: KernelFacts, situation: Situation, observed: Observe
     if situation.pod is None:
         return Phase.PENDING, Reason.CREATING, "The pod is being created."
     secret = secret_name(kernel.name, kernel.uid)
-    is_untold = waits_for_binding(kernel, situation.pod, observed) and not observed.knows_keys
+    is_untold = waits_for_binding(kernel, situation.pod, observed) and observed.keys is None
     if kernel.keys_by_client and (is_untold or misses(situation.pod, f'"{secret}"')):
         return Phase.PENDING, Reason.WAITING_FOR_KEY, _without_key(secret)
     if observed.report is not None:

@@ -102,7 +102,7 @@ class Members:
         """
         key = self._chosen.get(uid)
         if key is not None:
-            if (member := self._member(key, shape)) is not None and member.pod.uid not in without:
+            if (member := self._member(key, shape, uid)) is not None and member.pod.uid not in without:
                 return member
             self.release(uid)
         waiting = self._waiting.get((namespace, shape), {})
@@ -110,31 +110,31 @@ class Members:
             name = next(iter(waiting))
             del waiting[name]
             key = namespace, name
-            if key not in self._taken and (member := self._member(key, shape)) is not None:
+            if key not in self._taken and (member := self._member(key, shape, uid)) is not None:
                 self._chosen[uid], self._taken[key] = key, uid
                 return member
         self._waiting.pop((namespace, shape), None)
         return None
 
-    def release(self, uid: str, *, unused: bool = False) -> None:
-        """A KernelInstance has its pod, or needs none.
-
-        Args:
-            uid: of the KernelInstance.
-            unused: whether the one that was chosen for it can be another's.
-        """
+    def release(self, uid: str) -> None:
+        """A KernelInstance has its pod."""
         key = self._chosen.pop(uid, None)
-        if key is None:
-            return
-        self._taken.pop(key, None)
-        report = self._reports.get(key)
-        if unused and report is not None:
-            self.learn(key, report)
+        if key is not None:
+            self._taken.pop(key, None)
 
-    def _member(self, key: Key, shape: str) -> Member | None:
-        """The pod, if it still waits in a pool, as far as is known."""
+    def doubt(self, uid: str) -> None:
+        """A KernelInstance cannot get the one that was chosen for it, which may know of it already.
+
+        It waits for another one when it has said so itself.
+        """
+        key = self._chosen.get(uid)
+        if key is not None:
+            self.forget(key)
+
+    def _member(self, key: Key, shape: str, uid: str) -> Member | None:
+        """The pod, if it still waits in a pool, as far as is known, or was told that it is this KernelInstance's."""
         obj, report = self._cache.pods.get(key), self._reports.get(key)
-        if obj is None or report is None or report.state != "waiting":
+        if obj is None or report is None or (report.state != "waiting" and report.claim != uid):
             return None
         pod = pod_facts(obj)
         owner = (obj["metadata"].get("ownerReferences") or [{}])[0]

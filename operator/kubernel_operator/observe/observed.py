@@ -128,8 +128,9 @@ class Observed:
         member_service: the Service that was made for its pool's pod and is not its own yet.
         service_member: name of the pool's pod that its Service was made for; "" for none.
         cold: why it gets no pool's pod, or got none; None when that is not known, or is no question.
-        knows_keys: whether the keys of its connection are known here, to be told to a pool's pod.
-        bound: uid of the pool's pod that was told whose it is.
+        keys: of its connection, by the names that they have in the Secret, to be told to a pool's pod; None: not known.
+        told: uid of the pool's pod that this process has told keys that are those of the Secret, or is about to.
+        bound: uid of the pool's pod that has answered to that.
         bind_failed: uid of the pool's pod that could not be told.
     """
 
@@ -169,7 +170,8 @@ class Observed:
     member_service: ServiceFacts | None = None
     service_member: str = ""
     cold: Cold | None = None
-    knows_keys: bool = False
+    keys: Mapping[str, str] | None = field(default=None, repr=False)
+    told: str = ""
     bound: str = ""
     bind_failed: str = ""
 
@@ -210,9 +212,10 @@ class Memory:
     last_said: tuple[int, int] = (-1, 0)  # and the last one
     last_said_at: float = 0.0
     pod: PodFacts | None = None  # the newest one
-    keys: Mapping[str, str] | None = field(default=None, repr=False)  # of a Secret that this process has just made
+    keys: Mapping[str, str] | None = field(default=None, repr=False)  # of a Secret that this process makes, or opened
     lost_members: set[str] = field(default_factory=set)  # uids of pools' pods that somebody else was faster to claim
     cold: Cold | None = None
+    told: str = ""
     bound: str = ""
     bind_failed: str = ""
     callbacks: dict[str, Bucket] = field(default_factory=dict)  # by pod name: how many more are taken

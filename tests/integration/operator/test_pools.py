@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 import pytest
 
-from fixtures.api_client import Json
+from fixtures.api_client import ApiClient, Credentials, Json
 from fixtures.waiting import wait_until
-from kubernel_api.constants import POOL_KIND
+from kubernel_api.constants import CONTROL_PORT, POOL_KIND
+from kubernel_api.names import member_subject
+from kubernel_wire.callback import token
+from kubernel_wire.control import control
 from kubernel_wire.keys import ConnectionKeys, connection_secret, new_keys
 from kubernel_wire.sealed_keys import seal_keys
 
 from .conftest import Place, only
+from .fault_proxy import Fault, Request
 from .kernels import Kernel, Kernels
 
 FILLED_SECONDS = 120
@@ -76,6 +85,60 @@ def test_an_operator_that_is_killed_at_the_claim_is_followed_by_one_that_opens_t
         assert status["start"] == {"type": "Warm", "pool": POOL}
     (pod,) = kernel.children("pods")
     assert pod["metadata"]["name"] == status["podName"]
+
+
+@pytest.mark.parametrize("key_from", ["Client", "Operator"])
+def test_a_member_that_was_told_whose_it_is_and_never_claimed_is_thrown_away(
+    place: Place, pool: Any, key_from: str, credentials: Credentials
+) -> None:
+    """The operator is killed in between; its successor has a key of its own for the kernel, or opens the same."""
+    kernels, keys = place.kernels, new_keys(encrypted=False)
+    name = f"k-told-{key_from.lower()}"
+    sealed = seal_keys(pool()["publicKey"], kernels.namespace, name, keys)
+    place.kill_at(only(verb="patch", resource="pods"), "before")
+    kill, told = place.proxy.rule, []
+
+    def kill_when_told(request: Request) -> Fault:
+        fault = kill(request)
+        if fault.before is not None:
+            told.append(request.name)
+            in_thread(lambda: until_told(request.name))
+        return fault
+
+    def until_told(member: str) -> None:
+        with closing(ApiClient(credentials)) as api:  # the other one is in use by the test itself
+            mine = Kernels(api, kernels.namespace)
+            wait_until("the bind", lambda: claim_of(mine, member) != "", seconds=30)
+
+    place.proxy.rule = kill_when_told
+    is_clients = key_from == "Client"
+    kernel = create(kernels, name, sealed, keys) if is_clients else kernels.create(name, kernel={})
+    place.revive()
+    status = kernel.ready().status
+    assert status["podName"] not in told
+    assert kernel.child_names("pods") == [status["podName"]]
+    if is_clients:
+        assert base64.b64decode(kernel.key()).decode() == keys.key
+    pool()
+    found = kernels.api.request("GET", kernels.path("pods"), labelSelector=f"kubernel.dev/pool={POOL}")["items"]
+    waiting = {each["metadata"]["name"] for each in found if "deletionTimestamp" not in each["metadata"]}
+    assert told[0] not in waiting
+    assert [claim_of(kernels, name) for name in waiting] == ["", ""]
+
+
+def claim_of(kernels: Kernels, member: str) -> str:
+    """Whose a pool's pod believes to be."""
+    secret = kernels.api.request("GET", kernels.path("secrets", "kubernel-operator"))
+    key = token(base64.b64decode(secret["data"]["key"]), member_subject(kernels.namespace, member))
+    ip = kernels.api.request("GET", kernels.path("pods", member))["status"]["podIP"]
+    answer = asyncio.run(control(ip, CONTROL_PORT, {"op": "status"}, key=key.encode(), role="operator"))
+    return str(answer["claim"])
+
+
+def in_thread(work: Callable[[], object]) -> None:
+    """Returns when it is done in a thread that has no event loop."""
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(work).result()
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

@@ -11,9 +11,9 @@ import pytest
 from fixtures.fake_cluster import Request
 from fixtures.objects import NOW, cr
 from fixtures.operator_world import KEY, World
-from fixtures.pools import become_ready, filled, members, run_members, settle, start
+from fixtures.pools import assert_none_is_anothers, become_ready, call_back, filled, members, run_members, settle, start
 from kubernel_api.conditions import ConditionType, is_true
-from kubernel_cluster.errors import ClusterError
+from kubernel_cluster.errors import ApiError, ClusterError
 from kubernel_operator.build.pod import STAYS
 from kubernel_wire.keys import ConnectionKeys, connection_secret
 from kubernel_wire.sealed_keys import public_key, seal_keys
@@ -137,6 +137,7 @@ def test_an_operator_that_follows_opens_a_sealed_key_once_more(world: World) -> 
     filled(world)
     world.apply(cr(connection=sealed()))
     world.watch()
+    world.asker._leads = lambda: False
     world.reconcile()  # the pod is claimed, and its supervisor knows of nothing
     assert world.supervisors.told == []
     world.start_operator()
@@ -306,11 +307,20 @@ def test_a_member_that_refuses_is_left(world: World) -> None:
 @pytest.mark.parametrize("service", ["None", "ClusterIP"])
 @pytest.mark.parametrize("fault", ["refused", "lost"])
 @pytest.mark.parametrize("at", range(5))
-def test_a_kill_at_any_write_of_a_claim(world: World, service: str, fault: str, at: int) -> None:
-    """The operator is killed before or after its n-th write of a claim; another one finishes the start."""
+@pytest.mark.parametrize("told", [False, True])
+@pytest.mark.parametrize("key_from", ["Operator", "Client"])
+def test_a_kill_at_any_write_of_a_claim(
+    world: World, service: str, fault: str, at: int, told: bool, key_from: str
+) -> None:
+    """The operator is killed before or after its n-th write of a claim; another one finishes the start.
+
+    ``told``: whether the member was told whose it is, which does not wait for the writes.
+    """
     filled(world, service=service)
     world.supervisors.spares = True
-    world.apply(cr(connection={"service": service}, env=[{"name": "WHO", "value": "ada"}]))
+    world.asker._leads = lambda: told
+    connection = sealed() if key_from == "Client" else {}
+    world.apply(cr(connection={**connection, "service": service}, env=[{"name": "WHO", "value": "ada"}]))
     world.watch()
     writes = 0
 
@@ -326,7 +336,8 @@ def test_a_kill_at_any_write_of_a_claim(world: World, service: str, fault: str, 
         with contextlib.suppress(ClusterError):
             world.reconcile()
         world.now += 0.5
-    assert writes > min(at, 2 + (service == "ClusterIP")), "that write was tried"
+    if told:
+        assert writes > min(at, 1 + (key_from == "Operator") + (service == "ClusterIP")), "that write was tried"
     world.cluster.fault = lambda _: ""
     world.start_operator()
     settle(world)
@@ -350,8 +361,108 @@ def test_a_kill_at_any_write_of_a_claim(world: World, service: str, fault: str, 
     ]
     assert [p["metadata"]["name"] for p in owned] == [status["podName"]]
     keys = [o["stringData"]["key"] for p, o in world.cluster.objects.items() if p.endswith("/secrets/k1-0123abcd45")]
+    keys = keys if key_from == "Operator" else ["c1" * 32]
     assert len(keys) == 1
-    if status["start"]["type"] == "Warm":
-        assert {told["keys"]["key"] for claim, told in world.supervisors.told} == set(keys)
+    if status.get("start", {}).get("type") == "Warm":
+        assert world.supervisors.keys[owned[0]["status"]["podIP"]] == keys[0]
         assert len(services_of(world, "KernelInstance")) == (service == "ClusterIP")
+    assert_none_is_anothers(world)
     assert world.now > NOW
+
+
+def test_a_member_that_was_told_and_then_lost_is_thrown_away(world: World) -> None:
+    """Another leader was faster with the API server, and we with the supervisor."""
+    filled(world)
+    refused: list[str] = []
+
+    def refuse(request: Request) -> str:
+        if request == ("patch", "pods") and not refused:
+            (ip,) = world.supervisors.keys  # it knows of us by now
+            (pod,) = (p for p in members(world) if p["status"]["podIP"] == ip)
+            refused.append(pod["metadata"]["name"])
+            pod["metadata"]["ownerReferences"] = [
+                {"kind": "KernelInstance", "name": "other", "uid": "other", "controller": True}
+            ]
+            pod["metadata"]["annotations"]["kubernel.dev/incarnation"] = "1"
+            world.change_pod(pod, **pod["status"])
+        return ""
+
+    world.cluster.fault = refuse
+    world.apply(cr(connection={"service": "None"}))
+    status = start(world)
+    assert (status["start"]["type"], status["phase"]) == ("Warm", "Running")
+    assert status["podName"] not in refused
+    assert len(set(world.supervisors.keys.values())) == 1, "both were told the one key of this kernel"
+    other = cr(name="other", uid="other", connection={"service": "None"})
+    world.apply(other)
+    for _ in range(4):
+        world.watch()
+        world.reconcile(("ns", "other"))
+        world.now += 1
+    assert refused[0] not in {p["metadata"]["name"] for p in world.pods()}, "it will never be the other's kernel"
+
+
+def test_a_member_that_was_told_and_stayed_its_pools_is_thrown_away(world: World) -> None:
+    filled(world, replicas=1)
+    ((name, _),) = [(m["metadata"]["name"], m) for m in members(world)]
+    world.cluster.fault = lambda request: "refused" if request == ("patch", "pods") else ""
+    instance = world.apply(cr(connection={"service": "None"}))
+    world.watch()
+    with pytest.raises(ClusterError):
+        world.reconcile()
+    assert len(world.supervisors.told) == 1
+    world.cluster.fault = lambda _: ""
+    world.cluster.remove(f"/apis/kubernel.dev/v1beta1/namespaces/ns/kernelinstances/{instance['metadata']['name']}")
+    world.watch()
+    world.reconcile()  # nobody wants it any more, and the next one must not get it
+    world.apply(cr(name="k2", uid="k2", connection={"service": "None"}))
+    world.watch()
+    world.reconcile(("ns", "k2"))
+    assert {claim for claim, _ in world.supervisors.told} == {instance["metadata"]["uid"]}
+    settle(world)
+    assert name not in {p["metadata"]["name"] for p in world.pods()}
+    assert_none_is_anothers(world)
+
+
+@pytest.mark.parametrize("fault", ["refused", "lost"])
+def test_a_member_that_has_called_back_before_it_could_be_claimed_is_kept(world: World, fault: str) -> None:
+    filled(world)
+    world.cluster.fault = lambda request: fault if request == ("patch", "pods") else ""
+    world.apply(cr(connection={"service": "None"}))
+    world.reconciler.cache.instances.put(world.instance())
+    with pytest.raises(ClusterError):
+        world.reconcile()
+    (ip,) = world.supervisors.keys
+    call_back(world, next(p for p in members(world) if p["status"]["podIP"] == ip))
+    world.cluster.fault = lambda _: ""
+    status = start(world)
+    assert (status["phase"], status["start"]["type"]) == ("Running", "Warm")
+    assert len(world.supervisors.told) == 1
+    assert_none_is_anothers(world)
+
+
+def test_it_is_not_ready_before_its_clients_can_have_its_key(world: World) -> None:
+    filled(world)
+    world.supervisors.spares = True
+    world.cluster.refusals["secrets"] = ApiError(403, "Forbidden", "exceeded quota")
+    world.apply(cr(connection={"service": "None"}))
+    status = start(world, passes=3, seconds=1)
+    assert len(world.supervisors.told) == 1
+    assert not is_true(status, ConditionType.READY)
+    assert "exceeded quota" in status["message"]
+    del world.cluster.refusals["secrets"]
+    status = start(world, passes=3, seconds=30)
+    assert (status["phase"], status["start"]["type"]) == ("Running", "Warm")
+    secrets = [o for p, o in world.cluster.objects.items() if p.endswith("/secrets/k1-0123abcd45")]
+    assert [s["stringData"]["key"] for s in secrets] == list(world.supervisors.keys.values())
+
+
+def test_an_operator_that_does_not_lead_any_more_tells_nobody(world: World) -> None:
+    filled(world)
+    world.asker._leads = lambda: False
+    world.cluster.fault = lambda request: "refused" if request == ("patch", "pods") else ""
+    world.apply(cr(connection={"service": "None"}))
+    world.watch()
+    with pytest.raises(ClusterError):
+        world.reconcile()
+    assert world.supervisors.told == []

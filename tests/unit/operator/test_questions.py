@@ -15,7 +15,7 @@ from kubernel_operator.questions import ASKED_AT_ONCE, ASKED_AT_ONCE_IN_NAMESPAC
 
 PROBE = Probe("10.0.0.7", 0, ports_tell=True, why="silence")
 RESTART = Restart("10.0.0.7", 1, why="asked for")
-BIND = Bind("10.0.0.7", "pool-b", 0, why="it was claimed")
+BIND = Bind("10.0.0.7", "pool-b", "uid-b", 0, why="it was claimed")
 KEY = ("ns", "k1")
 
 
