@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kubernel_api.quantity import amount
+from kubernel_api.quantity import amount, whole
+from kubernel_api.resizing import RESIZABLE
 
 Json = dict[str, Any]
 
@@ -46,6 +47,14 @@ def capped_resources(resources: Json, most: Mapping[str, int | str]) -> Json:
             found["limits"][name] = highest
             found["requests"].setdefault(name, "0")  # else the API server takes the limit
     return {part: amounts for part, amounts in found.items() if amounts}
+
+
+def whole_resources(resources: Json) -> Json:
+    """With amounts of cpu and memory that Kubernetes takes as they are."""
+    return {
+        part: {name: whole(name, value) if name in RESIZABLE else value for name, value in amounts.items()}
+        for part, amounts in resources.items()
+    }
 
 
 def merged_node_selector(asked: dict[str, str] | None, defaults: dict[str, str]) -> dict[str, str]:

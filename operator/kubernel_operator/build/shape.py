@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from kubernel_api.quantity import amount
+from kubernel_api.quantity import amount, whole
 from kubernel_operator.observe.template_facts import Bounds, TemplateFacts, named
 from kubernel_operator.settings import Settings
 
-from .defaults import capped_resources, merged_node_selector, merged_resources, merged_tolerations
+from .defaults import capped_resources, merged_node_selector, merged_resources, merged_tolerations, whole_resources
 
 Json = dict[str, Any]
 #: Taken from the template where the KernelInstance does not say.
@@ -29,7 +29,8 @@ def shaped(spec: Json, settings: Settings, template: TemplateFacts | None) -> Js
     """
     defaults = template.defaults if template else {}
     bounds = bounds_for(settings, template)
-    resources = merged_resources(spec.get("resources"), defaults.get("resources") or {})
+    asked = merged_resources(spec.get("resources"), defaults.get("resources") or {})
+    resources = capped_resources(merged_resources(asked, settings.default_resources), bounds.max_resources)
     tolerations = merged_tolerations(spec.get("tolerations"), defaults.get("tolerations") or [])
     return {
         **spec,
@@ -44,7 +45,7 @@ def shaped(spec: Json, settings: Settings, template: TemplateFacts | None) -> Js
         "imagePullSecrets": _by_name("name", spec, defaults, "imagePullSecrets"),
         "env": [v for v in _by_name("name", spec, defaults, "env") if v["name"] not in _variables(template)],
         "volumes": [v for v in _by_name("name", spec, defaults, "volumes") if v["name"] not in _volumes(template)],
-        "resources": capped_resources(merged_resources(resources, settings.default_resources), bounds.max_resources),
+        "resources": whole_resources(resources),
         "nodeSelector": merged_node_selector(
             {**(defaults.get("nodeSelector") or {}), **(spec.get("nodeSelector") or {})}, settings.node_selector
         ),
@@ -102,9 +103,10 @@ def startup_cpu(shaped_spec: Json, settings: Settings, template: TemplateFacts |
     most = min(said, bounds_for(settings, template).max_resources.get("cpu", said), key=amount)
     known = [name for name in ("cpu", "memory") if name in limits]
     is_guaranteed = all(amount(requests.get(name, limits[name])) == amount(limits[name]) for name in known)
+    most = whole("cpu", most)
     if amount(most) <= amount(own) or (len(known) > 1 and is_guaranteed):
         return None
-    return str(most), str(own)
+    return most, str(own)
 
 
 def image_of(spec: Json, settings: Settings, template: TemplateFacts | None = None) -> str:

@@ -20,7 +20,7 @@ from kubernel_api.constants import (
     KERNEL_CONTAINER,
     LABEL_KUEUE_QUEUE,
 )
-from kubernel_api.quantity import amount
+from kubernel_api.quantity import amount, whole
 
 from .facts import Condition, Json, conditions_of, controller_uid, number, part, seconds_of
 from .sizes import Sizes, sizes
@@ -261,7 +261,7 @@ def _startup_cpu(text: str | None) -> tuple[str, str] | None:
     words = (text or "").split()
     if len(words) != 2 or not 0 < amount(words[1]) < amount(words[0]):
         return None
-    return words[0], words[1]
+    return whole("cpu", words[0]), whole("cpu", words[1])
 
 
 def _kernels(spec: Json) -> list[Json]:

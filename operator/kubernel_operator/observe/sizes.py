@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from kubernel_api.quantity import amount
+from kubernel_api.quantity import amount, whole
 from kubernel_api.resizing import RESIZABLE
 
 from .facts import Json, part
@@ -15,7 +15,7 @@ Amounts = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Requests and limits by resource name, as they were written."""
+    """Requests and limits by resource name, as they were written, but for fractions that Kubernetes rounds up."""
 
     requests: Amounts = field(default_factory=dict)
     limits: Amounts = field(default_factory=dict)
@@ -53,7 +53,7 @@ def sizes(resources: Json) -> Sizes:
 
 
 def _amounts(amounts: Json) -> dict[str, str]:
-    return {name: str(amounts[name]) for name in RESIZABLE if name in amounts}
+    return {name: whole(name, amounts[name]) for name in RESIZABLE if name in amounts}
 
 
 def _within(wanted: Amounts, known: Amounts) -> bool:

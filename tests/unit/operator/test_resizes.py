@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
-from fixtures.objects import cr, pod, ready_status
+from fixtures.objects import SETTINGS, cr, pod, ready_status
 from fixtures.operator_world import World
 from kubernel_api.conditions import ConditionType, find_condition
 from kubernel_cluster.errors import ApiError, ConflictError
+from kubernel_operator.build.shape import shaped
 from kubernel_operator.decide.resizing import RETRY_SECONDS, wanted_sizes
 from kubernel_operator.observe.kernel_facts import kernel_facts
 from kubernel_operator.observe.pod_facts import pod_facts
@@ -247,3 +248,19 @@ def test_the_same_amount_in_other_words_is_no_change(running: World) -> None:
     change(running, "1024Mi")
     assert RESIZE not in running.cluster.writes()
     assert running.instance()["status"]["observedGeneration"] == 2
+
+
+def test_amounts_that_kubernetes_would_round_are_rounded_before(running: World) -> None:
+    """A kubelet goes on for ever with what it has to round."""
+    change(running, "1.3Gi")
+    assert running.pods()[0]["spec"]["containers"][0]["resources"] == limits("1395864372")
+    kubelet(running, "1395864372")
+    assert resizing(running) == ("False", "Resized", "In force: memory 1395864372.")
+    assert running.cluster.writes().count(RESIZE) == 1
+
+
+def test_a_new_pod_has_amounts_that_kubernetes_need_not_round() -> None:
+    resources = {"limits": {"cpu": "100.5m", "memory": "1.3Gi", "nvidia.com/gpu": 1}, "requests": {"memory": "1Gi"}}
+    found = shaped({"resources": resources}, SETTINGS, None)["resources"]
+    assert found["limits"] == {"cpu": "101m", "memory": "1395864372", "nvidia.com/gpu": 1}
+    assert found["requests"]["memory"] == "1Gi"

@@ -216,6 +216,15 @@ def test_it_is_taken_back_once_and_the_status_says_what_is_in_force(boosted: Wor
     assert resizing(boosted) is None, "nobody asked for it"
 
 
+def test_an_amount_that_kubernetes_rounded_is_taken_back_too(made: Callable[..., World]) -> None:
+    world = made(ready=True)
+    (there,) = world.pods()
+    there["metadata"]["annotations"][ANNOTATION_STARTUP_CPU] = "0.9995 250m"
+    world.change_pod(there, **there["status"])
+    look(world)
+    assert limit(world) == "250m"
+
+
 def test_it_is_kept_until_the_kernel_is_ready(made: Callable[..., World]) -> None:
     world = made(ready=False)
     becomes(world, "starting")
