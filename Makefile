@@ -80,7 +80,7 @@ test-supervisor-pythons: venv ## Run the supervisor in each Python from 3.6 on t
 
 .PHONY: test-takeovers
 test-takeovers: venv tools cluster images ## Start 1,000 kernels during ten takeovers; STARTS=80 is in `make test` (10 minutes)
-	@STARTS=$${STARTS:-1000} $(PYTEST) -q tests/integration/operator/test_leadership.py -k ten_takeovers $(PYTEST_ARGS)
+	@STARTS=$${STARTS:-1000} $(PYTEST) -q -o faulthandler_timeout=3600 tests/integration/operator/test_leadership.py -k ten_takeovers $(PYTEST_ARGS)
 
 .PHONY: test-notebooks
 test-notebooks: venv tools cluster images ## Open 30 notebooks with three tabs each through the API server, with a living Lease (10 minutes)

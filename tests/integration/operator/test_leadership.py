@@ -80,11 +80,17 @@ def owners(kernels: Kernels, resource: str) -> list[str]:
     return [each["metadata"]["labels"][LABEL_INSTANCE] for each in found]
 
 
+def reasons(kernels: Kernels) -> set[str | None]:
+    """What any of them waits for."""
+    found = kernels.api.request("GET", kernels.instance_path())["items"]
+    return {each.get("status", {}).get("reason") for each in found}
+
+
 def children(kernel: Kernel) -> tuple[list[str], int, int]:
     return kernel.child_names("pods"), len(kernel.children("secrets")), len(kernel.children("services"))
 
 
-@pytest.mark.timeout(400 + STARTS)  # ten operators start one after the other
+@pytest.mark.timeout(400 + 2 * STARTS)  # ten operators start one after the other
 def test_ten_takeovers_during_a_stream_of_starts(pair: Pair) -> None:
     """Each kernel gets one of each child, whoever made it."""
     ends = [stop, kill, stop, stop, stop, kill, stop, stop, stop, stop]
@@ -92,8 +98,7 @@ def test_ten_takeovers_during_a_stream_of_starts(pair: Pair) -> None:
     for end in ends:
         kernels += [pair.place.kernels.create(connection={}, nodeSelector=NOWHERE) for _ in range(STARTS // len(ends))]
         pair.take_over(end)
-    for kernel in kernels:
-        kernel.reason("Unschedulable")
+    wait_until("every pod's verdict", lambda: reasons(pair.place.kernels) == {"Unschedulable"}, seconds=60 + STARTS)
     made = {resource: Counter(owners(pair.place.kernels, resource)) for resource in ("pods", "secrets", "services")}
     each = Counter(kernel.name for kernel in kernels)
     assert made == {"pods": each, "secrets": each + each, "services": each}
