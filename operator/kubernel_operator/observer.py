@@ -12,7 +12,7 @@ from .observe.cache import Cache
 from .observe.facts import service_facts
 from .observe.kernel_facts import KernelFacts
 from .observe.members import Members
-from .observe.observed import Memory, Observed
+from .observe.observed import DELETION_OF, Memory, Observed
 from .observe.pod_facts import pod_facts
 from .observe.templates import Templates
 from .server_leases import ServerLeases
@@ -66,6 +66,8 @@ class Observer:
         supervisor_found = self._cache.supervisors.get(kernel.namespace)
         if supervisor_found is not None:  # perhaps by another kernel's pass
             memory.refusals.pop("supervisor", None)
+        gone = {name for name in memory.refusals if name.startswith(DELETION_OF)} - {DELETION_OF + p.name for p in pods}
+        memory.refusals = {name: refusal for name, refusal in memory.refusals.items() if name not in gone}
         is_warm = current is not None and current.is_member
         observed = Observed(
             pods=pods,

@@ -159,8 +159,7 @@ class Pools:
             claims=memory.claims,
             starts=self._starts(pool.namespace),
         )
-        for pod, why in plan.delete:
-            await self._delete(pool, memory, pod, why)
+        deletions = [await self._delete(pool, memory, pod, why) for pod, why in plan.delete]
         for _ in range(plan.create):
             if not await self._create(pool, memory, context):
                 break  # so would the next one be
@@ -171,9 +170,11 @@ class Pools:
         metrics.observe_pool(*key, ready=sum(s.ready for s in states), members=len(states))
         if plan.again_at is not None:
             self.queue.add_after(key, plan.again_at - now)
+        self._ask(key, states, now)
+        if (failure := next((error for error in deletions if error is not None), None)) is not None:
+            raise failure
         if plan.create or plan.delete:
             self.queue.add_after(key, STATUS_SECONDS)
-        self._ask(key, states, now)
 
     def _states(self, pool: PoolFacts, now: float) -> tuple[MemberState, ...]:
         return tuple(self._state(pod, now) for pod in self._members.of_pool(pool.namespace, pool.name, pool.uid))
@@ -197,7 +198,7 @@ class Pools:
         template = self._templates.get(pool.template) if pool.template else None
         try:
             refusal = await self._writes.create_member(pool, context, template)
-        except ApiError as error:
+        except (ApiError, ApiUnavailableError) as error:
             refusal = self._writes.refusal_of(error)
         memory.refusal = refusal
         if refusal is None:
@@ -207,13 +208,18 @@ class Pools:
         await self._tell(pool, memory, refusal.reason, refusal.message)
         return False
 
-    async def _delete(self, pool: PoolFacts, memory: PoolMemory, pod: PodFacts, why: str) -> None:
-        await self._writes.delete_member(pod, why)
+    async def _delete(self, pool: PoolFacts, memory: PoolMemory, pod: PodFacts, why: str) -> ApiError | None:
+        """Why it could not be deleted: that keeps nobody from making and counting the others."""
+        try:
+            await self._writes.delete_member(pod, why)
+        except ApiError as error:
+            return error
         if pod.has_ended or not pod.kernel_may_run:
             if self._clock() < self._asked[pod.namespace, pod.name].since + YOUNG_SECONDS:
                 self._pause(memory)
             message = f"Pod {pod.name}: {why}; another is made."
             await self._writes.post_event(pool, MEMBER_FAILED, message)
+        return None
 
     def _pause(self, memory: PoolMemory) -> None:
         seconds = min(PAUSE_MAX_SECONDS, 2.0 ** min(memory.failed_times, 10))

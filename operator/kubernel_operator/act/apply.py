@@ -35,10 +35,8 @@ from kubernel_operator.decide.actions import (
 from kubernel_operator.decide.changed_children import refusal_of_changed
 from kubernel_operator.decide.reasons import (
     hint_from_events,
-    is_worth_saying,
     reason_from_events,
     refusal_of,
-    refusal_of_failure,
     refusal_of_foreign_supervisor,
     refusal_of_taken_name,
 )
@@ -49,6 +47,8 @@ from kubernel_operator.observe.facts import controller_uid, event_facts
 from kubernel_operator.observe.observed import Memory, Purpose, Refusal, ResizeAnswer, Woken
 from kubernel_operator.observe.pod_facts import PodFacts, pod_facts
 from kubernel_wire.sealed_keys import keys_sealed_in
+
+from .failures import forget_failure, remember_failure
 
 logger = logging.getLogger(__name__)
 
@@ -88,6 +88,16 @@ class Applier:
         Raises:
             ClusterError: the write's outcome is unknown or unexpected.
         """
+        try:
+            await self._apply(cr, memory, action)
+        except (ApiError, ApiUnavailableError) as error:
+            if (refusal := remember_failure(memory, action, error, self._clock())) is not None:
+                memory.event_reason = refusal.reason  # of a kernel that has ended no status tells it
+                await self.post_event(cr, refusal.reason, refusal.message)
+            raise
+        forget_failure(memory, action)
+
+    async def _apply(self, cr: dict[str, Any], memory: Memory, action: Request) -> None:
         match action:
             case Create() | Claim() | ReadKeys() | ClaimService() | Resize():
                 if not await self._write(cr, memory, action):
@@ -179,11 +189,6 @@ class Applier:
         is_new = True
         try:
             created = await self._cluster.create(path, action.body)
-        except ApiUnavailableError as error:
-            memory.failed_times[action.kind] = times = memory.failed_times.get(action.kind, 0) + 1
-            if is_worth_saying(error, times):
-                memory.refusals[action.kind] = refusal_of_failure(action.body["kind"], error)
-            raise
         except ApiError as error:
             plain = without_startup_cpu(action.body)
             if plain is not None and error.status in (403, 422):
@@ -265,6 +270,8 @@ class Applier:
                 self._cache.pods.put(created)
                 memory.incarnation_seen = pod_facts(created).incarnation
                 memory.refused_times, memory.pending = 0, None
+                memory.refusals.pop("claim", None)
+                memory.refusals.pop("keys", None)
 
     async def _claim(self, memory: Memory, action: Claim) -> bool:
         """Whether the pod is the KernelInstance's now."""

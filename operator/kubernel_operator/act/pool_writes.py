@@ -10,13 +10,13 @@ from typing import Any
 from kubernel_api.constants import POOL_KIND
 from kubernel_cluster import paths
 from kubernel_cluster.cluster import Cluster
-from kubernel_cluster.errors import ApiError
+from kubernel_cluster.errors import ApiError, ApiUnavailableError
 from kubernel_operator.build.member import build_member, build_member_secret, build_member_service
 from kubernel_operator.build.supervisor import build_supervisor_map
 from kubernel_operator.decide.actions import Create
 from kubernel_operator.decide.changed_children import refusal_of_changed
 from kubernel_operator.decide.plan import Context
-from kubernel_operator.decide.reasons import refusal_of
+from kubernel_operator.decide.reasons import refusal_of, refusal_of_failure
 from kubernel_operator.observe.cache import Cache
 from kubernel_operator.observe.observed import Memory, Refusal
 from kubernel_operator.observe.pod_facts import PodFacts
@@ -102,6 +102,8 @@ class PoolWrites:
         await self._applier.post_event(pool.raw, reason, message, POOL_KIND)
 
     @staticmethod
-    def refusal_of(error: ApiError) -> Refusal:
+    def refusal_of(error: ApiError | ApiUnavailableError) -> Refusal:
         """Why no member can be made."""
+        if isinstance(error, ApiUnavailableError):
+            return refusal_of_failure("Pod could not be created", error)
         return refusal_of("Pod", error)

@@ -105,7 +105,7 @@ def _failed(pod: PodFacts, answer: ResizeAnswer | None, in_force: int, now: floa
 
 def _refused(pod: PodFacts, answer: ResizeAnswer | None, now: float) -> ResizeAnswer | None:
     is_recent = answer is not None and answer.pod_uid == pod.uid and now < answer.at + REFUSED_SECONDS
-    return answer if answer is not None and is_recent and answer.refusal else None
+    return answer if answer is not None and is_recent and answer.refusal and not answer.failed else None
 
 
 def suspension(kernel: KernelFacts, situation: Situation, observed: Observed, now: float) -> Outcome | None:
@@ -135,6 +135,9 @@ def suspension(kernel: KernelFacts, situation: Situation, observed: Observed, no
 
 def _why_not_more(situation: Situation, pod: PodFacts, report: Report, observed: Observed, now: float) -> str:
     """Why a kernel that stands still does not get more memory; "" when it may yet."""
+    asked = observed.resizes.get(Purpose.GROWTH)
+    if asked is not None and asked.pod_uid == pod.uid and asked.failed:
+        return f"More could not be asked for yet, it is tried again: {asked.refusal.rstrip('.')}."
     if situation.growth is not None:
         return ""
     in_force = report.memory.limit if report.memory is not None and report.memory.limit is not None else 0

@@ -71,10 +71,18 @@ def refusal_of(kind: str, error: ApiError) -> Refusal:
     return Refusal(Reason.CONFIG_ERROR, f"{kind} refused: {text}")
 
 
-def refusal_of_failure(kind: str, error: ApiUnavailableError) -> Refusal:
-    """Why it is not known whether a child was created: a webhook is down, etcd is slow, nobody answers."""
+def refusal_of_deletion(what: str, error: ApiError) -> Refusal:
+    """Why a pod runs on that is to go: a policy, a webhook. ``what`` begins the sentence.
+
+    It is waited for: a start need not fail since the pod before it is still there.
+    """
+    return Refusal(Reason.API_ERROR, f"{what}, it is tried again: {_NAME_OF_CHILD.sub('', error.message)}")
+
+
+def refusal_of_failure(what: str, error: ApiUnavailableError) -> Refusal:
+    """Why an outcome is not known: a webhook is down, etcd is slow, nobody answers. ``what`` begins the sentence."""
     status = f" ({error.status})" if error.status is not None else ""
-    return Refusal(Reason.API_ERROR, f"{kind} could not be created yet, it is tried again: {error.message}{status}")
+    return Refusal(Reason.API_ERROR, f"{what} yet, it is tried again: {error.message}{status}")
 
 
 def is_worth_saying(error: ApiUnavailableError, times: int) -> bool:

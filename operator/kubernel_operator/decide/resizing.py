@@ -24,7 +24,7 @@ from .startup import is_only_startup, own_limit, sizes_at_rest, startup_sizes
 RETRY_SECONDS = 60.0
 _LIVING = {Stage.STARTING, Stage.RUNNING}
 #: What people have to hear of: the kernel has not got what was asked for.
-TROUBLES = {Reason.RESIZE_DEFERRED, Reason.RESIZE_INFEASIBLE, Reason.RESIZE_REFUSED}
+TROUBLES = {Reason.RESIZE_DEFERRED, Reason.RESIZE_INFEASIBLE, Reason.RESIZE_REFUSED, Reason.API_ERROR}
 
 
 def wanted_sizes(kernel: KernelFacts, pod: PodFacts, memory_max: str = "") -> Sizes:
@@ -88,7 +88,7 @@ def is_resize_answered(kernel: KernelFacts, situation: Situation, observed: Obse
         to is None
         or bool(situation.resize_objection)
         or _answer(Purpose.SPEC, situation, observed, to) is not None
-        or _is_said_refused(kernel)
+        or _is_not_taken(kernel)
     )
 
 
@@ -97,19 +97,10 @@ def outcome(kernel: KernelFacts, situation: Situation, observed: Observed) -> Ou
     pod = situation.pod
     if pod is None or not pod.sizes or situation.stage not in _LIVING:
         return None
-    to = missing_of_spec(kernel, situation)
-    if to is not None and situation.resize_objection:
-        message = f"The resize to {to} was refused: {situation.resize_objection}"
-        return Outcome("False", Reason.RESIZE_REFUSED, message)
-    if to is not None:
-        answer = _answer(Purpose.SPEC, situation, observed, to)
-        if answer is not None:
-            return Outcome("False", Reason.RESIZE_REFUSED, _refused(to, pod, answer, "every minute"))
-        said = kernel.status.condition(ConditionType.RESIZING)
-        is_current = said is not None and _is_said_refused(kernel)
-        return Outcome("False", Reason.RESIZE_REFUSED, said.message) if said is not None and is_current else None
+    if (to := missing_of_spec(kernel, situation)) is not None:
+        return _of_spec(kernel, situation, observed, pod, to)
     grown = _last(Purpose.GROWTH, pod, observed)
-    if frozen_report(observed) is not None and grown is not None and grown.refusal:
+    if frozen_report(observed) is not None and grown is not None and grown.refusal and not grown.failed:
         if situation.growth is not None:
             return None  # less is tried, or the same again
         return Outcome("False", Reason.RESIZE_REFUSED, _refused(grown.asked, pod, grown, GROWTH_AGAIN))
@@ -122,6 +113,23 @@ def outcome(kernel: KernelFacts, situation: Situation, observed: Observed) -> Ou
     if not (is_known or was_asked or pod.resize_pending or pod.resize_in_progress):
         return None
     return _by_kubelet(pod)
+
+
+def _of_spec(kernel: KernelFacts, situation: Situation, observed: Observed, pod: PodFacts, to: Sizes) -> Outcome | None:
+    """What has become of amounts of the spec that the pod is not to have yet."""
+    if situation.resize_objection:
+        message = f"The resize to {to} was refused: {situation.resize_objection}"
+        return Outcome("False", Reason.RESIZE_REFUSED, message)
+    answer = _answer(Purpose.SPEC, situation, observed, to)
+    if answer is None:
+        said = kernel.status.condition(ConditionType.RESIZING)
+        if said is None or not _is_not_taken(kernel):
+            return None
+        return Outcome("True" if said.is_true else "False", Reason(said.reason), said.message)
+    if answer.failed:
+        message = f"The resize to {to} has not come through yet, it is tried again: {answer.refusal.rstrip('.')}."
+        return Outcome("True", Reason.API_ERROR, message)
+    return Outcome("False", Reason.RESIZE_REFUSED, _refused(to, pod, answer, "every minute"))
 
 
 def sizes_in_force(kernel: KernelFacts, pod: PodFacts | None) -> Sizes:
@@ -181,7 +189,7 @@ def missing_of_spec(kernel: KernelFacts, situation: Situation) -> Sizes | None:
         return None
     if kernel.generation <= pod.made_for or not kernel.sizes:
         return None
-    if kernel.generation == kernel.status.observed_generation and not _is_said_refused(kernel):
+    if kernel.generation == kernel.status.observed_generation and not _is_not_taken(kernel):
         return None
     to = wanted_sizes(kernel, pod, situation.memory_max)
     return None if sizes_at_rest(kernel, pod).has(to) else to
@@ -209,12 +217,12 @@ def _not_taken_back(kernel: KernelFacts, pod: PodFacts, observed: Observed) -> s
     )
 
 
-def _is_said_refused(kernel: KernelFacts) -> bool:
-    """Whether the status says so of this very spec."""
+def _is_not_taken(kernel: KernelFacts) -> bool:
+    """Whether the status says of this very spec that the API server has not taken it."""
     said = kernel.status.condition(ConditionType.RESIZING)
     return (
         said is not None
-        and said.reason == Reason.RESIZE_REFUSED
+        and said.reason in {Reason.RESIZE_REFUSED, Reason.API_ERROR}
         and kernel.generation == kernel.status.observed_generation
     )
 
@@ -222,7 +230,7 @@ def _is_said_refused(kernel: KernelFacts) -> bool:
 def _asked_at(purpose: Purpose, situation: Situation, observed: Observed, to: Sizes) -> float | None:
     """Unix seconds from which these amounts are to be asked for: 0 for at once, None for never again."""
     answer = _answer(purpose, situation, observed, to)
-    if answer is None:
+    if answer is None or answer.failed:
         return 0.0
     if answer.hopeless and purpose is not Purpose.STARTUP:  # nobody keeps what was for a start
         return None

@@ -50,7 +50,9 @@ def startup_sizes(kernel: KernelFacts, situation: Situation, observed: Observed)
         return Sizes({}, {"cpu": own}) if own else None
     start, own = pod.startup_cpu
     has, known = pod.sizes.limits.get("cpu"), observed.resizes.get(Purpose.STARTUP)
-    was_asked = known is not None and known.pod_uid == pod.uid and known.restart >= situation.wanted
+    was_asked = (
+        known is not None and not known.failed and known.pod_uid == pod.uid and known.restart >= situation.wanted
+    )
     is_restart = situation.stage in {Stage.STARTING, Stage.NEEDS_RESTART} and situation.wanted > pod.generation
     if not is_restart or was_asked or has is None or amount(has) != amount(own):
         return None

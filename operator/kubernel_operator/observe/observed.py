@@ -20,6 +20,9 @@ from .report import Report
 from .sizes import Sizes
 from .template_facts import TemplateFacts
 
+# Begins the name by which it is remembered that a pod cannot be deleted.
+DELETION_OF = "deletion of "
+
 
 @dataclass(frozen=True)
 class Refusal:
@@ -48,6 +51,7 @@ class ResizeAnswer:
         refusal: the API server's words when it said no; "" when it took it.
         hopeless: whether asking again is of no use.
         restart: restartGeneration that was wanted then.
+        failed: whether it did not answer, or could not say; then ``refusal`` has what is known of that.
     """
 
     pod_uid: str
@@ -56,6 +60,7 @@ class ResizeAnswer:
     refusal: str = ""
     hopeless: bool = False
     restart: int = 0
+    failed: bool = False
 
 
 @dataclass(frozen=True)
@@ -184,7 +189,7 @@ class Memory:
     first_seen: float
     secret: bool = False
     pod_secret: bool = False
-    refusals: dict[str, Refusal] = field(default_factory=dict)  # by kind of child
+    refusals: dict[str, Refusal] = field(default_factory=dict)  # by kind of child, or what else was asked for
     refused_times: int = 0
     failed_times: dict[str, int] = field(default_factory=dict)  # by kind: in a row, without an answer of the server
     pending: tuple[Reason, str] | None = None

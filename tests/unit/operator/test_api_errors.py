@@ -1,11 +1,13 @@
 """Errors of the API server that are neither refusal nor success. M17, F6, m7, and M5's half about Secrets."""
 
+import re
 from typing import Any
 
 import pytest
 
-from fixtures.objects import NOW, POD_SECRET, cr, ready_status
+from fixtures.objects import NOW, POD_SECRET, cr, pod, ready_status
 from fixtures.operator_world import World
+from fixtures.pools import apply_pool, filled, members
 from kubernel_cluster.errors import ApiError, ApiUnavailableError, ClusterError
 from kubernel_operator.decide.plan import MISSED_INTERVAL_SECONDS
 
@@ -129,3 +131,71 @@ def test_a_secret_that_the_kubelet_is_late_to_see_is_no_loss(world: World) -> No
     keys = {o["stringData"].get("key") for p, o in world.cluster.objects.items() if "/secrets/" in p}
     assert keys == {"key 0", None}
     assert not [o for p, o in world.cluster.objects.items() if "/events/" in p and o["reason"] == "ConnectionLost"]
+
+
+def test_a_claim_that_fails_is_said_and_what_was_said_of_it_goes_with_it(world: World) -> None:
+    filled(world)
+    world.cluster.refusals["claim pods"] = DOWN
+    world.apply(cr(connection={"service": "None"}))
+    passes(world, 2)
+    assert words(world)[0] == "APIError"
+    assert re.fullmatch(
+        rf"Pod pool-\w+ of KernelPool pool could not be claimed yet, it is tried again: {re.escape(WEBHOOK)} .500.",
+        words(world)[1] or "",
+    )
+    for member in members(world):  # all of them go: another pod is made
+        world.cluster.remove(f"/api/v1/namespaces/ns/pods/{member['metadata']['name']}")
+    for _ in range(3):
+        passes(world)
+        world.now += 2
+    assert [p["metadata"]["name"] for p in world.pods()] == ["k1-1"]
+    assert words(world)[0] == "Creating"
+
+
+@pytest.mark.parametrize("error", [DOWN, ApiError(403, "Forbidden", "a policy keeps pods")])
+def test_a_pod_that_cannot_be_deleted_is_said_until_it_is_gone(world: World, error: ClusterError) -> None:
+    world.cluster.refusals["delete pods"] = error
+    world.apply(cr(restartGeneration=1, status=ready_status()))
+    world.add_service()
+    world.cluster.put("/api/v1/namespaces/ns/pods/k1-1", pod())
+    passes(world, 3)
+    assert words(world)[0] == "APIError"
+    assert (words(world)[1] or "").startswith("Pod k1-1 could not be deleted")
+    world.cluster.remove("/api/v1/namespaces/ns/pods/k1-1")
+    world.now += 2
+    passes(world)
+    assert words(world)[0] not in {"APIError", "Running"}
+
+
+def test_a_kernel_that_has_ended_and_its_pod_has_not_tells_it_by_an_event(world: World) -> None:
+    world.cluster.refusals["delete pods"] = ApiError(403, "Forbidden", "a policy keeps pods")
+    finished = {"type": "Finished", "status": "True", "lastTransitionTime": "2027-01-15T08:00:00Z"}
+    world.apply(cr(status={**ready_status(), "conditions": [finished]}))
+    world.cluster.put("/api/v1/namespaces/ns/pods/k1-1", pod())
+    passes(world, 3)
+    events = [o for path, o in world.cluster.objects.items() if "/events/" in path]
+    said = "Pod k1-1 could not be deleted, it is tried again: a policy keeps pods"
+    assert [(e["reason"], e["message"]) for e in events] == [("APIError", said)]
+
+
+def test_a_pool_says_what_keeps_it_empty(world: World) -> None:
+    world.cluster.refusals["pods"] = DOWN
+    apply_pool(world)
+    world.watch()
+    world.fill()
+    status = world.cluster.objects["/apis/kubernel.dev/v1beta1/namespaces/ns/kernelpools/pool"]["status"]
+    said = status["conditions"][0]
+    assert said["reason"] == "APIError"
+    assert said["message"] == f"Pod could not be created yet, it is tried again: {WEBHOOK} (500)"
+
+
+def test_a_member_that_cannot_be_deleted_keeps_no_other_from_being_made(world: World) -> None:
+    filled(world)
+    lost = members(world)[0]
+    world.change_pod(lost, **{**lost["status"], "phase": "Failed"})
+    world.cluster.refusals["delete pods"] = ApiError(403, "Forbidden", "a policy keeps pods")
+    world.watch()
+    world.now += 100
+    with pytest.raises(ApiError):
+        world.fill()
+    assert len(members(world)) == 3

@@ -7,7 +7,7 @@ import pytest
 from fixtures.objects import SETTINGS, cr, pod, ready_status
 from fixtures.operator_world import World
 from kubernel_api.conditions import ConditionType, find_condition
-from kubernel_cluster.errors import ApiError, ConflictError
+from kubernel_cluster.errors import ApiError, ApiUnavailableError, ConflictError
 from kubernel_operator.build.shape import shaped
 from kubernel_operator.decide.resizing import RETRY_SECONDS, wanted_sizes
 from kubernel_operator.observe.kernel_facts import kernel_facts
@@ -264,3 +264,24 @@ def test_a_new_pod_has_amounts_that_kubernetes_need_not_round() -> None:
     found = shaped({"resources": resources}, SETTINGS, None)["resources"]
     assert found["limits"] == {"cpu": "101m", "memory": "1395864372", "nvidia.com/gpu": 1}
     assert found["requests"]["memory"] == "1Gi"
+
+
+def test_an_api_server_that_fails_is_no_operator_that_does_not_look(running: World) -> None:
+    words = 'failed calling webhook "policy.example.org": connection refused'
+    running.cluster.refusals["pods/resize"] = ApiUnavailableError("PATCH: 500", status=500, message=words)
+    with pytest.raises(ApiUnavailableError):
+        change(running, "2Gi")
+    with pytest.raises(ApiUnavailableError):
+        look(running)
+    said = f"The resize to memory 2Gi has not come through yet, it is tried again: {words}."
+    assert resizing(running) == ("True", "APIError", said)
+    status = running.instance()["status"]
+    assert (status["observedGeneration"], status["message"]) == (2, f"The kernel is ready. {said}")
+    running.reconciler.forget()
+    with pytest.raises(ApiUnavailableError):
+        look(running)  # so does the next operator
+    assert running.instance()["status"] == status
+    del running.cluster.refusals["pods/resize"]
+    look(running)
+    kubelet(running, "2Gi")
+    assert resizing(running)[1] == "Resized"
