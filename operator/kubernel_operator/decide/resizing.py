@@ -267,8 +267,14 @@ def _by_kubelet(pod: PodFacts) -> Outcome:
             return Outcome("False", Reason.RESIZE_INFEASIBLE, message)
         message = f"The resize to {pod.sizes} waits until node {node} has room: {words}."
         return Outcome("True", Reason.RESIZE_DEFERRED, message)
-    in_force = pod.kernel.sizes if pod.kernel is not None else Sizes()
+    if pod.kernel is None or not pod.kernel.running:  # it starts with them
+        return Outcome("False", Reason.RESIZED, f"In force: {pod.sizes}.")
+    in_force = pod.kernel.sizes
     if pod.resize_in_progress is None and in_force.has(pod.sizes):
         return Outcome("False", Reason.RESIZED, f"In force: {in_force}.")
-    why = pod.resize_in_progress.message if pod.resize_in_progress is not None else ""
+    why = pod.resize_in_progress.message.rstrip(".") if pod.resize_in_progress is not None else ""
+    if pod.resize_in_progress is not None and pod.resize_in_progress.reason == "Error":
+        way_out = " Have the kernel use less, or ask for more." if "memory limit" in why else ""
+        message = f"Node {node} cannot resize the kernel to {pod.sizes} yet, and tries again: {why}.{way_out}"
+        return Outcome("True", Reason.RESIZE_IN_PROGRESS, message)
     return Outcome("True", Reason.RESIZE_IN_PROGRESS, f"The node is resizing the kernel to {pod.sizes}. {why}".strip())

@@ -285,3 +285,36 @@ def test_an_api_server_that_fails_is_no_operator_that_does_not_look(running: Wor
     look(running)
     kubelet(running, "2Gi")
     assert resizing(running)[1] == "Resized"
+
+
+def test_less_memory_than_is_in_use(running: World) -> None:
+    change(running, "512Mi")
+    words = "cannot decrease memory limits: attempting to set pod memory limit (1) below current usage (2)"
+    kubelet(running, "1Gi", {"type": "PodResizeInProgress", "status": "True", "reason": "Error", "message": words})
+    assert resizing(running) == (
+        "True",
+        "ResizeInProgress",
+        f"Node node1 cannot resize the kernel to memory 512Mi yet, and tries again: {words}. Have the kernel use less, "
+        "or ask for more.",
+    )
+
+
+def test_a_pod_that_has_yet_to_run_starts_with_what_it_has(running: World) -> None:
+    """No node was at it, but the status said so, and an Event later that it had done it."""
+    change(running, "2Gi")
+    kubelet(running, "2Gi")
+    events = running.cluster.writes().count(EVENT)
+    (there,) = running.pods()
+    unscheduled = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no node"}
+    running.reconciler.forget()
+    running.supervisors.status.clear()
+    instance = running.instance()
+    metadata = {**instance["metadata"], "generation": instance["metadata"]["generation"] + 1}
+    spec = {**instance["spec"], "restartGeneration": 1}
+    running.apply({**instance, "metadata": metadata, "spec": spec, "status": {**instance["status"], "podName": "k1-2"}})
+    there["metadata"]["annotations"] |= {"kubernel.dev/restart-generation": "1"}
+    running.change_pod(there, phase="Pending", conditions=[unscheduled])
+    look(running)
+    assert running.instance()["status"]["reason"] == "Unschedulable"
+    assert resizing(running) == ("False", "Resized", "In force: memory 2Gi.")
+    assert running.cluster.writes().count(EVENT) == events + 1, "that it has no node, and nothing of its size"
