@@ -182,5 +182,6 @@ def _environment(config: dict[str, Any], cluster: dict[str, Any]) -> dict[str, s
             if extension.get("name") == "client.authentication.k8s.io/exec":
                 spec["cluster"]["config"] = extension.get("extension")
     info = {"apiVersion": config.get("apiVersion"), "kind": "ExecCredential", "spec": spec}
-    wanted = {str(item["name"]): str(item["value"]) for item in config.get("env") or []}
+    given = {str(item["name"]): item.get("value") for item in config.get("env") or []}
+    wanted = {name: "" if value is None else str(value) for name, value in given.items()}
     return {**os.environ, **wanted, "KUBERNETES_EXEC_INFO": json.dumps(info)}

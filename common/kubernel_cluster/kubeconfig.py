@@ -25,6 +25,7 @@ YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 CREDENTIALS = frozenset(
     {"exec", "token", "tokenFile", "auth-provider", "client-certificate", "client-certificate-data", "username"}
 )
+GO_BEFORE_EXEC = frozenset({"token", "username", "client-certificate", "client-certificate-data"})
 LISTS = ("clusters", "contexts", "users")
 # Fields that name files, relative to the kubeconfig that they stand in.
 FILES = ("tokenFile", "client-certificate", "client-key", "certificate-authority")
@@ -62,7 +63,10 @@ async def load(path: str, files: list[str], context: str | None, configuration: 
     """
     merged = _merged(path, files)
     loader: Any = Loader(ConfigNode(path, merged, path), _context(path, merged, context))  # type: ignore[no-untyped-call]
-    user = loader.user
+    used, user = loader.current_context, loader.user
+    named = used["context"].get("user")
+    if named and named not in {node.value["name"] for node in merged["users"]}:
+        raise NoLoginError(f"the kubeconfig {path} has no user {named}, which its context {used['name']} names")
     await loader.load_and_set(configuration)
     if CREDENTIALS & user.keys() and not (configuration.api_key.get("BearerToken") or configuration.cert_file):
         named = ", ".join(sorted(CREDENTIALS & user.keys()))
@@ -77,7 +81,6 @@ async def load(path: str, files: list[str], context: str | None, configuration: 
         raise NoLoginError(
             f"the kubeconfig {path} names the server {configuration.host}", "It must begin with https:// or http://."
         )
-    used = loader.current_context
     return Loaded(used["name"], used["context"].get("namespace"), loader.lifetime, impersonation(user))
 
 
@@ -98,7 +101,7 @@ def _merged(path: str, files: list[str]) -> dict[str, Any]:
     is_empty = True
     for file in files:
         with Path(file).open("rb") as text:  # of a file, yaml's errors quote nothing: it may be a secret
-            config = yaml.load(text, YAML)  # noqa: S506 - a safe one
+            config = next(yaml.load_all(text, YAML), None)  # the first one, as kubectl does
         if config is None:
             continue
         is_empty = False
@@ -114,9 +117,12 @@ def _merged(path: str, files: list[str]) -> dict[str, Any]:
 
 
 def _named(config: dict[str, Any], kind: str) -> list[dict[str, Any]]:
-    """The entries of a list, of which each has the name of its kind and may have nothing there: ``user: null``."""
+    """The entries of a list, of which each has the name of its kind and may have nothing there: ``user: null``.
+
+    One without a name is nobody's, and no reason to refuse the others.
+    """
     one = kind.removesuffix("s")
-    return [{**item, one: item.get(one) or {}} for item in config.get(kind) or []]
+    return [{"name": "", **item, one: item.get(one) or {}} for item in config.get(kind) or []]
 
 
 def _context(path: str, merged: dict[str, Any], asked: str | None) -> str:
@@ -153,12 +159,14 @@ class Loader(KubeConfigLoader):
         self._folder = _folder(user.path)
         self._own = _with_token(_tidied(self.user, self._folder))
         self._of_cluster = _tidied(cluster.value, _folder(cluster.path))
+        if "server" in self._of_cluster:
+            self._of_cluster["server"] = _server(str(self._of_cluster["server"]))
         self._user = ConfigNode("user", self._own)  # type: ignore[no-untyped-call]
         self._cluster = ConfigNode("cluster", self._of_cluster)  # type: ignore[no-untyped-call]
 
     async def load_from_exec_plugin(self) -> bool:
-        """Called by the official loader for ``exec``. A token that is there goes before, as with kubectl."""
-        if "token" in self._own:
+        """Called by the official loader for ``exec``. Credentials that are there go before, as with kubectl."""
+        if GO_BEFORE_EXEC & self._own.keys():
             return False
         status = await run_plugin(self.user["exec"], self._of_cluster, self._folder)
         if status.get("token"):
@@ -178,6 +186,17 @@ def _seconds_until(timestamp: str | None) -> float | None:
         raise NoLoginError(f"the kubeconfig's command printed the expirationTimestamp {timestamp!r}") from error
 
 
+def _server(url: str) -> str:
+    """As kubectl reads it: HTTPS:// is https://, and what follows a question mark is no part of it.
+
+    Raises:
+        ValueError: it is no URL.
+    """
+    parts = urlsplit(url)
+    parts.port  # noqa: B018 - raises for what is none
+    return parts._replace(query="", fragment="").geturl()
+
+
 def _tidied(values: dict[str, Any], folder: str) -> dict[str, Any]:
     """Without what is empty, which counts as absent, and with whole paths."""
     kept = {name: value for name, value in values.items() if value not in (None, "")}
@@ -189,13 +208,16 @@ def _with_token(user: dict[str, Any]) -> dict[str, Any]:
     file, provider = user.pop("tokenFile", None), user.pop("auth-provider", None)
     if file is not None:
         try:
-            user["token"] = Path(file).read_text(encoding="utf-8").strip() or user.get("token", "")
+            if text := Path(file).read_text(encoding="utf-8").strip():
+                user["token"] = text
         except OSError as error:
             if "token" not in user:
                 raise NoLoginError(f"the tokenFile {file} cannot be read", error.strerror or "") from error
     if provider is not None and "token" not in user:
         user["token"] = _provided(provider)
-    return {name: value for name, value in user.items() if value != ""}
+    if "username" in user:
+        user.setdefault("password", "")
+    return user
 
 
 def _provided(provider: dict[str, Any]) -> str:
@@ -215,7 +237,8 @@ def _provided(provider: dict[str, Any]) -> str:
 
 
 def _folder(file: str | None) -> str:
-    return str(Path(file or "").absolute().parent)
+    # Nothing is relative to no file; and where this process is may have been deleted.
+    return str(Path(file).absolute().parent) if file else ""
 
 
 def _file(status: dict[str, Any], name: str) -> Any:

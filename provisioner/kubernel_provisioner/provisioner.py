@@ -11,6 +11,7 @@ import dataclasses
 import os
 import uuid
 from collections.abc import Coroutine
+from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -217,8 +218,10 @@ class KubernetesProvisioner(LastSeen, Ending, Running, ProvisionerOptions):
     def _with_folder(self, options: PodOptions, cwd: Any) -> PodOptions:
         """The kernel starts in its notebook's folder, where ``path_map`` knows it; the first start decides."""
         is_asked = bool(cwd) and options.working_dir is None
-        # nbconvert's and nbclient's is relative, mostly.
-        folder = self.resolve_path(os.path.abspath(str(cwd))) if is_asked else None  # noqa: PTH100 - keeps links
+        folder = None
+        with suppress(FileNotFoundError):  # what it is relative to was deleted
+            # nbconvert's and nbclient's is relative, mostly.
+            folder = self.resolve_path(os.path.abspath(str(cwd))) if is_asked else None  # noqa: PTH100 - keeps links
         is_usable = folder is not None and PurePosixPath(folder).is_absolute()
         return dataclasses.replace(options, working_dir=folder) if is_usable else options
 

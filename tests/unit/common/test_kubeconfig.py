@@ -136,6 +136,11 @@ async def test_a_relative_path(
         ({"token": "", "tokenFile": "token"}, "Bearer from a file"),
         ({"token": "t", "exec": {"apiVersion": V1, "command": "false"}}, "Bearer t"),
         ({"username": "me", "password": "secret"}, "Basic " + base64.b64encode(b"me:secret").decode()),
+        ({"username": "me"}, "Basic " + base64.b64encode(b"me:").decode()),
+        (
+            {"username": "me", "password": "secret", "exec": {"apiVersion": V1, "command": "false"}},
+            "Basic bWU6c2VjcmV0",
+        ),
         ({"auth-provider": {"name": "oidc", "config": {"id-token": "opaque"}}}, "Bearer opaque"),
         ({}, None),
         (None, None),
@@ -146,6 +151,49 @@ async def test_which_token(write: Write, user: Config | None, token: str | None)
     made = config("a", {})
     made["users"][0]["user"] = user
     assert token_of(await entered(write("config", made))) == token
+
+
+async def test_a_certificate_goes_before_a_command(write: Write) -> None:
+    """kubectl does not run a command for a user who has another way in."""
+    user = {
+        "client-certificate": write("c", "CERT"),
+        "client-key": write("k", "KEY"),
+        "exec": {"apiVersion": V1, "command": "false"},
+    }
+    granted = await entered(write("config", config("a", user)))
+    assert (token_of(granted), granted.configuration.cert_file) == (None, user["client-certificate"])
+
+
+@pytest.mark.parametrize(
+    "server",
+    ["HTTPS://10.96.0.1:443", "https://10.96.0.1:443/", "https://10.96.0.1:443?a=b", "https://10.96.0.1:443/#c"],
+)
+async def test_servers_that_kubectl_takes(write: Write, server: str) -> None:
+    write("ca", "CA")
+    granted = await entered(write("config", config("a", server=server, **{"certificate-authority": "ca"})))
+    assert host_of(granted) == "https://10.96.0.1:443"
+    assert granted.configuration.ssl_ca_cert is not None
+
+
+async def test_kubectl_reads_the_first_document(write: Write) -> None:
+    made = write("config", f"{json.dumps(config('a', {'token': 't'}))}\n---\nother: [\n")
+    assert token_of(await entered(made)) == "Bearer t"
+
+
+async def test_an_entry_without_a_name_is_nobodys(write: Write) -> None:
+    made = config("a", {"token": "t"})
+    made["users"].insert(0, {"user": {"token": "other"}})
+    assert token_of(await entered(write("config", made))) == "Bearer t"
+
+
+async def test_from_a_folder_that_was_deleted(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    made = config()
+    del made["contexts"][0]["context"]["user"]
+    assert host_of(await entered(write("config", made)))
 
 
 async def test_a_context_without_a_user(write: Write) -> None:
@@ -192,6 +240,8 @@ async def test_kubectls_own_oidc_login_is_used_and_never_renewed(write: Write) -
         ({**config(), "current-context": "b"}, r"has no context b: It has a\.$"),
         ({"current-context": "b"}, r"has no context b: It has none\.$"),
         ({}, r"has no current context: It has none\."),
+        ({**config("a", {}), "users": None}, "has no user a, which its context a names$"),
+        (config("a", server=" https://10.96.0.1:443 "), "cannot be used: Port could not be cast"),
         ({**config(), "clusters": None}, "Expected object with name a in .*clusters list"),
         (config("a", {"tokenFile": "nowhere"}), r"the tokenFile .*/nowhere cannot be read: No such file"),
         (config("a", {"client-certificate": "nowhere", "client-key": "nowhere"}), "cannot be used: .*nowhere"),
@@ -225,7 +275,7 @@ async def test_a_command_of_an_older_version(
     beta = "client.authentication.k8s.io/v1beta1"
     ends = "2999-01-01T00:00:00.123456789+02:00"  # Go's nanoseconds
     user = write_command(beta, token="t", expirationTimestamp=ends)
-    user["exec"] |= {"args": None, "env": None, "provideClusterInfo": True}
+    user["exec"] |= {"args": None, "env": [{"name": "EMPTY"}], "provideClusterInfo": True}
     write("ca", "CA")
     granted = await entered(write("config", config("a", user, **{"certificate-authority": "ca"})))
     assert token_of(granted) == "Bearer t"

@@ -202,6 +202,15 @@ def test_a_notebooks_folder_may_be_relative(cwd: object, tmp_path: Path, monkeyp
     assert made._launch_request([], {"cwd": cwd}).options.working_dir == "/data/project"
 
 
+def test_where_this_process_is_was_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    made = KubernetesProvisioner(path_map={str(tmp_path): "/data"})
+    assert made._launch_request([], {"cwd": "."}).options.working_dir is None
+
+
 async def test_what_a_start_cannot_do_is_said(
     provisioner: KubernetesProvisioner, caplog: pytest.LogCaptureFixture
 ) -> None:
