@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import struct
+import time
 from collections.abc import Awaitable
 from concurrent.futures import Future
 from contextlib import suppress
@@ -25,13 +26,14 @@ from kubernel_provisioner import KubernetesProvisioner
 
 from . import words
 from .kernels import KubernelKernelManager, StartCancelledError
+from .replacements import Question, Replacements
 from .telling import FailedCell, Message, RunningCell, WaitingCells, failed, status
 
 V1 = "v1.kernel.websocket.jupyter.org"
 PROGRESS_SECONDS = 1.0
 # A restart in place takes a moment, or fails; one that takes longer is announced before it is known what becomes of it.
 RESTART_SECONDS, RESTART_LOOK_SECONDS = 30.0, 0.1
-DIED = "KernelDied"
+DIED, LOST = "KernelDied", "ConnectionLost"
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,8 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
         super().__init__(**kwargs)
         self._waiting, self._running = WaitingCells(), RunningCell()
         self._cell_has_come, self._gave_up = asyncio.Event(), asyncio.Event()
+        self._question = Question()
+        self._asked: dict[str, frozenset[str]] = {}  # by question: the cells that were sent before it
 
     @property
     def _kernels(self) -> KubernelKernelManager:
@@ -256,12 +260,18 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
         """Notices which cell runs."""
         if self._is_gone:
             return
-        if getattr(stream, "channel", stream) == "iopub" and self._kernels.is_ours(self.kernel_id):
+        channel = getattr(stream, "channel", stream)
+        if channel == "iopub" and self._kernels.is_ours(self.kernel_id):
             _, parts = self.session.feed_identities(outgoing_msg)
             if b'"status"' in bytes(parts[1]):
-                state = self.session.unpack(parts[4]).get("execution_state", "")
-                self._running.status(state, self.session.unpack(parts[2]))
+                state, parent = self.session.unpack(parts[4]).get("execution_state", ""), self.session.unpack(parts[2])
+                self._running.status(state, parent)
+                self._hear_answer(state, parent)
                 self._watch()
+        elif channel == "shell" and self._asked:
+            _, parts = self.session.feed_identities(outgoing_msg)
+            if self.session.unpack(parts[2]).get("msg_id") in self._asked:
+                return  # the page has not asked
         super().handle_outgoing_message(stream, outgoing_msg)
 
     def _send(self, *messages: Message) -> None:
@@ -289,10 +299,24 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
             self._cell_watch = asyncio.ensure_future(self._watch_cell())
 
     async def _watch_cell(self) -> None:
-        """Tells a cell that runs why its kernel stands still, short of memory or paused."""
-        while self._running.is_running and self in self._open_sockets:
-            await asyncio.sleep(PROGRESS_SECONDS)
-            self._send(*self._running.stands(self._why_suspended))
+        """Tells a cell that runs why its kernel stands still, short of memory or paused, and what may be missing."""
+        streams = [self.channels[name] for name in ("shell", "iopub") if name in self.channels]
+        with Replacements(*streams) as replacements:
+            while self._running.is_running and self in self._open_sockets:
+                await asyncio.sleep(PROGRESS_SECONDS)
+                self._send(*self._running.stands(self._why_suspended))
+                if replacements.seen():
+                    self._send(*self._running.gap(words.GAP))
+                    self._question.raise_at(time.monotonic())
+                if self._question.is_due(time.monotonic()):
+                    asked = self.session.send(self.channels["shell"], "kernel_info_request")
+                    self._asked[asked["header"]["msg_id"]] = self._running.sent_ids
+
+    def _hear_answer(self, state: str, parent: dict[str, Any]) -> None:
+        """A kernel does one thing after the other: what was sent before a question it has done by the answer."""
+        if state == "idle" and (done := self._asked.get(parent.get("msg_id", ""))) is not None:
+            self._question.settle()
+            self._send(*self._running.unheard(done, LOST, words.LOST))
 
     # Deaths.
 

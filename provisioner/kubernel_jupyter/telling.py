@@ -173,6 +173,32 @@ class RunningCell:
         """The page has sent a cell to the kernel."""
         self._sent[header["msg_id"]] = header
 
+    @property
+    def sent_ids(self) -> frozenset[str]:
+        """The requests of the page whose end was not heard of."""
+        return frozenset(self._sent)
+
+    def gap(self, text: str) -> list[Message]:
+        """The cell is told that its output may have a gap."""
+        header = self._header
+        lines = "\n".join(wrapped(text)) + "\n"
+        return [] if header is None else [Message("iopub", "stream", {"name": "stderr", "text": lines}, header)]
+
+    def unheard(self, done: frozenset[str], name: str, text: str) -> list[Message]:
+        """Ends the cells whose end is over and was not heard of.
+
+        Args:
+            done: requests that the kernel has done, as something tells that was sent after them.
+            name: of the error.
+            text: why.
+        """
+        messages: list[Message] = []
+        for msg_id in [each for each in self._sent if each in done]:
+            messages += failed(self._sent.pop(msg_id), name, text)
+            if self._busy is not None and self._busy["msg_id"] == msg_id:
+                self._busy = None
+        return messages
+
     def stands(self, why: str) -> list[Message]:
         """The cell is told, once, why its kernel stands still; "" for one that does not."""
         header = self._header

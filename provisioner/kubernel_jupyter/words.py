@@ -10,6 +10,13 @@ def not_back(why: str) -> str:
     return f"It was restarted, and does not come back:\n{why}"
 
 
+GAP = "The connection to the kernel was lost for a while. Output of that time may be missing here."
+LOST = (
+    "The connection to the kernel was lost for a while. How this cell ended did not arrive, nor what it printed then. "
+    "The kernel is there, with its variables."
+)
+
+
 def starting(seconds: float, reason: str, message: str) -> str:
     """What a kernel that starts waits for, and for how long it has: ``Kernel is starting, 0:13: no room``."""
     minutes, rest = divmod(int(seconds), 60)

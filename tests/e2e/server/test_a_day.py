@@ -125,16 +125,20 @@ def test_a_day(
     server.process.send_signal(signal.SIGCONT)
     check(server, kernels)
 
-    # The VPN is lost while pages are open; they are answered when it is back, without a reload.
+    # The VPN is lost while pages are open; they are answered when it is back, without a reload. A cell that ended
+    # meanwhile ends in its page, too, and says what it lacks.
     with ExitStack() as stack:
         pages = [stack.enter_context(server.kernel(kernel_id)) for kernel_id in kernels]
         for page in pages:
             page.until_answered()
+        cell = until_busy(pages[0], "print('busy', flush=True)\n__import__('time').sleep(3)")
         vpn.lose()
         lost = vpn.silent
         assert lost
         wait_until("connections that are given up", lambda: vpn.silent < lost, seconds=SECONDS)
         vpn.find()
+        told = list(pages[0].outputs(cell))
+        assert [output.get("ename") for output in told][-1] == "ConnectionLost", told
         for page in pages:
             page.until_answered()
     check(server, kernels)

@@ -199,3 +199,25 @@ class TestStands:
         running.status("idle", cell(1))
         running.sent(cell(2))
         assert [message.parent for message in running.stands("It is paused.")] == [cell(2)]
+
+
+class TestLost:
+    def test_cells_whose_end_was_not_heard_of(self) -> None:
+        running = RunningCell()
+        running.sent(cell(1))
+        running.sent(cell(2))
+        running.status("busy", cell(1))
+        done = running.sent_ids
+        running.sent(cell(3))
+        assert [message.parent for message in running.gap("It was lost.")] == [cell(1)]
+        ended = running.unheard(done, "ConnectionLost", "It was lost.")
+        assert told(ended) == told(failed(cell(1), "ConnectionLost", "")) + told(failed(cell(2), "ConnectionLost", ""))
+        assert running.taken() == cell(3)
+
+    def test_cells_whose_end_was_heard_of(self) -> None:
+        running = RunningCell()
+        running.sent(cell(1))
+        done = running.sent_ids
+        running.status("idle", cell(1))
+        assert running.unheard(done, "ConnectionLost", "It was lost.") == []
+        assert running.gap("It was lost.") == []
