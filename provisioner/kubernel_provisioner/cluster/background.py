@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import logging
 import os
 import secrets
 import threading
@@ -21,6 +22,8 @@ T = TypeVar("T")
 
 # Seconds that the end of the process waits for deletions under way; the Lease takes care of what is left.
 EXIT_PATIENCE_SECONDS = 3.0
+
+log = logging.getLogger(__name__)
 
 
 class Helpers(ThreadPoolExecutor):
@@ -105,6 +108,9 @@ def _at_exit() -> None:
         return
     with suppress(Exception):  # the process ends; the Lease runs out by itself
         mine.submit(_leave(mine)).result(EXIT_PATIENCE_SECONDS)
+    for shared in list(mine.shared.values()):
+        if hasattr(shared, "left_behind") and (said := shared.left_behind()):
+            log.warning(said)
 
 
 async def _leave(mine: Background) -> None:

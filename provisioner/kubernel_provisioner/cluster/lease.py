@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -22,7 +23,8 @@ SHORTEST_SECONDS = 60
 # Four renewals may be lost before a Lease of a minute ends. A longer one is renewed as often: who looks at it with
 # kubectl sees from it that the server is there.
 RENEW_SECONDS = 15.0
-RETRY_SECONDS = 3.0
+# A network that works again finds a Lease renewed within 5 s: a connection that has just been tried in vain takes 3.
+RETRY_SECONDS = 2.0
 # Worth a line in the log.
 WARN_AFTER_FAILURES = 4
 
@@ -59,13 +61,19 @@ def _micro_time(now: datetime) -> str:
 class Lease:
     """One for all kernels of this process in a namespace, as long as the most patient of them asks for.
 
+    Args:
+        api: where it is.
+        server: the process.
+        seconds: that it lasts.
+        on_return: called when it is renewed after it could not be: there is an API server again.
+
     Attributes:
         name: its name.
         seconds: how long after its last renewal the kernels are orphans.
     """
 
-    def __init__(self, api: Api, server: str, seconds: int) -> None:
-        self._api, self._server = api, server
+    def __init__(self, api: Api, server: str, seconds: int, on_return: Callable[[], None] = lambda: None) -> None:
+        self._api, self._server, self._on_return = api, server, on_return
         self.name = lease_name(server)
         self.seconds = max(seconds, 1)
         self._is_due = asyncio.Event()
@@ -105,7 +113,9 @@ class Lease:
             await self._until_due(failures)
             try:
                 await self._renew()
-                failures = 0
+                if failures:
+                    failures = 0
+                    self._on_return()
             except Exception as error:
                 failures += 1
                 level = logging.WARNING if failures == WARN_AFTER_FAILURES else logging.DEBUG

@@ -45,7 +45,7 @@ class Cluster:
         self.api = api
         self.is_around = is_around
         self.server = server
-        self.lease = Lease(api, server, orphan_after)
+        self.lease = Lease(api, server, orphan_after, self._watch_anew)
         self.pools = Pools(api)
         self.view = View()
         self.direct: bool | None = None
@@ -135,6 +135,9 @@ class Cluster:
     def look_anew(self) -> None:
         """After a sleep, or silence: the watch's connection may be long dead, and the operator doubts this process."""
         self.lease.renew_soon()
+        self._watch_anew()
+
+    def _watch_anew(self) -> None:
         if self._following is not None:
             self._following.cancel()
         self._following = self.run(self._new_follower().follow_for_ever())  # begins with a list
@@ -165,10 +168,24 @@ class Cluster:
         try:
             # All of them are tried; one that is refused is deleted when the Lease ends.
             answers = await asyncio.gather(*deletions, return_exceptions=True)
+            for seen, answer in zip(left, answers, strict=True):
+                if not isinstance(answer, BaseException):
+                    self.view.forget(seen.name, seen.uid)
             if left == living and not any(isinstance(answer, BaseException) for answer in answers):
                 await self.api.delete_lease(self.lease.name)
         finally:
             await self.api.close()
+
+    def left_behind(self) -> str:
+        """After ``close``, or as far as that came: which kernels nobody has deleted, for people; empty for none."""
+        names = sorted(seen.name for seen in self.view.living() if seen.uid not in self.given_out)
+        if not names:
+            return ""
+        command = f"{self.api.key.kubectl()} delete kernels -n {self.api.namespace} {' '.join(names)}"
+        return (
+            f"Not deleted as this process ended: {', '.join(names)}. "
+            f"They go when the process has not been heard of for {self.lease.seconds} s, or by: {command}"
+        )
 
 
 async def shared_cluster(key: ClusterKey, background: Background, orphan_after: int = SHORTEST_SECONDS) -> Cluster:

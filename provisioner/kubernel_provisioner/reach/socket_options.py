@@ -28,9 +28,10 @@ def set_defaults(context: Any) -> None:
     """Makes these the defaults of the sockets that ``context`` opens from now on; None is left alone.
 
     Args:
-        context: ``KernelManager.context``, which all of its clients and jupyter_server's websockets use. By default it
-            is the manager's own, or that of all kernels of a MultiKernelManager. A program that gives its managers the
-            context of its other sockets gets these defaults for those, too; each socket may set others.
+        context: ``KernelManager.context``, which jupyter_server's websockets use. By default it is the manager's own,
+            or that of all kernels of a MultiKernelManager. A program that gives its managers the context of its other
+            sockets gets these defaults for those, too; each socket may set others. Clients that ``manager.client()``
+            makes have a context of their own, unless they are given this one.
     """
     if isinstance(context, zmq.Context):
         for option, value in OPTIONS.items():

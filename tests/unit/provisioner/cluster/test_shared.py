@@ -18,6 +18,7 @@ from fixtures.fake_api_server import (
 )
 from kubernel_cluster.login import ClusterKey
 from kubernel_cluster.retry import Patience
+from kubernel_provisioner.cluster import lease as lease_module
 from kubernel_provisioner.cluster import shared as cluster_module
 from kubernel_provisioner.cluster.shared import Cluster, shared_cluster
 from kubernel_provisioner.errors import ClusterBusyError, CRDMissingError, NamespaceMissingError
@@ -54,6 +55,41 @@ async def test_what_nobody_has_shut_down_ends_with_the_process(server: FakeApiSe
     await cluster.close()
     assert server.calls()[2:] == [("DELETE", f"{INSTANCES}/k-1"), ("DELETE", LEASE)]
     assert server.requests[2][2]["preconditions"] == {"uid": "u1", "resourceVersion": "5"}
+    assert cluster.left_behind() == ""
+
+
+@pytest.mark.usefixtures("usual")
+async def test_what_could_not_be_deleted_is_said(server: FakeApiServer, key: ClusterKey) -> None:
+    """But nothing of what was given out."""
+    names = ("k-1", "k-2", "k-3")
+    server.answers["GET", INSTANCES] = [listing(9, *(instance(name, uid=name) for name in names))]
+    server.answers["DELETE", f"{INSTANCES}/k-1"] = [failure(403, "Forbidden")]
+    server.answers["DELETE", f"{INSTANCES}/k-2"] = [(200, {})]
+    cluster = await Cluster.open(key, "s", 600)
+    cluster.given_out.add("k-3")
+    await end_watch(server)
+    await cluster.close()
+    said = cluster.left_behind()
+    assert said.startswith("Not deleted as this process ended: k-1. ")
+    assert "not been heard of for 600 s" in said
+    assert said.endswith(" k-1")
+
+
+@pytest.mark.usefixtures("usual")
+async def test_a_network_that_works_again_shows_all_anew(
+    server: FakeApiServer, key: ClusterKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As soon as the Lease is renewed: the watch may wait for a while, or be one that hears nothing any more."""
+    monkeypatch.setattr(lease_module, "RETRY_SECONDS", 0.001)
+    server.answers["PATCH", LEASE] = [failure(403, "Forbidden"), failure(403, "Forbidden"), (200, {})]
+    cluster = await Cluster.open(key, "s", 10)
+    silent = await server.watches.get()
+    server.requests.clear()
+    cluster.lease.renew_soon()
+    await server.watches.get()
+    assert server.calls().count(("GET", INSTANCES)) == 1
+    silent.end()
+    await cluster.close()
 
 
 @pytest.mark.usefixtures("usual")
