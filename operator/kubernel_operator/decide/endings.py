@@ -75,7 +75,9 @@ def ending_of_report(report: Report, *, was_ready: bool = False, memory_limit: s
     code = report.exit_code if report.signal is None else SIGNAL_BASE + report.signal
     used = in_mib(report.memory.usage) if report.memory is not None else ""
     message = _process_message(reason, report.exit_code, report.signal, memory_limit, used)
-    if reason == Reason.KERNEL_CRASHED and not was_ready:
+    if reason == Reason.COMPLETED and not was_ready and report.log:
+        message = f"{message.rstrip('.')} before it was ready."
+    if reason in {Reason.KERNEL_CRASHED, Reason.COMPLETED} and not was_ready:
         message = with_output(message, report.log)
     return Ending(
         report.generation,

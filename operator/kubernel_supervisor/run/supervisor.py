@@ -261,7 +261,7 @@ class Supervisor:
         number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
         code = None if number else os.WEXITSTATUS(status)
         self.kernel.oom_killed = not self.killed and self.memory.has_killed(code, number)
-        if self.kernel.state == "starting" and code != 0:
+        if self.kernel.state == "starting":
             # Only then: what is printed after ready may be the user's own and does not belong into a status.
             self.kernel.tell_log(self.relay.tail(), self.readiness.note())
         else:

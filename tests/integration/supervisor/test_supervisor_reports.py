@@ -193,11 +193,12 @@ def test_status_tells_what_the_last_report_told(supervise: Supervise, kernel: Ke
     assert status["log"] == "ImportError: no such\n"
 
 
-def test_log_of_a_clean_exit_and_of_a_crash_after_ready_is_empty(
-    supervise: Supervise, kernel: Kernel, operator: Operator
-) -> None:
-    supervise(kernel("print('all is well')"), operator=operator)
-    assert operator.wait("exited", exitCode=0)["log"] == ""
+def test_a_clean_exit_before_ready_says_what_it_said(supervise: Supervise, kernel: Kernel, operator: Operator) -> None:
+    supervise(kernel("print('usage: kernel [options]')"), operator=operator)
+    assert operator.wait("exited", exitCode=0)["log"] == "usage: kernel [options]\n"
+
+
+def test_log_of_a_crash_after_ready_is_empty(supervise: Supervise, kernel: Kernel, operator: Operator) -> None:
     crashed = supervise(
         kernel("SOCKETS = listen(); print('private'); sys.stdout.flush(); signal.pause()"), operator=operator
     )

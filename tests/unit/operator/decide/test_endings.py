@@ -55,9 +55,15 @@ def killed_init(code: int, reason: str = "Error") -> dict[str, Any]:
             id="with its last words",
         ),
         pytest.param(
-            report("exited", exit_code=0, log="bye"),
-            Ending(0, Reason.COMPLETED, "The kernel ended by itself (exit code 0).", NOW - 1, 0),
-            id="a good end needs no words",
+            report("exited", exit_code=0, log="usage: kernel\n"),
+            Ending(
+                0,
+                Reason.COMPLETED,
+                "The kernel ended by itself (exit code 0) before it was ready. Its last output:\nusage: kernel",
+                NOW - 1,
+                0,
+            ),
+            id="a good end that came too early",
         ),
         pytest.param(
             report("exited", signal=11),
