@@ -162,15 +162,16 @@ class Reconciler:
         found = with_sizes(kernel, found, observed, context.settings, now)
         self._hold_up(key, kernel.template if found.objection is not None else "")
         status = build_status(kernel, found, observed, context.settings, now, public_key=context.public_key)
-        cr, untold = await self._report(cr, memory, found, status, now)
+        said, untold = await self._report(cr, memory, found, status, now)
         if isinstance(untold, ApiError):
             self.queue.add_after(key, GONE_SECONDS)
             return
-        self.counts.put(key, cr.get("status") or {})
+        self.counts.put(key, said.get("status") or {})
         # With the status as it is now: deadlines count from the times that it says, and an own write wakes nobody.
-        if is_partial(cr):
-            cr = {**cr, "spec": whole["spec"]}
-        steps = plan(kernel_facts(cr), found, observed, context, now)
+        if said is not cr or is_partial(cr):
+            cr = {**said, "spec": whole["spec"]} if is_partial(said) else said
+            kernel = kernel_facts(cr)
+        steps = plan(kernel, found, observed, context, now)
         refused = memory.refused_times
         self._expect(key, memory, steps.actions if untold is None else ())
         self.questions.put(key, next((a for a in steps.actions if isinstance(a, Question)), None))

@@ -196,9 +196,10 @@ def _living(base: Situation, kernel: KernelFacts, observed: Observed, now: float
         deadline = active_deadline(kernel, observed, now)
         if deadline is not None and now >= deadline:
             return _at(base, Stage.FINISHED, _deadline_exceeded(base, now))
-        base = replace(base, answering=_answering(kernel, base.pod, observed, now))
-        if not base.answering:
+        answering = _answering(kernel, base.pod, observed, now)
+        if not answering:
             return _at(base, Stage.RUNNING)
+        base = replace(base, answering=answering)
     if _past_start_deadline(base, kernel, now):
         return _at(base, Stage.FINISHED, _start_timeout(kernel, observed, now))
     if base.pod is None or cannot_be_bound(kernel, base.pod, observed) or _is_left(kernel, base.pod, observed):

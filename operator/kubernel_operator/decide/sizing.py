@@ -20,7 +20,8 @@ def with_sizes(kernel: KernelFacts, found: Situation, observed: Observed, settin
     spec = kernel.raw["spec"]
     if found.pod is not None and found.stage in {Stage.STARTING, Stage.RUNNING}:
         most = (growing_memory(spec, settings, observed.template) or {}).get("max", "")
-        found = replace(found, memory_max=most, growth=growth(found.pod, observed, most, now))
+        if most:
+            found = replace(found, memory_max=most, growth=growth(found.pod, observed, most, now))
     if missing_of_spec(kernel, found) is not None:
         found = replace(found, resize_objection=resize_objection(spec, observed, settings))
     return found

@@ -109,6 +109,8 @@ def build_status(
 
 def status_patch(old: Json, new: Json) -> Json:
     """The merge patch from one status to another; empty when nothing changed. Removed fields become null."""
+    if old == new:
+        return {}
     patch: Json = {}
     for key in old.keys() | new.keys():
         if key not in new:
@@ -224,9 +226,10 @@ def _conditions(
     generation: int,
     now: float,
 ) -> list[Json]:
+    previous, time = kernel.status.raw_conditions, rfc3339(now)
+
     def make(type_: ConditionType, status: ConditionStatus, reason: str, message: str) -> Json:
-        previous = kernel.status.raw_conditions
-        return condition(type_, status, reason, message, generation=generation, previous=previous, now=rfc3339(now))
+        return condition(type_, status, reason, message, generation=generation, previous=previous, now=time)
 
     over = situation.stage is Stage.FINISHED
     stalled = reason in STALLING and not over

@@ -7,7 +7,7 @@ leaves out, and values that no Kubernetes would send, become the field's default
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from kubernel_api.constants import LABEL_MEMBER
 from kubernel_api.names import service_host
@@ -16,8 +16,7 @@ from kubernel_operator.clock import unix
 Json = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(NamedTuple):
     """A condition of a Kubernetes object.
 
     Attributes:

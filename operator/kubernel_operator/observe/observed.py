@@ -181,7 +181,7 @@ class Observed:
     bind_failed: str = ""
 
 
-@dataclass
+@dataclass(slots=True)
 class Memory:
     """What this process remembers of one KernelInstance between two passes. Losing it costs requests, no state."""
 
