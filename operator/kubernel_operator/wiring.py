@@ -165,7 +165,9 @@ class Operator:
             callbacks = CallbackServer(self._key, self._reconciler.take_callback)
             with opening(self._settings.callback_port):
                 await stack.enter_async_context(callbacks.serving(self._settings.callback_port))
-            for key in self._instances.keys():  # noqa: SIM118 - a Store is no dict
+            # All are looked at once. Those that wait for an operator do not wait for the others.
+            self._reconciler.queue.begin(key for key in self._instances.keys() if not self._is_ignored(key[0]))  # noqa: SIM118
+            for key in self._instances.unanswered():
                 self._add("instance", key)
             for key in self._stores["pool"].keys():  # noqa: SIM118
                 self._add("pool", key)

@@ -4,6 +4,9 @@ The shape is client-go's ``workqueue``: what was added while a key was being wor
 however often it was added. Unlike there, the next key is taken from the next namespace: who adds a thousand keys waits
 for them, and everybody else for one. And in a namespace, keys that are new and others take turns: a thousand new
 kernels do not keep one that runs from being told to have ended.
+
+Who begins to lead looks at everything once, ten thousand kernels perhaps. That takes turns with what is news meanwhile,
+whatever namespaces both are of.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Generic, TypeVar
 
 #: Its first part is the namespace.
@@ -33,13 +36,18 @@ class _Line(Generic[Key]):
     def __len__(self) -> int:
         return sum(map(len, self._lines))
 
-    def times(self) -> Iterator[float]:
+    def times(self) -> Iterator[tuple[Key, float]]:
         for line in self._lines:
-            yield from line.values()
+            yield from line.items()
 
-    def add(self, key: Key, *, new: bool) -> None:
+    def add(self, key: Key, since: float, *, new: bool = False) -> None:
         mine, other = self._lines[new], self._lines[not new]
-        mine.setdefault(key, other.pop(key, time.monotonic()))
+        mine.setdefault(key, other.pop(key, since))
+
+    def remove(self, key: Key) -> float | None:
+        """Since when it has waited; None when it does not."""
+        found = [line.pop(key) for line in self._lines if key in line]
+        return found[0] if found else None
 
     def pop(self) -> Key:
         """The one whose turn it is."""
@@ -75,8 +83,11 @@ class WorkQueue(Generic[Key]):
         self._is_new = is_new
         self._workers = 0
         self._tasks: asyncio.TaskGroup | None = None
-        # By namespace, in the order of their turns; a namespace is here only while it has keys.
+        # By namespace, in the order of their turns; a namespace is here only while it has keys. What is news, and what
+        # is to be looked at once because a term began, take turns.
         self._waiting: dict[str, _Line[Key]] = {}
+        self._unseen: dict[str, _Line[Key]] = {}
+        self._unseen_is_next = False
         self._busy: Counter[str] = Counter()
         self._running: set[Key] = set()
         self._again: set[Key] = set()
@@ -89,8 +100,26 @@ class WorkQueue(Generic[Key]):
         if key in self._running:
             self._again.add(key)
         else:
-            self._waiting.setdefault(key[0], _Line()).add(key, new=self._is_new(key))
+            since = self._no_more_unseen(key) or time.monotonic()
+            self._waiting.setdefault(key[0], _Line()).add(key, since, new=self._is_new(key))
             self._start()
+
+    def begin(self, keys: Iterable[Key]) -> None:
+        """Work on all of these, and on whatever waits now, beside what is added from now on."""
+        waiting = [key for line in self._waiting.values() for key, _ in line.times()]
+        self._waiting.clear()
+        now = time.monotonic()
+        for key in (*waiting, *keys):
+            self._unseen.setdefault(key[0], _Line()).add(key, now)
+        self._start()
+
+    def _no_more_unseen(self, key: Key) -> float | None:
+        line = self._unseen.get(key[0])
+        if line is None or (since := line.remove(key)) is None:
+            return None
+        if not line:
+            del self._unseen[key[0]]
+        return since
 
     def add_after(self, key: Key, seconds: float) -> None:
         """Work on ``key`` in so many seconds; replaces a later time that was set before, not an earlier one."""
@@ -111,12 +140,13 @@ class WorkQueue(Generic[Key]):
 
     def depth(self) -> int:
         """How many keys wait for a worker."""
-        return sum(map(len, self._waiting.values()))
+        return sum(map(len, (*self._waiting.values(), *self._unseen.values())))
 
     def oldest_seconds(self) -> float:
         """How long the key that waits longest has waited; 0.0 when none does."""
         now = time.monotonic()
-        return now - min((added for line in self._waiting.values() for added in line.times()), default=now)
+        lines = (*self._waiting.values(), *self._unseen.values())
+        return now - min((added for line in lines for _, added in line.times()), default=now)
 
     async def run(self, workers: int) -> None:
         """Works until cancelled, on at most so many keys at the same time."""
@@ -137,13 +167,21 @@ class WorkQueue(Generic[Key]):
             self._tasks.create_task(self._run(key))
 
     def _next(self) -> Key | None:
+        rows = self._waiting, self._unseen
+        first, second = reversed(rows) if self._unseen_is_next else rows
+        if (key := self._first_of(first)) is None:
+            return self._first_of(second)
+        self._unseen_is_next = not self._unseen_is_next
+        return key
+
+    def _first_of(self, row: dict[str, _Line[Key]]) -> Key | None:
         """A key of the namespace whose turn it is; that namespace goes to the end of the row."""
-        for namespace, line in self._waiting.items():
+        for namespace, line in row.items():
             if self._share is None or self._busy[namespace] < self._share:
-                del self._waiting[namespace]
+                del row[namespace]
                 key = line.pop()
                 if line:
-                    self._waiting[namespace] = line
+                    row[namespace] = line
                 return key
         return None
 

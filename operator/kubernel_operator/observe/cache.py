@@ -47,6 +47,7 @@ class _Entry(NamedTuple):
     version: int
     link: str | None
     data: bytes  # compressed JSON
+    is_unanswered: bool
 
 
 class Changed(NamedTuple):
@@ -82,6 +83,10 @@ class Store(Generic[T]):
     def keys(self) -> list[Key]:
         """All keys."""
         return list(self._entries)
+
+    def unanswered(self) -> list[Key]:
+        """Keys of those that no operator has said anything of."""
+        return [key for key, entry in self._entries.items() if entry.is_unanswered]
 
     def values(self) -> Iterator[T]:
         """All objects, one after the other: ten thousand take a third of a second."""
@@ -148,7 +153,7 @@ class Store(Generic[T]):
         if old is not None:
             self._unlink(key, old)
         link = self._kind.link(obj)
-        self._entries[key] = _Entry(obj["metadata"]["uid"], version_of(obj), link, data)
+        self._entries[key] = _Entry(obj["metadata"]["uid"], version_of(obj), link, data, self._kind.is_unanswered(obj))
         if link is not None:
             self._linked[key[0], link] = (*self._linked.get((key[0], link), ()), key[1])
 

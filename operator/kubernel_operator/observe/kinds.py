@@ -154,6 +154,7 @@ class Kind(Generic[T]):
         tidy: what is kept of what ``fields`` leave, which it may change.
         shrink: what is kept of one that is large in spite of ``cut``.
         complaint: what is wrong with an object, for the log; "" for nothing.
+        is_unanswered: whether an operator has yet to say anything of an object.
     """
 
     name: str
@@ -163,6 +164,7 @@ class Kind(Generic[T]):
     tidy: Callable[[Json], Json] = lambda kept: kept
     shrink: Callable[[Json], Json] = lambda kept: kept
     complaint: Callable[[Json], str] = lambda _: ""
+    is_unanswered: Callable[[Json], bool] = lambda _: False
 
     def cut(self, obj: Json) -> Json:
         """What is kept of an object."""
@@ -282,7 +284,14 @@ def _as_json(obj: Json) -> Json:
     return obj
 
 
-INSTANCES = Kind("KernelInstances", _INSTANCE, _lease_name, _as_json, shrink=_without_what_shapes_the_pod)
+INSTANCES = Kind(
+    "KernelInstances",
+    _INSTANCE,
+    _lease_name,
+    _as_json,
+    shrink=_without_what_shapes_the_pod,
+    is_unanswered=lambda instance: "observedGeneration" not in part(instance, "status"),
+)
 PODS = Kind("Pods", _POD, _owner_of_pod, _as_json, tidy=_tidy_pod, shrink=_with_what_decides, complaint=_odd_numbers)
 SERVICES = Kind("Services", _SERVICE, _owner_of_service, _as_json)
 POOLS = Kind("KernelPools", _POOL, lambda _: None, _as_json)

@@ -107,6 +107,37 @@ def test_a_key_that_is_new_no_more_waits_with_the_others() -> None:
     assert work.keys() == ["a3", "a0", "a1", "a2"]
 
 
+def test_what_is_news_takes_turns_with_what_a_new_leader_looks_through() -> None:
+    """Ten thousand kernels that need nothing do not keep a new one waiting after a restart, wherever they are."""
+    work = Work(is_new=lambda key: key.endswith("new"))
+
+    def prepare() -> None:
+        for number in range(100):
+            work.queue.add(f"a{number}")  # while another one led
+        work.queue.begin([*(f"{namespace}{n}" for n in range(10) for namespace in "abcd"), "a-new"])
+        assert work.queue.depth() == 100 + 30 + 1
+        for key in ("a-new", "d7", "e-new"):
+            work.queue.add(key)
+        assert work.queue.depth() == 100 + 30 + 2
+        assert 0 <= work.queue.oldest_seconds() < 60
+
+    run(prepare, work, workers=1)
+    assert work.keys()[:7] == ["a-new", "a0", "d7", "b0", "e-new", "c0", "d0"]
+    assert len(work.keys()) == len(set(work.keys())) == 132
+
+
+def test_what_a_new_leader_looks_through_waits_for_what_is_news_one_key_at_a_time(work: Work) -> None:
+    """A flood of news does not keep it from ever being looked at."""
+
+    def prepare() -> None:
+        work.queue.begin(["a0", "a1"])
+        for number in range(2, 100):
+            work.queue.add(f"a{number}")
+
+    run(prepare, work, workers=1)
+    assert {"a0", "a1"} < set(work.keys()[:4])
+
+
 def test_a_namespace_that_comes_later_waits_for_one_key_at_most(work: Work) -> None:
     async def during(key: str) -> None:
         await asyncio.sleep(1)

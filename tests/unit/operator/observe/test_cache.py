@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from fixtures.objects import cr, pod
+from fixtures.objects import cr, pod, ready_status
+from kubernel_api.status import UNOBSERVED_STATUS
 from kubernel_operator.decide.reasons import pending_reason
 from kubernel_operator.observe.cache import Changed, Store, key_of
 from kubernel_operator.observe.kinds import INSTANCES, LEASES, PODS, is_partial
@@ -55,6 +56,15 @@ def test_put(version: int, is_news: bool) -> None:
 def test_namespaces_are_apart() -> None:
     store = filled(cr(), cr(namespace="other"))
     assert store.keys() == [KEY, ("other", "k1")]
+
+
+def test_which_kernels_wait_for_an_operator() -> None:
+    store = filled(
+        cr(), cr(name="k2", uid="2", status=ready_status()), cr(name="k3", uid="3", status=UNOBSERVED_STATUS)
+    )
+    assert store.unanswered() == [KEY, ("ns", "k3")]
+    store.put(cr(version=11, status=ready_status()))
+    assert store.unanswered() == [("ns", "k3")]
 
 
 def test_a_version_that_is_no_number_is_never_news() -> None:
