@@ -1,7 +1,8 @@
-// Tells, wherever a person is in the page, that a kernel of one of its notebooks died or did not start.
+// Tells, wherever a person is in the page, that a kernel of one of its notebooks or consoles died or did not start.
 
 import { Dialog, ISessionContext, Notification, showDialog } from '@jupyterlab/apputils';
-import { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
+import { IConsoleTracker } from '@jupyterlab/console';
+import { INotebookTracker } from '@jupyterlab/notebook';
 import { Event, ServiceManager } from '@jupyterlab/services';
 import { Widget } from '@lumino/widgets';
 
@@ -11,15 +12,23 @@ import { Action, IKernel, IKernelEvent, label, obituary, remedy } from './tellin
 
 const SCHEMA_ID = 'https://kubernel.dev/events/kernel/v1';
 
-export function tellDeaths(services: ServiceManager.IManager, tracker: INotebookTracker): void {
+type IPanel = Widget & { sessionContext: ISessionContext };
+
+export function tellDeaths(
+  services: ServiceManager.IManager,
+  notebooks: INotebookTracker,
+  consoles: IConsoleTracker | null
+): void {
   // A page may hear that a kernel is gone before it hears why.
-  const panels = new Map<string, NotebookPanel>();
-  tracker.widgetAdded.connect((_, panel) => {
+  const panels = new Map<string, IPanel>();
+  const follow = (_: unknown, panel: IPanel) => {
     panel.sessionContext.kernelChanged.connect((_, { newValue }) => newValue && panels.set(newValue.id, panel));
     panel.disposed.connect(() => {
       panels.forEach((other, id) => other === panel && panels.delete(id));
     });
-  });
+  };
+  notebooks.widgetAdded.connect(follow);
+  consoles?.widgetAdded.connect(follow);
   services.events.stream.connect((_, emission) => {
     const panel = emission.schema_id === SCHEMA_ID ? panels.get(String(emission.kernel_id)) : undefined;
     if (panel) {
@@ -28,9 +37,9 @@ export function tellDeaths(services: ServiceManager.IManager, tracker: INotebook
   });
 }
 
-async function tell(emission: Event.Emission, panel: NotebookPanel): Promise<void> {
+async function tell(emission: Event.Emission, panel: IPanel): Promise<void> {
   const event = emission as unknown as IKernelEvent;
-  const said = obituary(event, panel.context.path);
+  const said = obituary(event, panel.title.label);
   if (said === null) {
     return;
   }

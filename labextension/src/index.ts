@@ -1,28 +1,38 @@
 import { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
-import { ISessionContextDialogs, SessionContextDialogs } from '@jupyterlab/apputils';
+import { ICommandPalette, ISessionContextDialogs, SessionContextDialogs } from '@jupyterlab/apputils';
+import { IConsoleTracker } from '@jupyterlab/console';
+import { IMainMenu } from '@jupyterlab/mainmenu';
 import { INotebookTracker } from '@jupyterlab/notebook';
 import { IStatusBar } from '@jupyterlab/statusbar';
 
+import { addCommands } from './commands.js';
 import { tellDeaths } from './deaths.js';
 import { addTooltips } from './launcher.js';
 import { KernelStatus } from './status.js';
+import { KernelWatch } from './watch.js';
 
 const status: JupyterFrontEndPlugin<void> = {
   id: '@kubernel/labextension:status',
-  description: 'Kernels on Kubernetes in the status bar: what they wait for, use, and why they did not start.',
+  description: 'Kernels on Kubernetes in the status bar and the menu Kernel: what they wait for, use, and can be given.',
   autoStart: true,
-  requires: [INotebookTracker, IStatusBar],
-  optional: [ISessionContextDialogs],
+  requires: [INotebookTracker],
+  optional: [IConsoleTracker, IStatusBar, ISessionContextDialogs, IMainMenu, ICommandPalette],
   activate: (
-    _: JupyterFrontEnd,
-    tracker: INotebookTracker,
-    statusBar: IStatusBar,
-    dialogs: ISessionContextDialogs | null
+    app: JupyterFrontEnd,
+    notebooks: INotebookTracker,
+    consoles: IConsoleTracker | null,
+    statusBar: IStatusBar | null,
+    dialogs: ISessionContextDialogs | null,
+    menu: IMainMenu | null,
+    palette: ICommandPalette | null
   ) => {
-    statusBar.registerStatusItem('@kubernel/labextension:status', {
-      item: new KernelStatus(tracker, dialogs ?? new SessionContextDialogs()),
+    const watch = new KernelWatch(notebooks, consoles, dialogs ?? new SessionContextDialogs());
+    addCommands(app.commands, watch, menu, palette);
+    statusBar?.registerStatusItem('@kubernel/labextension:status', {
+      item: new KernelStatus(watch),
       align: 'left',
-      rank: 50
+      rank: 50,
+      priority: 1 // in a narrow window, too
     });
   }
 };
@@ -32,7 +42,9 @@ const deaths: JupyterFrontEndPlugin<void> = {
   description: 'Says why a kernel on Kubernetes died, with the button that helps.',
   autoStart: true,
   requires: [INotebookTracker],
-  activate: (app: JupyterFrontEnd, tracker: INotebookTracker) => tellDeaths(app.serviceManager, tracker)
+  optional: [IConsoleTracker],
+  activate: (app: JupyterFrontEnd, notebooks: INotebookTracker, consoles: IConsoleTracker | null) =>
+    tellDeaths(app.serviceManager, notebooks, consoles)
 };
 
 const launcher: JupyterFrontEndPlugin<void> = {

@@ -48,8 +48,8 @@ test('memory without a limit, and memory that nobody knows', () => {
   const unlimited = shown({ ...kernel, memory: { usage: 5 * MIB, limit: null } });
   assert.equal(unlimited.text, '5 MiB');
   assert.deepEqual(unlimited.actions, ['pause', 'restart']);
-  assert.deepEqual(shown({ ...kernel, memory: null }), NOTHING);
-  assert.deepEqual(shown({ ...kernel, memory: { usage: null, limit: 300 * MIB } }), NOTHING);
+  assert.deepEqual(shown({ ...kernel, memory: null }), { ...NOTHING, said: 'Science: ready' });
+  assert.deepEqual(shown({ ...kernel, memory: { usage: null, limit: 300 * MIB } }).actions, ['grow']);
 });
 
 test('a kernel that stands still', () => {
@@ -70,6 +70,16 @@ test('a kernel that did not start says the cause, and what helps', () => {
   assert.deepEqual(found.actions, ['restart']);
 });
 
+test('what is said aloud changes with the news only', () => {
+  const pending: IKernel = { ...kernel, state: 'pending', reason: 'ImagePulling', seconds: 3 };
+  assert.deepEqual([3, 4].map(seconds => shown({ ...pending, seconds }).said), Array(2).fill('Science: image pulling'));
+  const used = [212, 213, 250].map(usage => shown({ ...kernel, memory: { usage: usage * MIB, limit: 300 * MIB } }).said);
+  assert.deepEqual(used, ['Science: ready', 'Science: ready', 'Science: memory is scarce']);
+  assert.equal(shown({ ...kernel, state: 'suspended', reason: 'Paused' }).said, 'Science: paused');
+  assert.equal(shown({ ...kernel, state: 'dead', died: 'No room.' }).said, 'Science: No room.');
+  assert.equal(NOTHING.said, '');
+});
+
 test('how much more is offered', () => {
   assert.equal(more(kernel), '600Mi');
   assert.equal(more({ ...kernel, memory: { usage: null, limit: 300 * MIB } }), '600Mi');
@@ -85,7 +95,7 @@ const OOM: IKernelEvent = {
 };
 
 test('a death is told by its cause, whole, whichever way its lines were broken', () => {
-  const said = obituary(OOM, 'work/training.ipynb');
+  const said = obituary(OOM, 'training.ipynb');
   assert.equal(
     said?.text,
     'training.ipynb: The kernel used more memory than its limit of 300Mi and was killed (OOMKilled).'

@@ -28,11 +28,15 @@ export interface IKernelEvent {
 }
 
 export type Action = 'cancel' | 'restart' | 'grow' | 'pause' | 'resume' | 'interrupt' | 'startNew';
+/** Those that are offered for a kernel, in the order of a menu. */
+export const ACTIONS: Action[] = ['cancel', 'grow', 'interrupt', 'pause', 'resume', 'restart'];
 
 export interface IShown {
   text: string;
   /** More of it, for the mouse. */
   title: string;
+  /** For ears: it changes only when there is news. */
+  said: string;
   level: 'none' | 'ok' | 'warn' | 'dead';
   actions: Action[];
 }
@@ -44,7 +48,7 @@ const MIB = 1 << 20;
 const PAUSED = 'Paused';
 const OUT_OF_MEMORY = 'OOMKilled';
 
-export const NOTHING: IShown = { text: '', title: '', level: 'none', actions: [] };
+export const NOTHING: IShown = { text: '', title: '', said: '', level: 'none', actions: [] };
 
 export function shown(kernel: IKernel): IShown {
   const grow: Action[] = more(kernel) ? ['grow'] : [];
@@ -53,26 +57,27 @@ export function shown(kernel: IKernel): IShown {
     case 'pending': {
       const why = words(kernel.reason) || 'starting';
       const text = `${kernel.name}: ${why} ${clock(kernel.seconds)}`;
-      return { text, title: kernel.message, level: 'ok', actions: ['cancel'] };
+      return { text, title: kernel.message, said: `${kernel.name}: ${why}`, level: 'ok', actions: ['cancel'] };
     }
     case 'dead': {
       const text = `${kernel.name}: ${paragraph(kernel.died) || 'dead'}`;
-      return { text, title: kernel.died, level: 'dead', actions: ['restart'] };
+      return { text, title: kernel.died, said: text, level: 'dead', actions: ['restart'] };
     }
     case 'suspended': {
       const isPaused = kernel.reason === PAUSED;
-      const text = `${kernel.name}: ${isPaused ? 'paused' : 'needs more memory'}${used && `, ${used}`}`;
+      const said = `${kernel.name}: ${isPaused ? 'paused' : 'needs more memory'}`;
       const actions: Action[] = isPaused ? ['resume', 'restart'] : [...grow, 'interrupt', 'restart'];
-      return { text, title: kernel.message, level: 'warn', actions };
+      return { text: said + (used && `, ${used}`), title: kernel.message, said, level: 'warn', actions };
     }
   }
   if (!used) {
-    return NOTHING;
+    return { ...NOTHING, said: `${kernel.name}: ready`, actions: grow };
   }
   const { usage, limit } = kernel.memory!;
   const level = limit !== null && usage! >= WARN_SHARE * limit ? 'warn' : 'ok';
   const title = limit === null ? 'Memory of the kernel' : 'Memory of the kernel, and its limit';
-  return { text: used, title, level, actions: [...grow, 'pause', 'restart'] };
+  const said = `${kernel.name}: ${level === 'warn' ? 'memory is scarce' : 'ready'}`;
+  return { text: used, title, said, level, actions: [...grow, 'pause', 'restart'] };
 }
 
 /** `212 / 300 MiB`; empty when it is not known. */
@@ -118,13 +123,13 @@ export interface IObituary {
   body: string;
 }
 
-export function obituary(event: IKernelEvent, path: string): IObituary | null {
+export function obituary(event: IKernelEvent, name: string): IObituary | null {
   if (event.phase !== 'died' && event.phase !== 'failed') {
     return null;
   }
   const body = event.message ?? '';
   const title = event.phase === 'died' ? 'Why the kernel died' : 'Why the kernel did not start';
-  return { text: `${path.split('/').pop()}: ${paragraph(body)}`, title, body };
+  return { text: `${name}: ${paragraph(body)}`, title, body };
 }
 
 /** What helps after that.

@@ -64,9 +64,19 @@ class Notebook:
         """What the status bar says of the kernel."""
         return self.page.locator(".kubernel-Status")
 
+    @property
+    def bar_text(self) -> Locator:
+        """Its words, which can be clicked."""
+        return self.bar.locator("button").first
+
+    @property
+    def said(self) -> Locator:
+        """What a screen reader says of it, without being asked."""
+        return self.bar.get_by_role("status")
+
     def choose_in_bar(self, name: str) -> None:
         """Clicks there, and chooses from the menu."""
-        self.bar.click()
+        self.bar_text.click()
         self.page.locator(".lm-Menu-item:visible", has_text=re.compile(f"^{name}$")).click()
 
     def menu(self, *names: str) -> None:

@@ -18,17 +18,20 @@ LIMIT = 300  # MiB of the kernelspec "science"
 
 def memory(notebook: Notebook) -> int:
     """What the kernel uses, in MiB, as the bar says."""
-    said = notebook.bar.locator("span")
+    said = notebook.bar_text
     expect(said).to_have_text(re.compile(rf"^\d+ / {LIMIT} MiB$"))
     return int((said.text_content() or "").split()[0])
 
 
 def test_a_start_and_its_cancelling(open_notebook: OpenNotebook, make_notebook: MakeNotebook, place: Place) -> None:
     notebook = open_notebook(make_notebook("1", kernel="full"))
-    expect(notebook.bar.locator("span")).to_have_text(re.compile(r"^Full: quota exceeded 0:\d\d$"))
+    expect(notebook.bar_text).to_have_text(re.compile(r"^Full: quota exceeded 0:\d\d$"))
     expect(notebook.bar).to_have_attribute("title", re.compile("exceeded quota"))
     notebook.picture("bar-pending")
-    notebook.bar.locator("button", has_text="Cancel").click()
+    expect(notebook.said).to_have_text("Full: quota exceeded")
+    notebook.bar_text.focus()
+    notebook.page.keyboard.press("Tab")
+    notebook.page.keyboard.press("Enter")
     wait_until("no KernelInstance", lambda: place.kernels() == [], seconds=SECONDS)
     expect(notebook.status).to_contain_text("No Kernel")
     expect(notebook.bar).to_be_hidden()
@@ -41,12 +44,12 @@ def test_a_start_that_fails(open_notebook: OpenNotebook, make_notebook: MakeNote
     notebook.run(0)
     expect(notebook.output(0)).to_contain_text("Given up after 5 s.")
     expect(notebook.output(0)).to_contain_text("kubernel install --name hasty --gpu 4 --update")
-    expect(notebook.bar.locator("span")).to_contain_text("(StartTimeout, Unschedulable).")
+    expect(notebook.bar_text).to_contain_text("(StartTimeout, Unschedulable).")
     expect(notebook.bar).to_have_attribute("data-level", "dead")
     expect(notebook.toast).to_contain_text("Insufficient nvidia.com/gpu")
     notebook.toast.hover()  # it has come to rest
     notebook.picture("bar-failed")
-    notebook.bar.click()
+    notebook.bar_text.click()
     expect(notebook.dialog).to_contain_text("Why the kernel did not start")
     expect(notebook.dialog).to_contain_text("Given up after 5 s.")
     notebook.press("Restart Kernel")
@@ -65,10 +68,11 @@ def test_memory(open_notebook: OpenNotebook, make_notebook: MakeNotebook) -> Non
     notebook.run(0)
     expect(notebook.bar).to_have_attribute("data-level", "warn")
     assert memory(notebook) >= 0.8 * LIMIT
-    notebook.bar.click()
+    expect(notebook.said).to_have_text("Science: memory is scarce")
+    notebook.bar_text.press("Space")
     notebook.picture("bar-memory")
-    notebook.page.keyboard.press("Escape")
-    notebook.choose_in_bar("Give It 600Mi of Memory")
+    notebook.page.keyboard.press("ArrowDown")
+    notebook.page.keyboard.press("Enter")
     expect(notebook.toast).to_have_text("The kernel has 600Mi of memory")
     expect(notebook.bar).to_contain_text("/ 600 MiB")
     expect(notebook.bar).to_have_attribute("data-level", "ok")
@@ -77,6 +81,7 @@ def test_memory(open_notebook: OpenNotebook, make_notebook: MakeNotebook) -> Non
 
 
 def test_a_pause(open_notebook: OpenNotebook, make_notebook: MakeNotebook) -> None:
+    """By the status bar and by the menu, where it is for the keyboard."""
     notebook = open_notebook(make_notebook("x = 6", "print(x * 7)"))
     notebook.run(0)
     expect(notebook.prompt(0)).to_have_text("[1]:")
@@ -86,7 +91,8 @@ def test_a_pause(open_notebook: OpenNotebook, make_notebook: MakeNotebook) -> No
     notebook.run(1)
     expect(notebook.output(1)).to_contain_text("The kernel is paused")
     notebook.picture("bar-paused")
-    notebook.choose_in_bar("Resume Kernel")
+    expect(notebook.said).to_have_text("Science: paused")
+    notebook.menu("Kernel", "Resume Kernel")
     expect(notebook.output(1)).to_contain_text("42")
     memory(notebook)
 
