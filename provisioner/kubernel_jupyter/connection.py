@@ -27,7 +27,7 @@ from kubernel_provisioner import KubernetesProvisioner
 from . import words
 from .kernels import KubernelKernelManager, StartCancelledError
 from .replacements import Question, Replacements
-from .telling import FailedCell, Message, RunningCell, WaitingCells, failed, status
+from .telling import FailedCell, Message, RunningCell, WaitingCells, noted, status
 
 V1 = "v1.kernel.websocket.jupyter.org"
 PROGRESS_SECONDS = 1.0
@@ -233,6 +233,9 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
             if self._kernels.is_ours(self.kernel_id) and (cell := self._cell_in(incoming_msg)) is not None:
                 self._running.sent(cell[0])
                 self._watch()
+                # What has no cell's id may be what an extension of the page asks, and shows to nobody.
+                if cell[1] and (why := self._kernels.unseen.taken(self.kernel_id)):
+                    self._send(*noted(cell[0], words.ended_unseen(why)))
             return
         self.held.append(incoming_msg)
         cell = self._cell_in(incoming_msg)
@@ -357,6 +360,14 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
         if self._death is not None and not self._death.done():
             return  # and tells it
         provisioner = getattr(self.kernel_manager, "provisioner", None)  # the kernel manager knows it no more
-        if isinstance(provisioner, KubernetesProvisioner):
-            self._send(*failed(self._running.taken(), DIED, provisioner.describe_end()))
-        super().on_restart_failed()
+        if not isinstance(provisioner, KubernetesProvisioner):
+            super().on_restart_failed()
+            return
+        cell = FailedCell(self._running.taken(), DIED)
+        self._death = asyncio.ensure_future(self._tell_end(cell, provisioner.hear_last_output()))
+
+    async def _tell_end(self, cell: FailedCell, cause: Awaitable[str]) -> None:
+        """Of a kernel that has died too often to be restarted, for instance."""
+        self._send(*cell.because(await cause), *cell.ends())
+        with suppress(WebSocketClosedError):
+            super().on_restart_failed()

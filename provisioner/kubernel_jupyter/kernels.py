@@ -10,15 +10,16 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
 
 from jupyter_client.provisioning.factory import KernelProvisionerFactory
-from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 from traitlets import Bool, default
 
 from kubernel_provisioner import KubernetesProvisioner
 from kubernel_provisioner.errors import KernelDeletedError
 
+from .buffering import BufferingKernelManager
 from .control import close_dead_control
 from .events import Announcer
 from .sessions import starting_for
+from .unseen import UnseenDeaths
 
 if TYPE_CHECKING:
     from kubernel_provisioner.launch.claiming import Left
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
 NEWS_SECONDS = 1.0
 # And one that is ended while it restarts.
 ENDING_SECONDS = 0.1
-# And one whose last page is gone, until it has nothing to do; its last reply comes as it becomes idle.
-LEAVE_SECONDS = 2.0
+# Pages are told of a start that is cancelled before whoever cancels it has its answer: with that, JupyterLab drops what
+# is on its way to them, and a cell would say for ever that its kernel is starting.
+TOLD_SECONDS = 0.2
 
 #: The kernel that a start takes up instead of starting one.
 taking_up: ContextVar[Left | None] = ContextVar("kubernel_taking_up", default=None)
@@ -53,7 +55,7 @@ class _PerKernel(Bool[bool, bool]):
         return _nobody_waits.get() or bool(super().get(obj, cls))
 
 
-class KubernelKernelManager(AsyncMappingKernelManager):
+class KubernelKernelManager(BufferingKernelManager):
     """Starts a kernel of ours at once as "starting"; it can be used, restarted and shut down from then on.
 
     One that does not start is "dead", with its ``reason``, until it is shut down; a restart tries again.
@@ -84,7 +86,9 @@ class KubernelKernelManager(AsyncMappingKernelManager):
         self._renamed: dict[str, dict[str, Any]] = {}  # by kernel id: sessions that are not written yet
         #: By kernel id: the connections of pages that wait for it.
         self.waiting_pages: dict[str, set[WaitingPage]] = {}
-        self._leaving: set[asyncio.Task[None]] = set()
+        self._endings: set[asyncio.Task[None]] = set()
+        #: Deaths that no page has seen.
+        self.unseen = UnseenDeaths()
 
     def is_ours(self, kernel_id: str) -> bool:
         """Whether a kernel runs, or will run, in a pod."""
@@ -121,6 +125,7 @@ class KubernelKernelManager(AsyncMappingKernelManager):
             return str(await super()._async_start_kernel(kernel_id=kernel_id, path=path, **kwargs))
         kernel_id = self.new_kernel_id(**kwargs) if kernel_id is None else kernel_id
         self._ours[kernel_id] = time.monotonic()
+        self.unseen.started(kernel_id, (starting_for.get() or {}).get("path"))
         if left is not None and left.is_ready:
             self._taking_up.add(kernel_id)
         extras = {"kubernel_session": starting_for.get(), "kubernel_left": left}
@@ -223,6 +228,7 @@ class KubernelKernelManager(AsyncMappingKernelManager):
         JupyterLab says the notebook's true name a moment after it has asked for the kernel, which may not be made yet.
         """
         if self.is_ours(kernel_id):
+            self.unseen.started(kernel_id, session["path"])
             self._renamed[kernel_id] = session
             self._tell_session(kernel_id)
 
@@ -243,13 +249,31 @@ class KubernelKernelManager(AsyncMappingKernelManager):
             self.get_kernel(kernel_id).reason = provisioner.describe_end()
             if provisioner.is_over:
                 self._over.add(kernel_id)
-            self._announcer(kernel_id).died(provisioner.describe_end(), is_over=provisioner.is_over)
+            self._tell_death(kernel_id, provisioner, is_over=provisioner.is_over)
 
     def _note_end(self, kernel_id: str) -> None:
         """Called when a restart has failed for good; of a kernel that was over before it everybody has heard."""
         provisioner = self.provisioner_of(kernel_id)
         if provisioner is not None and kernel_id not in self._over:
-            self._announcer(kernel_id).died(provisioner.describe_end(), is_over=True)
+            self._tell_death(kernel_id, provisioner, is_over=True)
+            task = asyncio.ensure_future(self._let_go(provisioner))
+            self._endings.add(task)
+            task.add_done_callback(self._endings.discard)
+
+    async def _let_go(self, provisioner: KubernetesProvisioner) -> None:
+        """Deletes what is left of a kernel that has died too often: nobody would restart it any more."""
+        await provisioner.hear_last_output()  # as its pages do in this moment, and afterwards nobody can
+        await provisioner.cleanup()
+
+    def _tell_death(self, kernel_id: str, provisioner: KubernetesProvisioner, *, is_over: bool) -> None:
+        why = provisioner.describe_end()
+        self._announcer(kernel_id).died(why, is_over=is_over)
+        if self._kernel_connections.get(kernel_id):
+            return  # the pages tell it
+        if is_over:
+            self.unseen.ended(kernel_id, why, provisioner.notebook)
+        else:
+            self.unseen.died(kernel_id, why)
 
     # Ending.
 
@@ -276,6 +300,7 @@ class KubernelKernelManager(AsyncMappingKernelManager):
         for kernel_id in [each for each, start in self._pending_kernels.items() if start.done() and each not in self]:
             del self._pending_kernels[kernel_id]
         await super()._async_shutdown_all(now=now)
+        await asyncio.gather(*self._endings, return_exceptions=True)
 
     shutdown_all = _async_shutdown_all
 
@@ -306,6 +331,7 @@ class KubernelKernelManager(AsyncMappingKernelManager):
         self._over.discard(kernel_id)
         self._taking_up.discard(kernel_id)
         self._renamed.pop(kernel_id, None)
+        self.unseen.taken(kernel_id)
         self.waiting_pages.pop(kernel_id, None)
         self._pending_kernels.pop(kernel_id, None)  # a start that failed stays there, for shutdown_all to find
         return super().remove_kernel(kernel_id)
@@ -320,7 +346,9 @@ class KubernelKernelManager(AsyncMappingKernelManager):
         start.cancel()
         await asyncio.wait({start})
         if not kernel.ready.done():  # a cancelled start tells nobody
-            kernel.ready.set_exception(StartCancelledError(f"Kernel {kernel_id} was shut down while it started."))
+            kernel.ready.set_exception(StartCancelledError("The kernel was shut down while it started."))
+        if self.waiting_pages.get(kernel_id):
+            await asyncio.sleep(TOLD_SECONDS)
 
     async def _end_restart(self, kernel_id: str) -> None:
         """Ends a restart, if one is under way, and with it the kernel: the base fails in the middle of one."""
@@ -369,39 +397,3 @@ class KubernelKernelManager(AsyncMappingKernelManager):
         self._pending_kernels[kernel_id] = asyncio.create_task(self._add_kernel_when_ready(kernel_id, kernel, start))
         self._pending_kernel_tasks[kernel_id] = asyncio.create_task(self._finish_kernel_start(kernel_id))
         return True
-
-    # Without a page.
-
-    def start_buffering(self, kernel_id: str, session_key: str, channels: Any) -> None:
-        """The last page is gone. What the kernel says is kept, but nobody is its client any more.
-
-        ``idle_timeout_seconds`` counts whoever is connected to the shell port. The reply to a cell that still runs is
-        waited for.
-        """
-        super().start_buffering(kernel_id, session_key, channels)
-        if self.is_ours(kernel_id):
-            leaving = asyncio.create_task(self._leave_when_idle(kernel_id, session_key))
-            self._leaving.add(leaving)
-            leaving.add_done_callback(self._leaving.discard)
-
-    async def _leave_when_idle(self, kernel_id: str, session_key: str) -> None:
-        while True:
-            await asyncio.sleep(LEAVE_SECONDS)
-            buffer = self._kernel_buffers.get(kernel_id) if kernel_id in self else None
-            if not buffer or buffer["session_key"] != session_key or "shell" not in buffer["channels"]:
-                return
-            if getattr(self.get_kernel(kernel_id), "execution_state", None) != "busy":
-                shell = buffer["channels"].pop("shell")
-                shell.on_recv(None)
-                shell.close()
-                return
-
-    def get_buffer(self, kernel_id: str, session_key: str) -> Any:
-        """What was kept for a page that is back, with all its channels."""
-        buffer = super().get_buffer(kernel_id, session_key)
-        if buffer and buffer["channels"] and "shell" not in buffer["channels"]:
-            identity = session_key.removeprefix(f"{kernel_id}:").encode()
-            shell = self.get_kernel(kernel_id).connect_shell(identity=identity)
-            shell.channel = "shell"
-            buffer["channels"]["shell"] = shell
-        return buffer

@@ -74,6 +74,12 @@ def failed(header: Header | None, name: str, text: str) -> list[Message]:
     return cell.because(text) + cell.ends()
 
 
+def noted(header: Header, text: str) -> list[Message]:
+    """A cell is told something, whatever else it prints."""
+    text = "\n".join(wrapped(text)) + "\n"
+    return [Message("iopub", "stream", {"name": "stderr", "text": text}, header)]
+
+
 def aborted(header: Header) -> list[Message]:
     """Ends a cell that was never run, as a kernel does after another one's error."""
     return [
@@ -180,9 +186,7 @@ class RunningCell:
 
     def gap(self, text: str) -> list[Message]:
         """The cell is told that its output may have a gap."""
-        header = self._header
-        lines = "\n".join(wrapped(text)) + "\n"
-        return [] if header is None else [Message("iopub", "stream", {"name": "stderr", "text": lines}, header)]
+        return [] if self._header is None else noted(self._header, text)
 
     def unheard(self, done: frozenset[str], name: str, text: str) -> list[Message]:
         """Ends the cells whose end is over and was not heard of.
@@ -206,8 +210,7 @@ class RunningCell:
         is_news, self._told = told != self._told, told
         if not is_news or header is None or not why:
             return []
-        text = "\n".join(wrapped(why)) + "\n"
-        return [Message("iopub", "stream", {"name": "stderr", "text": text}, header)]
+        return noted(header, why)
 
     def status(self, state: str, parent: Header) -> None:
         """A status message of the kernel's."""

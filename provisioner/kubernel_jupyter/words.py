@@ -17,6 +17,11 @@ LOST = (
 )
 
 
+def ended_unseen(why: str) -> str:
+    """What the next cell is told of a kernel that ended while no page was connected."""
+    return f"This notebook's kernel ended while no page was open, and its variables are lost:\n{why}"
+
+
 def starting(seconds: float, reason: str, message: str) -> str:
     """What a kernel that starts waits for, and for how long it has: ``Kernel is starting, 0:13: no room``."""
     minutes, rest = divmod(int(seconds), 60)

@@ -294,6 +294,11 @@ class KubernetesProvisioner(LastSeen, Ending, Running, ProvisionerOptions):
         """Where its kernels are."""
         return ClusterKey(self.kubeconfig, self.context, self.namespace)
 
+    @property
+    def notebook(self) -> str | None:
+        """Path of the notebook that it is for, as our server extension says; None: not known."""
+        return (self._session or {}).get("path")
+
     async def find_left(self) -> list[Left]:
         """The living kernels of its owner, in the place where it starts kernels.
 

@@ -2,9 +2,13 @@
 
 from collections.abc import Callable
 
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
-from .conftest import OpenNotebook, Place
+from fixtures.host_server import HostServer
+from fixtures.waiting import wait_until
+
+from .conftest import OpenNotebook, Place, connections
+from .person import SECONDS
 
 MakeNotebook = Callable[..., str]
 
@@ -134,3 +138,25 @@ def test_a_kernel_that_is_deleted_while_no_cell_runs(
     notebook.run(0)
     expect(notebook.prompt(0)).to_have_text("[1]:")
     expect(notebook.dialog).to_have_count(0)
+
+
+def test_an_end_that_no_page_saw(
+    open_notebook: OpenNotebook, make_notebook: MakeNotebook, place: Place, server: HostServer, page: Page
+) -> None:
+    """Of a kernel that was idle for too long, for instance: the notebook's next cell says so, once."""
+    name = make_notebook("print(6 * 7)", "print(7 * 8)")
+    tab = page.context.new_page()
+    notebook = open_notebook(name, tab)
+    notebook.run(0)
+    expect(notebook.output(0)).to_have_text("42")
+    tab.close()
+    wait_until("no page", lambda: connections(server, name) == 0, seconds=SECONDS)
+    place.here("delete", "kernels", "--all", "--wait=false")
+    wait_until("no kernel", lambda: server.request("GET", "/kernels") == [], seconds=SECONDS)
+    notebook = open_notebook(name)
+    notebook.run_all()
+    expect(notebook.output(1)).to_have_text("56")
+    expect(notebook.output(0)).to_contain_text("ended while no page was open, and its variables are lost:")
+    expect(notebook.output(0)).to_contain_text("The kernel's KernelInstance was deleted.")
+    expect(notebook.output(0)).to_contain_text("42")
+    notebook.picture("ended-unseen")

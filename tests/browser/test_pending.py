@@ -129,8 +129,11 @@ def only_kernel(place: Place) -> str:
 def test_shutting_down_cancels(open_notebook: OpenNotebook, make_notebook: MakeNotebook, place: Place) -> None:
     notebook = open_notebook(make_notebook("1", kernel="full"))
     only_kernel(place)
+    notebook.run(0)
+    expect(notebook.output(0)).to_contain_text("exceeded quota")
     notebook.menu("Kernel", "Shut Down Kernel")
     wait_until("no KernelInstance", lambda: place.kernels() == [], seconds=SECONDS)
+    expect(notebook.output(0)).not_to_contain_text("is starting")
     expect(notebook.status).to_contain_text("No Kernel")
     expect(notebook.dialog).to_have_count(0)
 
@@ -162,7 +165,12 @@ def test_another_kernel_instead(open_notebook: OpenNotebook, make_notebook: Make
     """The start that nobody wants any more is cancelled, and no late error takes the good one away."""
     notebook = open_notebook(make_notebook("print(6 * 7)", kernel="full"))
     first = only_kernel(place)
+    notebook.run(0)
+    expect(notebook.output(0)).to_contain_text("exceeded quota")
     notebook.change_kernel("Science")
+    expect(notebook.output(0)).to_contain_text("was shut down")
+    expect(notebook.output(0)).not_to_contain_text("is starting")
+    notebook.until_idle()
     notebook.run(0)
     expect(notebook.output(0)).to_have_text("42")
     (kernel,) = place.kernels()

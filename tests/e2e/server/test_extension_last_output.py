@@ -6,6 +6,7 @@ import pytest
 from websockets.sync.client import connect
 
 from fixtures.kubectl import Kubectl
+from fixtures.waiting import wait_until
 
 from .conftest import StartServer, messages_until, notebook
 
@@ -41,3 +42,18 @@ def test_it_is_in_the_cell_and_nowhere_else(start_server: StartServer, kubectl: 
         assert SAID not in server.log.read_text()
         socket.until_answered()
     server.request("DELETE", f"/sessions/{session['id']}")
+
+
+def test_of_a_kernel_that_is_not_restarted_any_more(
+    start_server: StartServer, kubectl: Kubectl, namespace: str
+) -> None:
+    """The restarter gives up a kernel that dies again and again; nothing of that one is left, either."""
+    server, here = start_server("--KernelRestarter.restart_limit=0"), kubectl.within(namespace)
+    with notebook(server) as (_, socket):
+        list(socket.messages(socket.execute(SAY)))
+        cell = socket.execute("os._exit(3)")
+        told = messages_until(socket, "dead")
+        (error,) = [message for message in told if message["msg_type"] == "error"]
+        assert error["parent_header"]["msg_id"] == cell
+        assert SAID in error["content"]["traceback"]
+    wait_until("no KernelInstance", lambda: here.items("kernels") == [], seconds=REPLY_SECONDS)

@@ -15,6 +15,7 @@ from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvision
 from fixtures.fake_api_server import instance
 from fixtures.waiting import until
 from kubernel_jupyter.kernels import KubernelKernelManager, StartCancelledError, taking_up
+from kubernel_jupyter.sessions import starting_for
 from kubernel_provisioner import KubernetesProvisioner
 from kubernel_provisioner.errors import KernelDeletedError
 from kubernel_provisioner.launch.claiming import Left
@@ -229,6 +230,41 @@ async def test_how_many_were_taken_up_is_said_when_all_are_settled(
     await until("both", lambda: kernels.taken_up is not None)
     assert kernels.taken_up == 1
     assert kernels.list_kernel_ids() == ["one"]
+
+
+class Dead(KubernetesProvisioner):
+    """Of a kernel that was killed."""
+
+    is_over = False
+    notebook = "training.ipynb"
+
+    def describe_end(self) -> str:
+        return "OOMKilled"
+
+    async def hear_last_output(self) -> str:  # type: ignore[override]
+        return ""
+
+    async def cleanup(self, restart: bool = False) -> None:
+        self.is_gone = not restart
+
+
+@pytest.mark.parametrize(("pages", "told"), [(0, "OOMKilled"), (1, "")])
+async def test_a_death_that_no_page_saw_is_kept(
+    kernels: KubernelKernelManager, monkeypatch: pytest.MonkeyPatch, pages: int, told: str
+) -> None:
+    kernel_id = await started(kernels)
+    dead = Dead()
+    monkeypatch.setattr(kernels, "provisioner_of", {kernel_id: dead}.get)
+    monkeypatch.setitem(kernels._kernel_connections, kernel_id, pages)
+    kernels._note_death(kernel_id)
+    assert kernels.unseen.taken(kernel_id) == told
+    kernels._note_end(kernel_id)
+    token = starting_for.set({"path": "uuid"})  # JupyterLab says the true one a moment later
+    following = await kernels.start_kernel(kernel_name="kubernel")
+    starting_for.reset(token)
+    kernels.note_session(following, {"path": "training.ipynb"})
+    assert kernels.unseen.taken(following) == told
+    await until("its deletion", lambda: getattr(dead, "is_gone", False))
 
 
 async def test_other_amounts_are_told(kernels: KubernelKernelManager, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from kubernel_jupyter.telling import MARK, FailedCell, Message, RunningCell, WaitingCells, failed
+from kubernel_jupyter.telling import MARK, FailedCell, Message, RunningCell, WaitingCells, failed, noted
 
 GPU = "no node has room: 1 Insufficient nvidia.com/gpu"
 
@@ -162,6 +162,12 @@ class TestFailedCell:
     def test_without_a_cell_nobody_is_told(self) -> None:
         failed_cell = FailedCell(None, "KernelDied")
         assert failed_cell.because("Exit code 3.") + failed_cell.ends() == []
+
+
+def test_a_note_is_an_output_and_no_end() -> None:
+    (message,) = noted(cell(1), "The kernel died while no page was open.")
+    assert (message.msg_type, message.parent) == ("stream", cell(1))
+    assert message.content == {"name": "stderr", "text": "The kernel died while no page was open.\n"}
 
 
 class TestStands:
