@@ -84,6 +84,7 @@ class Observer:
             refusal=next(iter(memory.refusals.values()), None),
             pending=memory.pending,
             hint=memory.hint,
+            killed=memory.killed,
             explained_at=memory.explained_at,
             secret_posted=memory.secret_posted,
             incarnation_seen=memory.incarnation_seen,

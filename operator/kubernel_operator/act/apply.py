@@ -39,6 +39,7 @@ from kubernel_operator.decide.reasons import (
     refusal_of,
     refusal_of_foreign_supervisor,
     refusal_of_taken_name,
+    why_killed,
 )
 from kubernel_operator.decide.resizing import refusal_of_resize
 from kubernel_operator.metrics import MEMORY_GROWTHS
@@ -48,6 +49,7 @@ from kubernel_operator.observe.observed import Memory, Purpose, Refusal, ResizeA
 from kubernel_operator.observe.pod_facts import PodFacts, pod_facts
 from kubernel_wire.sealed_keys import keys_sealed_in
 
+from .describe import describe
 from .failures import forget_failure, remember_failure
 
 logger = logging.getLogger(__name__)
@@ -269,9 +271,8 @@ class Applier:
             case "pod":
                 self._cache.pods.put(created)
                 memory.incarnation_seen = pod_facts(created).incarnation
-                memory.refused_times, memory.pending = 0, None
-                memory.refusals.pop("claim", None)
-                memory.refusals.pop("keys", None)
+                memory.refused_times, memory.pending, memory.killed = 0, None, ""
+                memory.refusals = {k: v for k, v in memory.refusals.items() if k not in {"claim", "keys"}}
 
     async def _claim(self, memory: Memory, action: Claim) -> bool:
         """Whether the pod is the KernelInstance's now."""
@@ -353,36 +354,17 @@ class Applier:
         memory.explained_at = self._clock()
         path = paths.core("events", pod.namespace)
         listing = await self._cluster.list(path, fieldSelector=f"involvedObject.uid={pod.uid}")
-        events = [event_facts(event) for event in listing.items]
-        memory.pending, memory.hint = reason_from_events(events), hint_from_events(events)
+        found = [event_facts(event) for event in listing.items]
+        memory.pending, memory.hint, memory.killed = (
+            reason_from_events(found),
+            hint_from_events(found),
+            why_killed(found),
+        )
 
 
 def instance_path(cr: dict[str, Any]) -> str:
     """The path of a KernelInstance."""
     return f"{paths.kernel_instances(cr['metadata']['namespace'])}/{cr['metadata']['name']}"
-
-
-def describe(action: Request) -> str:
-    """One line for the log, written when it is done; never a body, which may hold a key."""
-    match action:
-        case Create(kind=kind, body=body, why=why):
-            return f"create {kind} {body['metadata']['name']}: {why}"
-        case DeletePod(pod=pod, why=why):
-            return f"delete pod {pod.name}: {why}"
-        case DeleteInstance(why=why):
-            return f"delete the KernelInstance: {why}"
-        case Claim(member=member, why=why):
-            return f"claim pod {member.pod.name} of pool {member.pod.pool}: {why}"
-        case ReadKeys(name=name, why=why):
-            return f"read the keys in secret {name}: {why}"
-        case ClaimService(service=service, why=why):
-            return f"claim service {service.name}: {why}"
-        case Resize(pod=pod, to=to, why=why):
-            return f"resize pod {pod.name} to {to}: {why}"
-        case Wake(pod=pod, why=why):
-            return f"have the kubelet look at pod {pod.name} again: {why}"
-        case Explain(why=why):
-            return f"read the pod's Events: {why}"
 
 
 def _refusal_of_existing(cr: dict[str, Any], action: Create, found: dict[str, Any], error: ApiError) -> Refusal | None:

@@ -183,6 +183,13 @@ def explained_by_pod(ending: Ending, pod: PodFacts | None) -> Ending:
     return ending
 
 
+def explained_by_events(ending: Ending, killed: str) -> Ending:
+    """The end of a process whose container alone was ended by its kubelet. ``killed``: why; "" for no reason."""
+    if not killed or not ending.terminated or ending.reason is not Reason.KERNEL_CRASHED:
+        return ending
+    return replace(ending, message=f"The node ended the kernel's container: {killed}.")
+
+
 def is_by_signal(ending: Ending) -> bool:
     """Whether it may have been the kubelet that ended the process: SIGTERM, and SIGKILL after the grace period."""
     return ending.signal in _OF_KUBELET or ending.exit_code in {SIGNAL_BASE + number for number in _OF_KUBELET}

@@ -39,7 +39,7 @@ from .endings import silent_node_at
 from .reasons import misses, pending_reason
 from .refused_containers import believed_at, wake_due
 from .resizing import due_resize, resize_again_at
-from .situation import EXPLAINED_SECONDS, Situation, Stage, active_deadline, time_to_live
+from .situation import EVENTS_SECONDS, EXPLAINED_SECONDS, Situation, Stage, active_deadline, time_to_live
 from .status import SLOW_START_SECONDS
 
 # Seconds after the start at which a pod's Events are read, where the pod itself does not say what it waits for. The API
@@ -134,9 +134,20 @@ def plan(kernel: KernelFacts, situation: Situation, observed: Observed, context:
                 _again_while_running(kernel, situation, observed, now),
             )
         case Stage.ENDING:
-            return Plan((), situation.ended_at + EXPLAINED_SECONDS)
+            return _ending(situation, observed, now)
         case Stage.EXITED:
             return Plan((), situation.ended_at + RESTART_GRACE_SECONDS)
+
+
+def _ending(situation: Situation, observed: Observed, now: float) -> Plan:
+    """The pod is about to say who ended its kernel; if it does not, its Events may."""
+    look_at = situation.ended_at + EVENTS_SECONDS
+    is_read = observed.explained_at >= look_at
+    if situation.pod is None or is_read or now < look_at:
+        return Plan((), situation.ended_at + (EXPLAINED_SECONDS if is_read else EVENTS_SECONDS))
+    return Plan(
+        (Explain(situation.pod, "it does not say who ended its kernel"),), situation.ended_at + EXPLAINED_SECONDS
+    )
 
 
 def _needs_pod(kernel: KernelFacts, situation: Situation, observed: Observed, context: Context, now: float) -> Plan:

@@ -9,7 +9,7 @@ from typing import Any
 from kubernel_api.conditions import Reason
 from kubernel_api.constants import KERNEL_CONTAINER, KIND
 from kubernel_cluster.errors import ApiError, ApiUnavailableError
-from kubernel_operator.observe.facts import Condition, EventFacts
+from kubernel_operator.observe.facts import Condition, EventFacts, seconds_of
 from kubernel_operator.observe.observed import Refusal
 from kubernel_operator.observe.pod_facts import Container, PodFacts, Terminated, Waiting
 
@@ -30,6 +30,8 @@ _NOT_PULLED = frozenset(
 _OF_LITTLE_USE = re.compile(r"(?: no new claims to deallocate,)? preemption:.*", re.DOTALL)
 # Characters of a time up to its seconds.
 SECONDS = len("2027-01-15T08:00:00")
+# A kubelet ends a container so soon after the probe that was the last straw.
+KILLED_WITHIN_SECONDS = 10.0
 # A container that has only to be waited for.
 _ON_ITS_WAY = frozenset({"", "PodInitializing", "ContainerCreating"})
 # A kubelet's troubles before there is a container.
@@ -173,6 +175,22 @@ def hint_from_events(events: Iterable[EventFacts]) -> str:
         if event.reason == "FailedToRetrieveImagePullSecret":
             names = event.message.partition("(")[2].partition(")")[0]
             return f"Secret {names} does not exist in this namespace" if names else event.message
+    return ""
+
+
+def why_killed(events: Iterable[EventFacts]) -> str:
+    """Why a kubelet ended the kernel's container and not its pod: a probe or hook that somebody gave it.
+
+    A probe that failed and healed long before was not it. "" for no reason.
+    """
+    found = sorted((e for e in events if e.container == KERNEL_CONTAINER), key=lambda e: e.time)
+    killed = next((seconds_of(e.time) for e in reversed(found) if e.reason == "Killing"), None)
+    for event in reversed(found):
+        is_why = event.reason == "FailedPostStartHook" or (
+            event.reason == "Unhealthy" and "Readiness" not in event.message
+        )
+        if is_why and killed is not None and (seconds_of(event.time) or 0.0) >= killed - KILLED_WITHIN_SECONDS:
+            return event.message.strip().rstrip(":.")
     return ""
 
 

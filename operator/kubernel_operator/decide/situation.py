@@ -26,6 +26,7 @@ from .endings import (
     ending_of_lost_pod,
     ending_of_pod,
     ending_of_report,
+    explained_by_events,
     explained_by_pod,
     is_by_signal,
     silent_node_at,
@@ -38,6 +39,8 @@ from .refused_containers import believed_at
 POD_TRIES = 5
 # How long the kubelet may take to write why it ended a pod. Until then nobody knows who sent the SIGTERM.
 EXPLAINED_SECONDS = 1.0
+# When the pod's Events are read, where the pod has not said it by then.
+EVENTS_SECONDS = 0.5
 # A time that another operator wrote may be off by as much as the clocks of two API servers are.
 CLOCK_SKEW_SECONDS = 10.0
 
@@ -265,7 +268,7 @@ def _ending(kernel: KernelFacts, base: Situation, observed: Observed, now: float
     if observed.report is not None and observed.report.state == "exited":
         was_ready = kernel.is_about(pod.name) and _was_ready(kernel, observed.report.generation)
         ending = ending_of_report(observed.report, was_ready=was_ready, memory_limit=pod.memory_limit)
-        return explained_by_pod(ending, pod)
+        return explained_by_events(explained_by_pod(ending, pod), observed.killed)
     was_ready = pod.generation <= (kernel.status.generation or 0) and "ready" in kernel.status.times
     return ending_of_pod(pod, generation, now, silent_node_at(pod, observed), was_ready=was_ready)
 
@@ -277,9 +280,13 @@ def _said(known: Exit, pod: PodFacts | None) -> Ending:
 
 
 def _may_be_explained(pod: PodFacts, ending: Ending) -> bool:
-    """Whether a SIGTERM came from the kubelet, for all that is known: it says so when all containers have ended."""
-    unasked = ending.terminated or (ending.signal == 15 and ending.reason is Reason.KERNEL_CRASHED)
-    return unasked and not pod.has_ended and not pod.deleting
+    """Whether a SIGTERM came from the kubelet, for all that is known: it says so when all containers have ended.
+
+    Of a container that it ended alone, it says why in Events only.
+    """
+    is_crash = ending.reason is Reason.KERNEL_CRASHED
+    unasked = ending.terminated or (ending.signal == 15 and is_crash)
+    return unasked and not pod.deleting and (not pod.has_ended or (ending.terminated and is_crash))
 
 
 def _ended_at(base: Situation, ending: Ending, observed: Observed, now: float) -> float:

@@ -109,6 +109,7 @@ class Observed:
         refusal: why the API server last refused a child.
         pending: what the pod's Events say about why it is pending.
         hint: what else they say that helps.
+        killed: why a kubelet ended the kernel's container alone, as they say; "" for no reason.
         explained_at: Unix seconds when they were read.
         secret_posted: Unix seconds when the Secret was created last, or found to be there.
         incarnation_seen: highest number of a pod of ours that existed in this process's time; 0 for none.
@@ -151,6 +152,7 @@ class Observed:
     refusal: Refusal | None = None
     pending: tuple[Reason, str] | None = None
     hint: str = ""
+    killed: str = ""
     explained_at: float = 0.0
     secret_posted: float = 0.0
     incarnation_seen: int = 0
@@ -194,6 +196,7 @@ class Memory:
     failed_times: dict[str, int] = field(default_factory=dict)  # by kind: in a row, without an answer of the server
     pending: tuple[Reason, str] | None = None
     hint: str = ""
+    killed: str = ""
     explained_at: float = 0.0
     secret_posted: float = 0.0
     incarnation_seen: int = 0

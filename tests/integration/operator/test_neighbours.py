@@ -188,6 +188,18 @@ def test_a_deadline_that_somebody_gave_the_pod(place: Place) -> None:
     assert status["exit"]["reason"] == "DeadlineExceeded"
 
 
+def test_a_hook_that_fails_is_named(place: Place) -> None:
+    """The kubelet ends the container, and tells why in Events only."""
+
+    def change(pod: Json) -> None:
+        hook = {"exec": {"command": ["sh", "-c", "sleep 1; exit 4"]}}
+        pod["spec"]["containers"][-1]["lifecycle"] = {"postStart": hook}
+
+    inject(place, change)
+    exit_ = place.kernels.create().exited()
+    assert exit_["message"] == "The node ended the kernel's container: PostStartHook failed."
+
+
 def test_a_disk_that_is_full_is_an_eviction(place: Place) -> None:
     """F4: the supervisor reports the SIGTERM before the kubelet says why."""
     kernel = place.kernels.start(resources={"limits": {"ephemeral-storage": "20Mi"}})

@@ -435,3 +435,45 @@ def test_a_node_that_came_back_is_not_blamed(world: World) -> None:
     world.cluster.remove("/api/v1/namespaces/ns/pods/k1-1")
     passes(world)
     assert words(world)[:2] == ("Exited", "PodDeleted")
+
+
+FAILED_ALONE = pod(**terminated(143))["status"]
+
+
+def kubelet_event(name: str, reason: str, message: str, second: int) -> dict[str, Any]:
+    about = {"uid": "pod-uid", "fieldPath": "spec.containers{kernel}"}
+    time = f"2027-01-15T08:00:{second:02}Z"
+    metadata = {"name": name, "namespace": "ns", "uid": name}
+    return {"metadata": metadata, "involvedObject": about, "reason": reason, "message": message, "lastTimestamp": time}
+
+
+@pytest.mark.parametrize(
+    ("reason", "message", "second", "words"),
+    [
+        ("Unhealthy", "Liveness probe failed: ", 30, "The node ended the kernel's container: Liveness probe failed."),
+        (
+            "FailedPostStartHook",
+            "PostStartHook failed",
+            30,
+            "The node ended the kernel's container: PostStartHook failed.",
+        ),
+        ("Unhealthy", "Liveness probe failed: ", 1, "The kernel was ended by signal 15."),
+        ("Unhealthy", "Readiness probe failed: ", 30, "The kernel was ended by signal 15."),
+    ],
+    ids=["probe", "hook", "probe that healed", "probe that ends nothing"],
+)
+def test_a_probe_or_hook_that_ends_the_container_is_named(
+    world: World, reason: str, message: str, second: int, words: str
+) -> None:
+    run(world)
+    for event in (
+        kubelet_event("a", reason, message, second),
+        kubelet_event("b", "Killing", "Stopping container kernel", 31),
+    ):
+        world.cluster.put(f"/api/v1/namespaces/ns/events/{event['metadata']['name']}", event)
+    call_back(world, 2, "exited", signal=15, reason="Terminated")
+    world.change_pod(newest(world), **FAILED_ALONE)
+    for _ in range(5):
+        passes(world, 0.3)
+    assert world.instance()["status"]["message"] == words
+    assert world.cluster.requests.count(("list", "events")) == 1

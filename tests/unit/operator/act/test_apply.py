@@ -8,7 +8,7 @@ import pytest
 from fixtures.objects import NOW, SETTINGS, UID, cr, pod
 from fixtures.operator_world import World
 from kubernel_api.conditions import Reason
-from kubernel_operator.act.apply import describe
+from kubernel_operator.act.describe import describe
 from kubernel_operator.build.pod import build_pod
 from kubernel_operator.decide.actions import (
     Create,
