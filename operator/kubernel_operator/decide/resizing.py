@@ -110,8 +110,12 @@ def outcome(kernel: KernelFacts, situation: Situation, observed: Observed) -> Ou
         return None  # nobody asked for it
     is_known = kernel.status.condition(ConditionType.RESIZING) is not None
     was_asked = grown is not None or _last(Purpose.SPEC, pod, observed) is not None
-    if not (is_known or was_asked or pod.resize_pending or pod.resize_in_progress):
+    is_under_way = was_asked or pod.resize_pending is not None or pod.resize_in_progress is not None
+    if not is_under_way and (not is_known or pod.kernel is None or not pod.kernel.sizes):
         return None
+    has_yet_to_run = situation.stage is Stage.STARTING and observed.report is None and not pod.kernel_runs
+    if has_yet_to_run and pod.resize_pending is None:
+        return Outcome("False", Reason.RESIZED, f"In force: {pod.sizes}.")  # it starts with them
     return _by_kubelet(pod)
 
 
@@ -267,9 +271,7 @@ def _by_kubelet(pod: PodFacts) -> Outcome:
             return Outcome("False", Reason.RESIZE_INFEASIBLE, message)
         message = f"The resize to {pod.sizes} waits until node {node} has room: {words}."
         return Outcome("True", Reason.RESIZE_DEFERRED, message)
-    if pod.kernel is None or not pod.kernel.running:  # it starts with them
-        return Outcome("False", Reason.RESIZED, f"In force: {pod.sizes}.")
-    in_force = pod.kernel.sizes
+    in_force = pod.kernel.sizes if pod.kernel is not None else Sizes()
     if pod.resize_in_progress is None and in_force.has(pod.sizes):
         return Outcome("False", Reason.RESIZED, f"In force: {in_force}.")
     why = pod.resize_in_progress.message.rstrip(".") if pod.resize_in_progress is not None else ""

@@ -318,3 +318,24 @@ def test_a_pod_that_has_yet_to_run_starts_with_what_it_has(running: World) -> No
     assert running.instance()["status"]["reason"] == "Unschedulable"
     assert resizing(running) == ("False", "Resized", "In force: memory 2Gi.")
     assert running.cluster.writes().count(EVENT) == events + 1, "that it has no node, and nothing of its size"
+
+
+def test_a_pod_that_has_no_node_is_resized_by_none(world: World) -> None:
+    world.apply(cr(resources={"limits": {"memory": "1Gi"}}))
+    world.add_service()
+    world.cluster.put("/api/v1/namespaces/ns/pods/k1-1", sized_pod(limits("1Gi")))
+    (there,) = world.pods()
+    world.change_pod(there, phase="Pending", conditions=[])
+    look(world)
+    change(world, "2Gi")
+    world.now += 5
+    look(world)
+    assert resizing(world) == ("False", "Resized", "In force: memory 2Gi.")
+
+
+def test_a_kernel_that_is_ready_before_its_kubelet_has_looked_waits_for_it(running: World) -> None:
+    (there,) = running.pods()
+    running.change_pod(there, **{**there["status"], "containerStatuses": []})
+    look(running)
+    change(running, "2Gi")
+    assert resizing(running)[1] == "ResizeInProgress"
