@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,8 +24,7 @@ _SPEC_NONE, _SPEC_SERVICE = "bench-none", "bench-service"
 
 
 def install_kernelspecs(prefix: Path, namespace: str, image: str) -> None:
-    """Of the three Jupyter contenders. Ours may fork, which the step of that name measures."""
-    os.environ["KUBERNEL_FORK"] = "Auto"
+    """Of the three Jupyter contenders."""
     for name, service in ((_SPEC_NONE, "None"), (_SPEC_SERVICE, "ClusterIP")):
         kernelspecs.install_ours(prefix, name, namespace, image, service=service)
     kernelspecs.install_local(prefix)

@@ -43,7 +43,7 @@ class JupyterKernel:
         self.client = await kernel_info.answering_client(self._km.get_connection_info())
 
     async def restart(self) -> float:
-        """Seconds from the request to a kernel that answers."""
+        """Seconds from the request to a kernel that answers. It has just started, so this is a new process."""
         assert self.client is not None
         began = time.perf_counter()
         await self._km.restart_kernel()
@@ -51,7 +51,7 @@ class JupyterKernel:
         return time.perf_counter() - began
 
     async def fork(self) -> float:
-        """Seconds of a restart once the supervisor can fork; of a second restart for a local kernel."""
+        """Seconds of a restart of a kernel that was idle, ours by a fork; of a second restart for a local kernel."""
         if isinstance(self._km.provisioner, KubernetesProvisioner):
             info = self._km.get_connection_info()
             asked = {"op": "status"}

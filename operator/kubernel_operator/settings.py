@@ -55,7 +55,7 @@ class Settings:
     runtime_class_name: str = _option("", "RuntimeClass of a KernelInstance that names none")
     priority_class_name: str = _option("", "PriorityClass of a KernelInstance that names none")
     kernel_bounds: Bounds = _option(UNBOUNDED, "bounds of KernelInstances without a KernelTemplate, JSON")
-    fork: str = _option("Never", "whether a restart forks a kernel that does not say: Auto or Never")
+    fork: str = _option("Auto", "whether a restart forks a kernel that does not say: Auto or Never")
     preload: tuple[str, ...] = _option((), "modules for forks of a kernel that names none, comma-separated")
     read_keys: str = _option("Never", "whether to read keys that clients made, for pools' pods: Always or Never")
     max_orphan_seconds: int = _option(0, "longest that a kernel outlives its server's last renewal; 0: as it asks for")

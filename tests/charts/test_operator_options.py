@@ -56,7 +56,7 @@ def test_everything(find: Find) -> None:
             max_resources={"memory": "4Gi", "nvidia.com/gpu": 1},
             encryption=("Curve",),
         ),
-        fork="Auto",
+        fork="Never",
         preload=("pandas", "matplotlib.pyplot"),
         max_orphan_seconds=3600,
         memory_max="4Gi",

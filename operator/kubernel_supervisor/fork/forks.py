@@ -3,8 +3,9 @@
 import json
 import os
 import socket
+import time
 
-from kubernel_supervisor.memory.usage import cpu_seconds, memory, memory_of
+from kubernel_supervisor.memory.usage import MemoryGauge, cpu_seconds, memory_of
 from kubernel_supervisor.run.loop import Loop
 from kubernel_supervisor.start.connection_file import public_connection
 from kubernel_supervisor.start.console import StartError, log
@@ -27,11 +28,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-#: It is started once the container has used less than so much CPU (s) in so long (s): a user's cell goes first.
-QUIET_CPU, QUIET_SECONDS = 0.05, 1.0
-LOAD_SECONDS, INITIALISE_SECONDS = 120.0, 60.0
+#: It is started once the kernel has used less than so much CPU (s) for a while (``forkAfterSeconds``), and ended if
+#: the kernel uses more before it is ready: a user's cell goes first.
+QUIET_CPU, IDLE_SHARE = 0.05, 0.01  # and so much of a core, for threads that look for something now and then
+#: So many seconds to become ready are usual. A kernel that took n times as long has a busy node, perhaps one on which
+#: many start at once, and is left in peace for n times as long.
+USUAL_START_SECONDS, LONGEST_FACTOR = 2.0, 6.0
+LOADING_LOOK, LOAD_SECONDS, INITIALISE_SECONDS = 0.1, 120.0, 60.0
+#: How often a kernel's memory is looked at beside one, and what of it is kept free: a share of the limit, at most so
+#: many bytes. One is started where half as much more is free.
+MEMORY_LOOK, FREE_SHARE, FREE_MOST = 2.0, 4, 512 << 20
 #: What a reason stands for in the log.
 NOT_FORKED = "a restart starts a new process instead of forking one"
+NEEDS_MEMORY = "the kernel needs the memory"
 LEAST_MEMORY = 512 << 20  # bytes: a container with a smaller limit has none to spare
 
 
@@ -44,15 +53,22 @@ class Forks:
 
     Args:
         program: the text of ``zygote.py``.
+        stands_still: whether the kernel's processes are stopped.
     """
 
-    def __init__(self, loop: Loop, launcher: Launcher, program: str) -> None:
+    def __init__(
+        self, loop: Loop, launcher: Launcher, program: str, stands_still: "Callable[[], bool]" = lambda: False
+    ) -> None:
         self._loop, self._launcher, self._program = loop, launcher, program
+        self._stands_still = stands_still
         self._zygote = None  # type: Zygote | None
         self._spare = None  # type: SpareKernel | None
         self._enabled = launcher.settings.fork
         self._told = set()  # type: set[str]
-        self._cpu = 0.0
+        self._gauge = MemoryGauge()
+        self._users_env = None  # type: dict[str, str] | None
+        self._quiet_seconds = launcher.settings.fork_after_seconds
+        self._cpu, self._begun = 0.0, 0.0  # seconds that the kernel had used, and the moment
         self._settled = None  # type: Callable[[], None] | None
 
     @property
@@ -67,16 +83,63 @@ class Forks:
 
     # Before a restart.
 
-    def prepare(self, users_env: "dict[str, str] | None") -> None:
-        """A kernel is ready: as soon as it is quiet a zygote for the next one is made, if there is none."""
-        if self._enabled and self._zygote is None:
-            self._cpu = self._used()
-            self._loop.later("zygote", QUIET_SECONDS, lambda: self._start_when_quiet(users_env))
+    def prepare(self, users_env: "dict[str, str] | None", took: float = 0.0) -> None:
+        """A kernel is ready, after so many seconds: when it is quiet a zygote for the next one is made.
+
+        That costs half a second of CPU, which a kernel that is busy, or does not live long, never pays.
+        """
+        if self._enabled:
+            self._users_env = users_env
+            factor = min(max(took / USUAL_START_SECONDS, 1.0), LONGEST_FACTOR)
+            self._quiet_seconds = self._launcher.settings.fork_after_seconds * factor
+            self._look_later()
+
+    def _look_later(self) -> None:
+        self._cpu, self._begun = self._used(), time.monotonic()
+        self._loop.later("zygote", MEMORY_LOOK if self._zygote else self._quiet_seconds, self._look)
+
+    def _look(self) -> None:
+        """Starts a zygote, sees that the one that is loaded is in nobody's way, and that there is memory for it."""
+        seconds = time.monotonic() - self._begun
+        busy = self._used() - self._cpu > QUIET_CPU + IDLE_SHARE * seconds or self._stands_still()
+        if self._zygote is None:
+            if busy or not self._has_room(FREE_SHARE / 1.5):
+                self._look_later()
+            else:
+                self._start(self._users_env)
+        elif not self._zygote.ready:
+            if busy and self._settled is None:
+                self._discard()
+                self._look_later()
+            elif seconds > LOAD_SECONDS:
+                self._give_up("its modules take too long to import")
+            else:
+                self._loop.later("zygote", LOADING_LOOK, self._look)
+        elif self._has_room(FREE_SHARE):
+            self._look_later()
+        else:
+            self.give_back()
+
+    def _has_room(self, share: float) -> bool:
+        limit = self._gauge.limit()
+        if limit is None:
+            return True
+        free = int(min(limit / share, FREE_MOST * FREE_SHARE / share))
+        return limit >= LEAST_MEMORY and self._gauge.used(limit - free) < limit - free
+
+    def give_back(self) -> bool:
+        """The kernel needs the memory of what it could be forked from; whether there was any."""
+        if self._zygote is None:
+            return False
+        self._discard()
+        self._tell(NOT_FORKED, NEEDS_MEMORY)
+        self._look_later()
+        return True
 
     def prepare_at_once(self, settled: "Callable[[], None]") -> None:
         """No kernel runs that could be disturbed. ``settled`` is called when there is a zygote, or will be none."""
         self._settled = settled
-        if self._enabled:
+        if self._enabled and self._has_room(FREE_SHARE):
             self._start(None)
         if self._zygote is None:
             self._settle()
@@ -88,18 +151,9 @@ class Forks:
             settled()
 
     def _used(self) -> float:
-        return cpu_seconds(descendants(os.getpid()))
-
-    def _start_when_quiet(self, users_env: "dict[str, str] | None") -> None:
-        if self._used() - self._cpu > QUIET_CPU:
-            self.prepare(users_env)
-        else:
-            self._start(users_env)
+        return cpu_seconds(sorted(set(descendants(os.getpid())) - set(self.keeps)))
 
     def _start(self, users_env: "dict[str, str] | None") -> None:
-        limit = (memory() or {}).get("limit")
-        if limit is not None and limit < LEAST_MEMORY:
-            return  # it may grow: looked at again after the next restart
         try:
             argv, env = self._launcher.command(users_env)
             command = zygote_command(argv)
@@ -113,7 +167,8 @@ class Forks:
             self._tell(NOT_FORKED, str(error))
             return
         self._loop.watch(self._zygote.control.fileno(), self._heard)
-        self._loop.later("zygote", LOAD_SECONDS, lambda: self._give_up("its modules take too long to import"))
+        self._cpu, self._begun = self._used(), time.monotonic()
+        self._loop.later("zygote", LOADING_LOOK, self._look)
 
     def _heard(self) -> None:
         """It has imported its modules, cannot do so, or is gone."""
@@ -136,7 +191,7 @@ class Forks:
         if self._settled is not None:
             self._make_spare(zygote)
         else:
-            self._settle()
+            self._look_later()
 
     # A kernel ahead of its time, in a pool's pod.
 
@@ -221,7 +276,7 @@ class Forks:
 
     # At a restart.
 
-    def restart_begins(self) -> None:
+    def kernel_ends(self) -> None:
         """What is not ready by now would only be in the way."""
         self._loop.cancel("zygote")
         if self._zygote is not None and not self._zygote.ready:

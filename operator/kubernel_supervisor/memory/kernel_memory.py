@@ -29,6 +29,7 @@ class KernelMemory:
         guard: what becomes of a kernel that gets no more memory, ``Interrupt`` or ``Continue``; "": no guard.
         report: sends a report.
         interrupt: interrupts the kernel.
+        give_back: gives memory back that the kernel can do without; whether there was any.
     """
 
     def __init__(
@@ -39,9 +40,13 @@ class KernelMemory:
         guard: str,
         report: "Callable[[], None]",
         interrupt: "Callable[[], object]",
+        give_back: "Callable[[], bool]",
     ) -> None:
         self._loop, self._kernel, self._freezer, self._report = loop, kernel, freezer, report
-        self._guard = MemoryGuard(loop, freezer, guard == "Interrupt", report, interrupt) if guard else None
+        self._guard = None  # type: MemoryGuard | None
+        if guard:
+            interrupts = guard == "Interrupt"
+            self._guard = MemoryGuard(loop, freezer, interrupts, report, interrupt, give_back=give_back)
         self._told = (0, -USAGE_SECONDS)  # bytes, moment
         self.look_at_kills()
 

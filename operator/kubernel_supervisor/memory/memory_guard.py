@@ -44,6 +44,7 @@ class MemoryGuard:
         tell: called when the operator has to hear of it.
         interrupt: interrupts the kernel.
         gauge: what is used.
+        give_back: gives memory back that the kernel can do without; whether there was any.
     """
 
     def __init__(
@@ -54,9 +55,10 @@ class MemoryGuard:
         tell: "Callable[[], None]",
         interrupt: "Callable[[], object]",
         gauge: "MemoryGauge | None" = None,
+        give_back: "Callable[[], bool]" = lambda: False,
     ) -> None:
         self._loop, self._freezer, self._interrupts = loop, freezer, interrupts
-        self._tell, self._interrupt = tell, interrupt
+        self._tell, self._interrupt, self._give_back = tell, interrupt, give_back
         self._gauge = gauge or MemoryGauge()
         self._alarm = None  # type: CpuAlarm | None
         self._same_cpu = None  # type: SameCpu | None
@@ -124,6 +126,8 @@ class MemoryGuard:
         if left > headroom(limit):
             self._spent = 0
         if left <= 0 and limit != self._spent:
+            if self._give_back():
+                return SHORTEST_LOOK
             self._freeze(limit, most - left)
             return FROZEN_LOOK
         if self._alarm is not None and self._is_steady(most - left):

@@ -48,7 +48,8 @@ class Supervisor:
         self.loop = Loop()
         self.wake = self._listen_to_signals()
         self.token = launcher.secrets["token"]
-        self.forks = Forks(self.loop, launcher, zygote)
+        self.freezer = Freezer()
+        self.forks = Forks(self.loop, launcher, zygote, lambda: bool(self.freezer.reasons))
         self.relay = Relay(self.loop, launcher.pipes, list(launcher.secrets.values()))
         boot = binascii.hexlify(os.urandom(8)).decode()
         envelope = {"version": 2, "secret": self.settings.secret, "pod": self.settings.pod, "boot": boot}
@@ -58,11 +59,11 @@ class Supervisor:
             self.settings.restart_generation, self.settings.address, self.settings.idle_timeout_seconds
         )
         self.keys = {b"connection": launcher.secrets["key"].encode(), b"operator": self.token.encode()}
-        self.freezer = Freezer()
         activity = Activity(self.settings.ports["shell"])
         self.idle = IdleTimeout(self.loop, self.kernel, activity, self.freezer, self._report, self._idle_too_long)
+        guard = self.settings.memory_guard
         self.memory = KernelMemory(
-            self.loop, self.kernel, self.freezer, self.settings.memory_guard, self._report, self._interrupt
+            self.loop, self.kernel, self.freezer, guard, self._report, self._interrupt, self.forks.give_back
         )
         self.last_output = None, ""  # type: tuple[int | None, str]  # generation of the kernel that ended last
         self.env = None  # type: dict[str, str] | None
@@ -232,17 +233,19 @@ class Supervisor:
         self.memory.begin(child.pid)
 
     def _ready(self) -> None:
+        took = time.monotonic() - (self.kernel.process_since or time.monotonic())
         if self.child is not None:
             self.relay.works(self.child.pid)
         self.kernel.become("running")
         self.kernel.log = ""
         self.idle.begin()
         self._report()
-        self.forks.prepare(self.env)
+        self.forks.prepare(self.env, took)
 
     def _exited(self, status: int) -> None:
         child, self.child = self.child, None
         self._continue()
+        self.forks.kernel_ends()
         self.readiness.cancel()
         self.loop.cancel("kill")
         self.idle.cancel()
@@ -326,7 +329,7 @@ class Supervisor:
         self.readiness.cancel()
         between = self.restarting
         self.restarting = True
-        self.forks.restart_begins()
+        self.forks.kernel_ends()
         self._continue()
         self.kernel.starting()
         if self.child is not None:

@@ -4,6 +4,7 @@ Lines and not JSON: ``plain.sh`` reads them as well, and ``import json`` would d
 """
 
 JUPYTER_PORTS = ("shell", "iopub", "stdin", "control", "hb")
+FORK_AFTER_SECONDS = 10.0
 
 
 class Settings:
@@ -12,6 +13,7 @@ class Settings:
     Attributes:
         address: the pod's own, IPv4 or IPv6: clients come to this one.
         fork: whether a restart may fork the kernel.
+        fork_after_seconds: for how long a kernel is quiet before what it could be forked from is made.
         encryption: ``Curve``, ``Disabled``, or ``Auto`` until the kernel has shown whether it can encrypt.
         preload: modules that a forked kernel has imported already.
         memory_guard: what becomes of a kernel that gets no more memory, ``Interrupt`` or ``Continue``; "": no guard.
@@ -37,6 +39,7 @@ class Settings:
         self.idle_timeout_seconds = float(values["idleTimeoutSeconds"] or 0)  # 0: no timeout
         self.restart_generation = int(values["restartGeneration"])
         self.fork, self.preload = values["fork"] == "Auto", values["preload"].split()
+        self.fork_after_seconds = float(values.get("forkAfterSeconds") or FORK_AFTER_SECONDS)
         self.memory_guard = values["memoryGuard"]
         self.encryption = values["encryption"]
         self.env_names = frozenset(values["env"].split())

@@ -54,7 +54,7 @@ def _add_kernel(install: argparse.ArgumentParser) -> None:
     _repeatable(group, "--env", "NAME=VALUE", "for the kernel; no place for passwords")
     _repeatable(group, "--env-allow", "NAME", "variable that the Jupyter server passes on")
     _repeatable(group, "--path-map", "HERE=THERE", "folder of the server, and where the pod has it")
-    group.add_argument("--fork", choices=["Auto", "Never"], help="Auto: restarts fork an ipykernel")
+    group.add_argument("--fork", choices=["Auto", "Never"], help="Never: no restart forks an ipykernel")
     _repeatable(group, "--preload", "MODULE", "that a forked kernel has imported already")
     group.add_argument("--logos", type=Path, metavar="FOLDER", help="with logo-64x64.png; default: the language's")
     group.add_argument(

@@ -1,4 +1,4 @@
-"""Restarts by fork in a real pod: as its own user, without rights, with a memory limit."""
+"""Restarts by fork in a real pod, as nobody has asked for: as its own user, without rights, with a memory limit."""
 
 from __future__ import annotations
 
@@ -8,12 +8,6 @@ import pytest
 from jupyter_client.manager import AsyncKernelManager
 
 from fixtures.kernel_managers import UNTIL_IT_CAN_FORK, connected, run, until_ended
-
-
-@pytest.fixture(autouse=True)
-def _forks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KUBERNEL_FORK", "Auto")
-
 
 FACTS = """
 import gc, os
@@ -32,13 +26,9 @@ async def restart_by_fork(manager: AsyncKernelManager) -> None:
         assert await run(client, FACTS) == "True True True\nTrue ['-m', 'ipykernel_launcher']\n"
 
 
-async def test_it_is_forked_again_and_again(manager: AsyncKernelManager) -> None:
+async def test_it_is_forked_again_and_again_and_killed(manager: AsyncKernelManager) -> None:
     for _ in range(3):
         await restart_by_fork(manager)
-
-
-async def test_it_was_killed(manager: AsyncKernelManager) -> None:
-    await restart_by_fork(manager)
     async with connected(manager) as client:
         client.execute("import os; os.kill(os.getpid(), 9)")
         assert await until_ended(manager) == -9

@@ -122,7 +122,6 @@ async def test_a_strangers_subscription(
     kernelspec: str, manager_of: Managers, monkeypatch: pytest.MonkeyPatch, encryption: str
 ) -> None:
     """By default it sees nothing: not of a new process, nor of one that was forked."""
-    monkeypatch.setenv("KUBERNEL_FORK", "Auto")
     monkeypatch.setenv("KUBERNEL_ENCRYPTION", encryption)
     manager = manager_of(kernelspec)
     await manager.start_kernel()

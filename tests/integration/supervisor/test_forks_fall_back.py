@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.ipykernels import IPYKERNEL, client_of, restart, restart_anew, run, zygote_of
-from fixtures.supervisors import Operator, Supervise
+from fixtures.supervisors import Operator, Supervise, eventually
 
 NEW_PROCESS = "kubernel: a restart starts a new process instead of forking one: "
 
@@ -122,4 +122,20 @@ while time.process_time() < end: pass
 print(subprocess.run(["ps", "-o", "args=", "--ppid", str(os.getppid())], capture_output=True, text=True).stdout)
 """
         assert [line for line in run(client, code).splitlines() if "exec(" in line] == []
+        restart(container, client)
+
+
+def test_a_cell_that_runs_while_modules_are_imported_has_the_cpu_for_itself(
+    supervise: Supervise, operator: Operator, tmp_path: Path
+) -> None:
+    (tmp_path / "preloaded.py").write_text(
+        "import os, time\nopen('importing', 'a').write('x')\nwhile not os.path.exists('go on'): time.sleep(0.01)\n"
+    )
+    container = supervise(IPYKERNEL, operator=operator, preload="preloaded", env={"PYTHONPATH": str(tmp_path)})
+    operator.wait("running", generation=0)
+    with client_of(container) as client:
+        container.wait_until_file("importing")
+        run(client, "import time; end = time.process_time() + 0.5\nwhile time.process_time() < end: pass")
+        eventually(lambda: (container.folder / "importing").read_text() == "xx", "a second attempt")
+        (container.folder / "go on").touch()
         restart(container, client)

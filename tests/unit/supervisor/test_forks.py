@@ -2,7 +2,7 @@ import os
 import unittest
 from unittest import mock
 
-from fixtures.supervisor_parts import CONFIG, TAKEN
+from fixtures.supervisor_parts import CONFIG, TAKEN, container_log
 from kubernel_supervisor.fork import forks
 from kubernel_supervisor.fork.forks import Forks, zygote_command
 from kubernel_supervisor.run.loop import Loop
@@ -40,6 +40,7 @@ class CommandTest(unittest.TestCase):
 class ForksTest(unittest.TestCase):
     def forks_of(self, config=CONFIG, argv=("python3", *LAUNCH)):
         loop = Loop()
+        config = config if "forkAfterSeconds" in config else config + "forkAfterSeconds=0.001\n"
         launcher = Launcher(list(argv), Settings({**TAKEN, "config": config}), {"key": "0a"})
         for fd in (*launcher.pipes[0], *launcher.pipes[1]):
             self.addCleanup(os.close, fd)
@@ -47,21 +48,28 @@ class ForksTest(unittest.TestCase):
 
     def starts_one(self, found, loop):
         """Whether a zygote is started as soon as that is possible."""
-        found.prepare({})
         with mock.patch.object(forks, "Zygote", side_effect=OSError("here it would start")) as started:
-            with mock.patch.object(forks, "QUIET_SECONDS", 0.0):
-                found.prepare({})
+            found.prepare({})
             if loop._timers:
                 loop.turn()
         return started.called
 
+    def with_memory(self, found, limit, used):
+        found._gauge = mock.Mock()
+        found._gauge.limit.return_value = limit
+        found._gauge.used.return_value = used
+
     def test_one_is_started_when_the_container_is_quiet(self):
-        with mock.patch.object(forks, "memory", return_value=None):
-            self.assertTrue(self.starts_one(*self.forks_of()))
+        self.assertTrue(self.starts_one(*self.forks_of()))
 
     def test_not_when_it_is_busy(self):
         with mock.patch.object(forks, "cpu_seconds", side_effect=range(100)):
             self.assertFalse(self.starts_one(*self.forks_of()))
+
+    def test_not_when_it_stands_still(self):
+        found, loop = self.forks_of()
+        found._stands_still = lambda: True
+        self.assertFalse(self.starts_one(found, loop))
 
     def test_not_when_it_is_switched_off(self):
         self.assertFalse(self.starts_one(*self.forks_of(CONFIG.replace("fork=Auto", "fork=Never"))))
@@ -70,9 +78,65 @@ class ForksTest(unittest.TestCase):
         self.assertFalse(self.starts_one(*self.forks_of(argv=["R"])))
 
     def test_not_in_a_container_that_has_no_memory_to_spare(self):
-        for limit, started in ((256 << 20, False), (512 << 20, True), (None, True)):
-            with self.subTest(limit), mock.patch.object(forks, "memory", return_value={"limit": limit}):
-                self.assertEqual(self.starts_one(*self.forks_of()), started)
+        for limit, used, started in (
+            (256, 50, False),
+            (512, 300, True),
+            (512, 330, False),
+            (2048, 1270, True),
+            (2048, 1300, False),
+            (1 << 16, (1 << 16) - 700, False),
+            (1 << 16, (1 << 16) - 800, True),
+            (None, 1 << 16, True),
+        ):
+            with self.subTest(limit=limit, used=used):
+                found, loop = self.forks_of()
+                self.with_memory(found, limit and limit << 20, used << 20)
+                self.assertEqual(self.starts_one(found, loop), started)
+
+    def test_a_kernel_that_became_ready_slowly_is_left_in_peace_for_longer(self):
+        found, loop = self.forks_of(CONFIG.replace("fork=Auto", "fork=Auto\nforkAfterSeconds=10"))
+        for took, seconds in ((0.4, 10), (2, 10), (6, 30), (100, 60)):
+            with self.subTest(took), mock.patch.object(loop, "later") as later:
+                found.prepare({}, took)
+                self.assertEqual(later.call_args[0][1], seconds)
+
+    def with_zygote(self, is_ready):
+        found, _ = self.forks_of()
+        found._zygote = zygote = mock.Mock(ready=is_ready, pid=1)
+        found._look_later()
+        return found, zygote
+
+    def test_the_kernel_gets_the_memory_before_it_runs_out_of_its_own(self):
+        for limit, used, kept in ((512, 370, True), (512, 390, False), (1 << 16, (1 << 16) - 600, True)):
+            with self.subTest(limit=limit, used=used), container_log() as said:
+                found, zygote = self.with_zygote(is_ready=True)
+                self.with_memory(found, limit << 20, used << 20)
+                found._look()
+                self.assertEqual(zygote.end.called, not kept)
+                self.assertEqual(found._zygote, zygote if kept else None)
+            why = "a restart starts a new process instead of forking one: the kernel needs the memory"
+            self.assertEqual([line.endswith(why) for line in said], [True] * (not kept))
+
+    def test_what_the_guard_gets_back(self):
+        found, zygote = self.with_zygote(is_ready=True)
+        with container_log():
+            self.assertTrue(found.give_back())
+        self.assertTrue(zygote.end.called)
+        self.assertFalse(found.give_back())
+
+    def test_a_kernel_that_becomes_busy_has_the_cpu_for_itself(self):
+        for seconds, ended in ((0.0, False), (0.04, False), (0.1, True)):
+            with self.subTest(seconds), mock.patch.object(forks, "cpu_seconds", side_effect=[0, seconds, seconds]):
+                found, zygote = self.with_zygote(is_ready=False)
+                found._look()
+                self.assertEqual(zygote.end.called, ended)
+
+    def test_its_end_leaves_nothing_that_is_not_ready(self):
+        for is_ready in (True, False):
+            with self.subTest(is_ready):
+                found, _ = self.with_zygote(is_ready)
+                found.kernel_ends()
+                self.assertEqual((found._zygote is None, found._loop._timers), (not is_ready, {}))
 
     def test_without_one_nothing_is_kept_and_told(self):
         found, _ = self.forks_of()

@@ -57,6 +57,13 @@ class GuardTest(unittest.TestCase):
         self.assertFalse(self.look(300, after=1.1))
         self.assertEqual(self.seen, ["told", "told", "interrupted", "told"])
 
+    def test_what_the_kernel_can_do_without_is_given_back_first(self):
+        tell, given = (lambda: self.seen.append("told")), iter([True, False])
+        self.guard = MemoryGuard(self.loop, self.freezer, True, tell, tell, self.gauge, give_back=lambda: next(given))
+        self.assertFalse(self.look(300))
+        self.assertEqual(self.seen, [])
+        self.assertTrue(self.look(300), "it was not enough")
+
     def test_policy_continue(self):
         self.guard = self.made(interrupts=False)
         self.look(300)

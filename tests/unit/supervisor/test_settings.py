@@ -21,7 +21,11 @@ class SettingsTest(unittest.TestCase):
         self.assertEqual(settings.connection_file, "/tmp/a=b/connection.json")
         self.assertEqual((settings.encryption, settings.env_names), ("Curve", {"A", "spark.driver.memory"}))
         self.assertEqual((settings.fork, settings.preload), (True, ["numpy", "pandas"]))
+        self.assertEqual(settings.fork_after_seconds, 10.0)
         self.assertEqual((settings.restart_grace_seconds, settings.idle_timeout_seconds), (30.0, 3600.0))
+
+    def test_how_long_a_kernel_is_quiet_before_there_is_one_to_fork_from(self):
+        self.assertEqual(settings_of(CONFIG + "forkAfterSeconds=0.5\n").fork_after_seconds, 0.5)
 
     def test_an_empty_value_is_none(self):
         settings = settings_of(CONFIG.replace("=3600", "=").replace("=ir", "=").replace("=http", "= #")[:-1])

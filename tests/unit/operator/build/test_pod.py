@@ -148,7 +148,7 @@ def test_plain() -> None:
         "restartGeneration": "0",
         "env": "",
         "encryption": "Disabled",
-        "fork": "Never",
+        "fork": "Auto",
         "preload": "",
         "memoryGuard": "",
     }
