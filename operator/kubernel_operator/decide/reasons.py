@@ -9,7 +9,7 @@ from typing import Any
 from kubernel_api.conditions import Reason
 from kubernel_api.constants import KERNEL_CONTAINER, KIND
 from kubernel_cluster.errors import ApiError, ApiUnavailableError
-from kubernel_operator.observe.facts import Condition, EventFacts, seconds_of
+from kubernel_operator.observe.facts import Condition, EventFacts, finalizers_of, seconds_of
 from kubernel_operator.observe.observed import Refusal
 from kubernel_operator.observe.pod_facts import Container, PodFacts, Terminated, Waiting
 
@@ -103,7 +103,11 @@ def refusal_of_taken_name(cr: dict[str, Any], kind: str, found: dict[str, Any], 
     owners = metadata.get("ownerReferences") or []
     inherited = any(o.get("kind") == KIND and o.get("name") == cr["metadata"]["name"] for o in owners)
     if inherited or metadata.get("deletionTimestamp"):
-        return Refusal(Reason.CREATING, f"{kind} {metadata['name']} of an earlier KernelInstance is being deleted.")
+        kept = (
+            f"; it stays until its finalizers are taken away: {', '.join(f)}" if (f := finalizers_of(metadata)) else ""
+        )
+        name = metadata["name"]
+        return Refusal(Reason.CREATING, f"{kind} {name} of an earlier KernelInstance is being deleted{kept}.")
     return refusal_of(kind, error)
 
 

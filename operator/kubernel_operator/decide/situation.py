@@ -121,7 +121,7 @@ def situation(kernel: KernelFacts, observed: Observed, now: float) -> Situation:
         refused=(believed := believed_at(pod, observed)) is not None and now >= believed,
     )
     if kernel.deleting:
-        return base
+        return _gone(base, kernel, observed, now)
     if kernel.status.is_finished:
         return _at(base, Stage.FINISHED)
     if observed.orphaned:
@@ -220,6 +220,17 @@ def _is_left(kernel: KernelFacts, pod: PodFacts, observed: Observed) -> bool:
     is_other = known and pod.supervisor != observed.supervisor_map and not pod.is_member
     needed = (f"{secret_name(kernel.name, kernel.uid)}-", pod.supervisor)  # the clients' Secret is ours to make
     return is_other and any(misses(pod, name) for name in needed)
+
+
+def _gone(base: Situation, kernel: KernelFacts, observed: Observed, now: float) -> Situation:
+    """It is deleted. Where somebody's finalizer keeps the object, its status must not go on saying that it runs."""
+    if not kernel.finalizers or kernel.status.is_finished or any(pod.may_run for pod in observed.pods):
+        return base
+    if kernel.status.exit is not None:
+        return replace(base, ending=ending_in_status(kernel.status.exit))
+    kept = f"the object stays until its finalizers are taken away: {', '.join(kernel.finalizers)}"
+    message = f"The KernelInstance was deleted, and its pod with it; {kept}."
+    return replace(base, ending=Ending(kernel.wanted, Reason.POD_DELETED, message, now, final=True))
 
 
 def _at(base: Situation, stage: Stage, ending: Ending | None = None) -> Situation:

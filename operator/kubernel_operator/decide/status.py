@@ -30,6 +30,7 @@ Json = dict[str, Any]
 ACTIVITY_STEP_SECONDS = 60.0
 # A slow start gets a status; a fast one goes from nothing to Ready in one write.
 SLOW_START_SECONDS = 1.0
+_OVER = frozenset({Stage.FINISHED, Stage.GONE})
 _ON_THE_WAY = frozenset({Stage.NEEDS_POD, Stage.NEEDS_RESTART, Stage.STARTING})
 _USUAL = frozenset(
     {
@@ -66,8 +67,8 @@ def build_status(
         public_key: what clients seal keys to.
     """
     old, pod, ending = kernel.status, situation.pod, situation.ending
-    was_over = situation.stage is Stage.FINISHED and ending is None
-    if was_over or situation.stage in {Stage.GONE, Stage.ORPHANED, Stage.ENDING}:
+    was_over = situation.stage in _OVER and ending is None
+    if was_over or situation.stage in {Stage.ORPHANED, Stage.ENDING}:
         return old.raw  # its last word was said, or is not known yet
     phase, reason, message = _words(kernel, situation, observed)
     resize = outcome(kernel, situation, observed)
@@ -132,7 +133,7 @@ def should_write(situation: Situation, reason: str, now: float) -> bool:
 def _words(kernel: KernelFacts, situation: Situation, observed: Observed) -> tuple[Phase, Reason, str]:
     """Phase, reason and message."""
     if situation.ending is not None:
-        over = situation.stage is Stage.FINISHED
+        over = situation.stage in _OVER
         success = situation.ending.reason is Reason.COMPLETED
         phase = (Phase.SUCCEEDED if success else Phase.FAILED) if over else Phase.EXITED
         return phase, situation.ending.reason, situation.ending.message
@@ -231,7 +232,7 @@ def _conditions(
     def make(type_: ConditionType, status: ConditionStatus, reason: str, message: str) -> Json:
         return condition(type_, status, reason, message, generation=generation, previous=previous, now=time)
 
-    over = situation.stage is Stage.FINISHED
+    over = situation.stage in _OVER
     stalled = reason in STALLING and not over
     on_the_way = situation.stage in _ON_THE_WAY and not stalled
     failed = over and phase is Phase.FAILED

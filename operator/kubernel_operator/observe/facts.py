@@ -14,6 +14,7 @@ from kubernel_api.names import service_host
 from kubernel_operator.clock import unix
 
 Json = dict[str, Any]
+_OF_GARBAGE_COLLECTION = frozenset({"foregroundDeletion", "orphan"})
 
 
 class Condition(NamedTuple):
@@ -90,6 +91,11 @@ class EventFacts:
     time: str
     container: str = ""
     source: str = ""
+
+
+def finalizers_of(meta: Json) -> tuple[str, ...]:
+    """Somebody's, which keep an object that is deleted; not those of garbage collection. ``meta``: its metadata."""
+    return tuple(str(each) for each in meta.get("finalizers") or [] if each not in _OF_GARBAGE_COLLECTION)
 
 
 def service_facts(obj: Json) -> ServiceFacts:

@@ -7,7 +7,7 @@ from typing import Any
 
 from kubernel_api.conditions import ConditionType, Reason
 
-from .facts import Condition, Json, conditions_of, number, part, seconds_of
+from .facts import Condition, Json, conditions_of, finalizers_of, number, part, seconds_of
 from .sizes import Sizes, sizes
 
 DEFAULT_START_DEADLINE_SECONDS = 300
@@ -120,6 +120,7 @@ class KernelFacts:
     Attributes:
         version: resourceVersion.
         generation: metadata.generation, which grows with each change of the spec.
+        finalizers: somebody's that keep the object when it is deleted; not those of garbage collection.
         wanted: spec.restartGeneration.
         by_service: whether clients come through a Service.
         by_headless_service: whether that one is headless.
@@ -137,6 +138,7 @@ class KernelFacts:
     version: str
     generation: int
     deleting: bool
+    finalizers: tuple[str, ...]
     wanted: int
     by_service: bool
     by_headless_service: bool
@@ -165,6 +167,7 @@ def kernel_facts(obj: Json) -> KernelFacts:
         version=str(meta.get("resourceVersion") or ""),
         generation=int(meta.get("generation") or 1),
         deleting=bool(meta.get("deletionTimestamp")),
+        finalizers=finalizers_of(meta),
         wanted=number(spec.get("restartGeneration")),
         by_service=connection.get("service") != "None",
         by_headless_service=connection.get("service") == "Headless",

@@ -81,6 +81,9 @@ def test_refusal_of_taken_name() -> None:
     assert refusal_of_taken_name(cr(), "Pod", foreign, taken).reason is Reason.NAME_CONFLICT
     foreign["metadata"]["deletionTimestamp"] = "2027-01-15T08:00:00Z"
     assert refusal_of_taken_name(cr(), "Pod", foreign, taken) == waiting
+    foreign["metadata"]["finalizers"] = ["example.org/keep"]
+    said = f"{waiting.message[:-1]}; it stays until its finalizers are taken away: example.org/keep."
+    assert refusal_of_taken_name(cr(), "Pod", foreign, taken) == Refusal(Reason.CREATING, said)
 
 
 def waiting(reason: str, message: str = "why") -> dict[str, Any]:

@@ -16,7 +16,7 @@ from fixtures.objects import (
     seen,
     terminated,
 )
-from kubernel_api.conditions import Reason
+from kubernel_api.conditions import Reason, is_true
 from kubernel_api.constants import PORTS
 from kubernel_api.status import UNOBSERVED_STATUS
 from kubernel_operator.decide.situation import situation
@@ -308,6 +308,26 @@ def test_restart_count_does_not_grow_before_the_new_process_is_ready() -> None:
 )
 def test_the_last_word_stays(instance: dict[str, Any]) -> None:
     assert status(instance, seen(pod(), report=report(generation=1))) == instance["status"]
+
+
+def deleted(**fields: Any) -> dict[str, Any]:
+    """A KernelInstance that is deleted and kept by somebody's finalizer."""
+    instance = cr(deleting=NOW, **fields)
+    instance["metadata"]["finalizers"] = ["example.org/keep", "foregroundDeletion"]
+    return instance
+
+
+def test_what_a_finalizer_keeps_does_not_go_on_saying_that_it_runs() -> None:
+    instance = deleted(status=ready_status())
+    assert status(instance, seen(pod(), report=report())) == instance["status"], "its pod still runs"
+    said = status(instance, seen())
+    assert (said["phase"], said["reason"], is_true(said, "Finished")) == ("Failed", "PodDeleted", True)
+    assert said["message"] == (
+        "The KernelInstance was deleted, and its pod with it; the object stays until its finalizers are taken away: "
+        "example.org/keep."
+    )
+    assert status(deleted(status=said), seen()) == said
+    assert status(deleted(status=finished_status()), seen()) == finished_status()
 
 
 READY = [{"type": "ContainersReady", "status": "True"}]
