@@ -192,7 +192,7 @@ class KubernelKernelManager(BufferingKernelManager):
             # Another server was faster, or it cannot be reached: it is not this server's to end.
             self.log.warning("Kernel %s was not taken up: %s", kernel_id, error)
             self.remove_kernel(kernel_id)
-        elif kernel_id in self:
+        elif kernel_id in self and not isinstance(error, StartCancelledError):
             news.failed(str(error))
             kernel.execution_state, kernel.reason = "dead", str(error)
 

@@ -115,6 +115,26 @@ async def test_a_shutdown_cancels_it(kernels: KubernelKernelManager) -> None:
     assert not kernels.is_ours(kernel_id)
 
 
+class Page:
+    """Waits for the kernel."""
+
+    def interrupt(self) -> None:
+        """Nothing waits."""
+
+
+async def test_a_cancelled_start_has_not_failed(
+    kernels: KubernelKernelManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although its pages are given a moment, in which it is still there."""
+    told: list[str] = []
+    monkeypatch.setattr("kubernel_jupyter.events.Announcer.failed", lambda _, message: told.append(message))
+    kernel_id = await started(kernels)
+    kernels.waiting_pages[kernel_id] = {Page()}
+    await kernels.shutdown_kernel(kernel_id)
+    assert kernel_id not in kernels
+    assert told == []
+
+
 async def test_one_that_fails_is_dead_and_can_be_tried_again(kernels: KubernelKernelManager) -> None:
     kernel_id = await started(kernels)
     Pending.starts[0].outcome.set_exception(RuntimeError("no room"))
