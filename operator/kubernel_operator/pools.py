@@ -25,7 +25,7 @@ from .decide.pool_plan import REFILL_SECONDS, MemberState, plan_pool, pool_statu
 from .decide.status import status_patch
 from .observe.cache import Cache, Key
 from .observe.members import Members
-from .observe.observed import Memory, Observed, Refusal
+from .observe.observed import Memory, Observed, Refusal, Woken
 from .observe.pod_facts import PodFacts
 from .observe.pool_facts import PoolFacts, Shape, pool_facts
 from .observe.report import from_control_status
@@ -66,6 +66,7 @@ class _Asked:
     since: float  # Unix seconds when the pod was first seen
     at: float = 0.0
     times: int = 0  # in vain
+    woken: Woken | None = None
 
 
 class Pools:
@@ -160,6 +161,9 @@ class Pools:
             starts=self._starts(pool.namespace),
         )
         deletions = [await self._delete(pool, memory, pod, why) for pod, why in plan.delete]
+        for pod, times in plan.wake:
+            self._asked[pod.namespace, pod.name].woken = Woken(pod.uid, times + 1, now)
+            await self._writes.wake_kubelet(pod)
         for _ in range(plan.create):
             if not await self._create(pool, memory, context):
                 break  # so would the next one be
@@ -189,6 +193,7 @@ class Pools:
             strayed=report is not None and bool(report.claim),
             silent=report is not None and asked.times >= ASK_TIMES,
             since=asked.since,
+            woken=asked.woken,
         )
 
     async def _create(self, pool: PoolFacts, memory: PoolMemory, context: Context) -> bool:

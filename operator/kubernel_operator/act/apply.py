@@ -112,7 +112,8 @@ class Applier:
                     await self.post_event(cr, reason, why)
                 await self._cluster.delete(instance_path(cr), uid=cr["metadata"]["uid"])
             case Wake(pod=pod, times=times):
-                await self._wake(memory, pod, times)
+                memory.woken = Woken(pod.uid, times + 1, self._clock())
+                await self.wake_kubelet(pod)
             case Explain(pod=pod):
                 await self._explain(memory, pod)
         log = {"namespace": cr["metadata"]["namespace"], "kernel_instance": cr["metadata"]["name"]}
@@ -344,10 +345,9 @@ class Applier:
         self._cache.pods.put(resized)
         return True
 
-    async def _wake(self, memory: Memory, pod: PodFacts, times: int) -> None:
-        now = self._clock()
-        memory.woken = Woken(pod.uid, times + 1, now)
-        body = {"metadata": {"uid": pod.uid, "annotations": {ANNOTATION_WOKEN: f"{now:.3f}"}}}
+    async def wake_kubelet(self, pod: PodFacts) -> None:
+        """Changes the pod, so that its kubelet looks at it again."""
+        body = {"metadata": {"uid": pod.uid, "annotations": {ANNOTATION_WOKEN: f"{self._clock():.3f}"}}}
         await self._cluster.merge_patch(f"{paths.core('pods', pod.namespace)}/{pod.name}", body)
 
     async def _explain(self, memory: Memory, pod: PodFacts) -> None:

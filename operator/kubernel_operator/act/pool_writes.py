@@ -91,6 +91,10 @@ class PoolWrites:
         await self._cluster.delete(path, uid=pod.uid, version=pod.version)
         logger.info("Pool's pod %s/%s deleted: %s", pod.namespace, pod.name, why)
 
+    async def wake_kubelet(self, pod: PodFacts) -> None:
+        """Has it try again at once what failed when it started the pod, such as to find its Secret."""
+        await self._applier.wake_kubelet(pod)
+
     async def patch_status(self, pool: PoolFacts, patch: dict[str, Any]) -> None:
         """Writes a status; one that is refused since the pool has changed is written with what it is by then."""
         body = {"metadata": {"uid": pool.uid}, "status": patch}

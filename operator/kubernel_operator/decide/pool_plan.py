@@ -9,11 +9,12 @@ from typing import Any
 from kubernel_api.conditions import ConditionStatus, ConditionType, condition
 from kubernel_api.constants import LABEL_POOL
 from kubernel_operator.clock import rfc3339
-from kubernel_operator.observe.observed import Refusal
+from kubernel_operator.observe.observed import Observed, Refusal, Woken
 from kubernel_operator.observe.pod_facts import PodFacts
 from kubernel_operator.observe.pool_facts import PoolFacts
 
 from .reasons import pending_reason
+from .refused_containers import wake_due
 from .texts import for_people
 
 Json = dict[str, Any]
@@ -37,6 +38,7 @@ class MemberState:
         strayed: whether its supervisor has started something although nobody has claimed the pod.
         silent: whether its supervisor does not answer any more.
         since: Unix seconds when this process first saw it.
+        woken: that the kubelet was made to try again to start it.
     """
 
     pod: PodFacts
@@ -45,6 +47,7 @@ class MemberState:
     strayed: bool = False
     silent: bool = False
     since: float = 0.0
+    woken: Woken | None = None
 
 
 @dataclass(frozen=True)
@@ -54,11 +57,13 @@ class PoolPlan:
     Attributes:
         create: how many members to make.
         delete: pods to delete, each with the reason.
+        wake: pods whose kubelet is to try again, each with how often it was made to.
         again_at: Unix seconds when to look again at the latest; None: when something happens.
     """
 
     create: int = 0
     delete: tuple[tuple[PodFacts, str], ...] = ()
+    wake: tuple[tuple[PodFacts, int], ...] = ()
     again_at: float | None = None
 
 
@@ -112,7 +117,10 @@ def plan_pool(
     again = [m.since + START_SECONDS for m in living if not m.ready]
     again += [not_before, *held_back]
     again += [m.since + WITHOUT_SECRET_SECONDS for m in living if _misses_secret(m.pod)]
-    return PoolPlan(create, tuple(delete), min((t for t in again if t > now), default=None))
+    wakes = [(m.pod, due) for m in starting if (due := wake_due(m.pod, Observed(woken=m.woken))) is not None]
+    again += [at for _, (_, at) in wakes]
+    wake = tuple((pod, times) for pod, (times, at) in wakes if at <= now)
+    return PoolPlan(create, tuple(delete), wake, min((t for t in again if t > now), default=None))
 
 
 def pool_status(

@@ -124,3 +124,27 @@ def test_a_refusal_is_said_and_not_repeated_at_once(world: World) -> None:
     world.now += 10
     settle(world)
     assert len(members(world)) == 2
+
+
+def test_a_kubelet_that_was_faster_than_the_secret_looks_again_at_once(world: World) -> None:
+    apply_pool(world, replicas=1)
+    world.watch()
+    world.fill()
+    (pod,) = members(world)
+    missing = {"reason": "CreateContainerConfigError", "message": 'secret "pool-x-0123" not found'}
+    world.change_pod(pod, phase="Pending", containerStatuses=[{"name": "kernel", "state": {"waiting": missing}}])
+
+    def wakes() -> int:
+        return world.cluster.writes().count(("patch", "pods"))
+
+    world.watch()
+    for seconds, times in ((0, 1), (0, 1), (1, 2), (1, 3)):
+        world.now += seconds
+        world.fill()
+        assert wakes() == times
+    run_members(world)
+    world.change_pod(members(world)[0], **members(world)[0]["status"] | {"phase": "Running", "containerStatuses": []})
+    world.watch()
+    world.now += 2
+    world.fill()
+    assert wakes() == 3, "it runs"
