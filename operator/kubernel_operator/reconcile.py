@@ -205,8 +205,13 @@ class Reconciler:
 
     def _follow_up(self, key: Key, actions: tuple[Action, ...], found: Situation) -> None:
         """What is done, or looked at, because of what was done."""
+        lost = self._memory[key].lost_members
+        is_asked = any(isinstance(a, Bind) for a in actions)  # its answer has another pass follow anyway
         if any(
-            isinstance(a, Claim | Resize | Wake) or (isinstance(a, Create) and a.kind == "supervisor") for a in actions
+            isinstance(a, Resize | Wake)
+            or (isinstance(a, Create) and a.kind == "supervisor")
+            or (isinstance(a, Claim) and (not is_asked or a.member.pod.uid in lost))
+            for a in actions
         ):
             self.queue.add(key)  # to say what came of it, or to do what waited for it
         if any(isinstance(a, ReadKeys) for a in actions):

@@ -6,6 +6,7 @@ It is part of the zygote's program. "Restart the kernel to use updated packages"
 import os
 import site
 import sys
+from stat import S_ISDIR
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def stamp(path: str) -> "Any":
     """
     try:
         found = os.stat(path)
-        if not os.path.isdir(path):
+        if not S_ISDIR(found.st_mode):
             return found.st_mtime_ns, found.st_ctime_ns, found.st_size
         return sorted(n for n in os.listdir(path) if n.endswith(MODULES_END) or ("." not in n and n != "__pycache__"))
     except OSError:

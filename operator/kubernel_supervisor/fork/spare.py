@@ -119,6 +119,8 @@ class Spare:
         self._listen(app)
         self._channel.send(b"{}")
         self._channel.close()
+        for thread in self._threads:
+            thread.start()
         app.init_gui_pylab()
 
     def tell(self, why: str) -> None:
@@ -126,11 +128,12 @@ class Spare:
         self._channel.send(json.dumps({"error": why}).encode())
 
     def _listen(self, app: "Any") -> None:
-        """What ``init_sockets`` and ``init_heartbeat`` have left out. Threads get their sockets when they are bound.
+        """What ``init_sockets`` and ``init_heartbeat`` have left out.
 
-        The heartbeat's own thread binds its port; whoever hears that the kernel listens finds that one, too.
+        No other Python thread runs before all is bound: each call into ZMQ would wait for its turn, for up to 5 ms.
+        What clients send meanwhile waits in ZMQ's own threads. The heartbeat's thread binds its port itself; whoever
+        hears that the kernel listens finds that one, too.
         """
-        beats = self._heartbeat(app)
         secure = getattr(app, "_apply_curve_server_options", None)
         for socket, port in self._sockets:
             if secure is not None:
@@ -141,9 +144,7 @@ class Spare:
             if secure is not None:
                 app._apply_curve_client_options(debugger)
             debugger.connect(app.shell_socket.last_endpoint)
-        for thread in self._threads:
-            thread.start()
-        beats.wait(BEATS_SECONDS)
+        self._heartbeat(app).wait(BEATS_SECONDS)
 
     def _heartbeat(self, app: "Any") -> "Any":
         """Starts it; the event is set when its port is bound."""

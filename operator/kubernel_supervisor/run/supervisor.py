@@ -36,6 +36,7 @@ FLUSH_SECONDS = 1.0  # for the last report when the container is to end at once
 # From SIGTERM to the container's end, at least: the pod's address refuses connections until kube-proxy, which looks
 # once a second, leads them elsewhere. Those that are led to an address that is gone hang for up to two minutes.
 LINGER_SECONDS = 2.0
+ANSWERED_SECONDS = 1.0  # from an answer to the report that says the same, in case that it got lost
 PORTS_FREE_SECONDS = 2.0  # for the old kernel's ports to become free, and its descendants to be gone
 
 
@@ -72,6 +73,7 @@ class Supervisor:
         self.killed = False  # SIGKILL came from us
         self.restarting = False
         self.ending = False  # no restart any more
+        self.report_after = 0.0  # seconds after which a report is sent: the operator is about to be answered the same
         self.flush_seconds = FLUSH_SECONDS
         self.terminated = False
         self.linger_until = 0.0
@@ -194,10 +196,10 @@ class Supervisor:
         if child is not None:
             self.child, self.killed = child, False
             self._runs(child)
+            self.report_after = ANSWERED_SECONDS
             self.readiness.begin()
-            if self.kernel.state == "starting":  # else the answer says all that there is to tell
-                self._report()
-            return
+            self.report_after = 0.0
+            return  # the answer says all that there is to tell
         self.restarting = True
         self.loop.later("start", 0.0, lambda: self._start_when_free(time.monotonic() + PORTS_FREE_SECONDS))
 
@@ -379,6 +381,10 @@ class Supervisor:
 
     def _report(self) -> None:
         self.memory.note()
+        self.loop.cancel("report")
+        if self.report_after:
+            self.loop.later("report", self.report_after, self._report)
+            return
         self.reporter.send(self.kernel.snapshot())
 
     def _listen_for_requests(self) -> None:

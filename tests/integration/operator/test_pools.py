@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from fixtures.api_client import ApiClient, Credentials, Json
+from fixtures.api_client import ApiClient, ApiServerError, Credentials, Json
 from fixtures.waiting import wait_until
 from kubernel_api.constants import CONTROL_PORT, POOL_KIND
 from kubernel_api.names import member_subject
@@ -124,6 +124,37 @@ def test_a_member_that_was_told_whose_it_is_and_never_claimed_is_thrown_away(
     waiting = {each["metadata"]["name"] for each in found if "deletionTimestamp" not in each["metadata"]}
     assert told[0] not in waiting
     assert [claim_of(kernels, name) for name in waiting] == ["", ""]
+
+
+def test_a_pod_that_vanishes_before_its_service_is_claimed_keeps_the_address(place: Place, pool: Any) -> None:
+    """The Service goes with the pod then, and its address is asked for again."""
+    kernels, keys = place.kernels, new_keys(encrypted=False)
+    sealed = seal_keys(pool()["publicKey"], kernels.namespace, "k-vanished", keys)
+    place.proxy.rule = lambda request: Fault(status=503) if request.resource == "services" else Fault()
+    kernel = create(kernels, "k-vanished", sealed, keys, service="ClusterIP")
+    before = kernel.ready().status
+    assert before["start"] == {"type": "Warm", "pool": POOL}
+    kernel.delete_pod(before["podName"], gracePeriodSeconds=0)
+    service = kernels.path("services", f"kernel-{before['podName']}")
+    kernel.wait("no Service", lambda: not exists(kernels, service))
+    place.proxy.reset()
+    kernel.restart(1)
+    after = kernel.ready(1).status
+    assert after["connection"]["ip"] == before["connection"]["ip"]
+    assert after["podName"] != before["podName"]
+    (own,) = kernel.children("services")
+    assert own["spec"]["clusterIP"] == before["connection"]["ip"]
+
+
+def exists(kernels: Kernels, path: str) -> bool:
+    """Whether there is such an object."""
+    try:
+        kernels.api.request("GET", path)
+    except ApiServerError as error:
+        if error.status != 404:
+            raise
+        return False
+    return True
 
 
 def claim_of(kernels: Kernels, member: str) -> str:

@@ -370,6 +370,18 @@ def test_a_kill_at_any_write_of_a_claim(
     assert world.now > NOW
 
 
+@pytest.mark.parametrize("lost", [False, True])
+def test_the_pass_after_a_claim_waits_for_the_members_answer(world: World, lost: bool) -> None:
+    filled(world)
+    world.apply(cr(connection={"service": "None"}))
+    world.watch()
+    if lost:
+        for pod in members(world):
+            pod["metadata"]["ownerReferences"][0]["uid"] = "another"
+    asyncio.run(world.reconciler.reconcile(("ns", "k1")))
+    assert world.reconciler.queue.depth() == lost, "one that was lost is told to nobody"
+
+
 def test_a_member_that_was_told_and_then_lost_is_thrown_away(world: World) -> None:
     """Another leader was faster with the API server, and we with the supervisor."""
     filled(world)
