@@ -34,6 +34,8 @@ def refusal_of_changed(asked: Json, made: Json) -> Refusal | None:
 
 
 def _changed(asked: Json, made: Json) -> Iterator[str]:
+    if made["metadata"]["name"] != asked["metadata"]["name"]:
+        yield "metadata.name"
     if (made["metadata"].get("labels") or {}).get(LABEL_MANAGED_BY) != LABEL_MANAGED_BY_VALUE:
         yield f"metadata.labels[{LABEL_MANAGED_BY}]"
     for field in ("labels", "annotations"):
@@ -47,5 +49,18 @@ def _changed(asked: Json, made: Json) -> Iterator[str]:
         return
     if made["spec"].get("restartPolicy") != asked["spec"].get("restartPolicy"):
         yield "spec.restartPolicy"
-    if all(container.get("name") != KERNEL_CONTAINER for container in made["spec"].get("containers") or []):
+    kernel = _kernels_container(made)
+    if kernel is None:
         yield f"spec.containers[{KERNEL_CONTAINER}]"
+    elif _variables(_kernels_container(asked)).isdisjoint(_variables(kernel)):
+        yield f"spec.containers[{KERNEL_CONTAINER}].env"  # all of it: it would end well, and be no kernel
+
+
+def _kernels_container(pod: Json) -> Json | None:
+    return next((c for c in pod["spec"].get("containers") or [] if c.get("name") == KERNEL_CONTAINER), None)
+
+
+def _variables(container: Json | None) -> set[str]:
+    """Names of the variables that its supervisor is started with."""
+    names = (str(variable.get("name")) for variable in (container or {}).get("env") or [])
+    return {name for name in names if name.startswith("KUBERNEL_")}
