@@ -9,6 +9,7 @@ from typing import Any
 from kubernel_api.conditions import ConditionStatus, ConditionType, condition
 from kubernel_api.constants import LABEL_POOL
 from kubernel_operator.clock import rfc3339
+from kubernel_operator.observe.facts import finalizers_of
 from kubernel_operator.observe.observed import Observed, Refusal, Woken
 from kubernel_operator.observe.pod_facts import PodFacts
 from kubernel_operator.observe.pool_facts import PoolFacts
@@ -78,7 +79,7 @@ def plan_pool(
     claims: Sequence[float] = (),
     starts: int = 0,
 ) -> PoolPlan:
-    """The steps that bring a pool to what its spec says; one that is being deleted is left to garbage collection.
+    """The steps that bring a pool to what its spec says.
 
     Args:
         pool: the KernelPool.
@@ -90,8 +91,8 @@ def plan_pool(
         claims: Unix seconds at which members were claimed.
         starts: how many kernels of the pool's namespace are on their way. They go first; one member is always made.
     """
-    if pool.deleting:
-        return PoolPlan()
+    if pool.deleting:  # garbage collection waits until the object is gone, and somebody's finalizer may keep it
+        return PoolPlan(delete=tuple((m.pod, "its pool is deleted") for m in members if m.pod.may_run and not m.chosen))
     delete = [(m.pod, why) for m in members if (why := _why_broken(m, now)) and not m.pod.deleting]
     broken = {pod.uid for pod, _ in delete}
     living = [m for m in members if m.pod.may_run and m.pod.uid not in broken and not m.chosen]
@@ -160,6 +161,13 @@ def pool_status(
 def _verdict(
     pool: PoolFacts, living: list[MemberState], ready: int, refusal: Refusal | None
 ) -> tuple[ConditionStatus, str, str]:
+    if pool.deleting:
+        kept = ", ".join(finalizers_of(pool.raw["metadata"]))
+        return (
+            "False",
+            "Deleted",
+            "The pool was deleted" + (f"; its finalizers keep the object: {kept}." if kept else "."),
+        )
     if ready >= pool.replicas:
         return "True", "Filled", "As many members wait as the pool wants."
     if refusal is not None:

@@ -103,6 +103,19 @@ def test_fewer_are_wanted(world: World) -> None:
     assert len(members(world)) == 1
 
 
+def test_a_pool_that_a_finalizer_keeps_has_no_members(world: World) -> None:
+    filled(world, replicas=2)
+    path = "/apis/kubernel.dev/v1beta1/namespaces/ns/kernelpools/pool"
+    pool = world.cluster.objects[path]
+    gone = {"deletionTimestamp": "2027-01-15T08:00:00Z", "finalizers": ["example.org/keep"]}
+    world.cluster.put(path, {**pool, "metadata": {**pool["metadata"], **gone}})
+    settle(world)
+    assert members(world) == []
+    (said,) = world.cluster.objects[path]["status"]["conditions"]
+    assert (said["status"], said["reason"]) == ("False", "Deleted")
+    assert said["message"] == "The pool was deleted; its finalizers keep the object: example.org/keep."
+
+
 def test_no_more_start_at_once_than_may(world: World) -> None:
     apply_pool(world, replicas=10, maxStarting=2)
     for _ in range(3):
