@@ -15,6 +15,7 @@ from kubernel_api.names import pod_secret_name
 from kubernel_cluster.errors import ApiError, ApiUnavailableError, ConflictError
 from kubernel_operator import metrics
 from kubernel_operator.act.apply import instance_path
+from kubernel_operator.observe.kernel_facts import kernel_facts
 from kubernel_operator.reconcile import WORKERS_OF_NAMESPACE, log_failure
 from kubernel_operator.verdict import Verdict
 from kubernel_wire.callback import pod_secret_mark
@@ -42,6 +43,26 @@ def test_a_ready_kernel_costs_nothing(world: World) -> None:
     world.start_operator()
     world.reconcile()
     assert world.cluster.requests == []
+
+
+def test_facts_are_made_once_in_a_pass_that_writes_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten thousand such passes are most of a restart."""
+    start(world)
+    made: list[Any] = []
+
+    def counted(obj: dict[str, Any]) -> Any:
+        made.append(obj)
+        return kernel_facts(obj)
+
+    monkeypatch.setattr("kubernel_operator.reconcile.kernel_facts", counted)
+    world.start_operator()
+    world.reconcile()
+    assert len(made) == 1
+    world.cluster.remove("/api/v1/namespaces/ns/pods/k1-1")
+    world.start_operator()
+    world.reconcile()
+    assert len(made) == 3  # what is planned then goes by the status that was written
+    assert made[2]["status"]["reason"] == "PodDeleted"
 
 
 def test_lost_answers_make_no_second_child(world: World) -> None:
