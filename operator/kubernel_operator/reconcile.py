@@ -173,10 +173,11 @@ class Reconciler:
             kernel = kernel_facts(cr)
         steps = plan(kernel, found, observed, context, now)
         refused = memory.refused_times
-        self._expect(key, memory, steps.actions if untold is None else ())
-        self.questions.put(key, next((a for a in steps.actions if isinstance(a, Question)), None))
-        # Nothing is taken away before it was said why.
-        actions = steps.actions if untold is None else tuple(a for a in steps.actions if isinstance(a, Create))
+        actions = steps.actions
+        if untold is not None:  # nothing is taken away before it was said why; and whose kernel it is goes with a claim
+            actions = tuple(a for a in actions if isinstance(a, Create | Question) and not isinstance(a, Bind))
+        self._expect(key, memory, actions)
+        self.questions.put(key, next((a for a in actions if isinstance(a, Question)), None))
         failure = await self._apply_all(cr, memory, () if unread else actions) or untold or unread
         if any(isinstance(a, Claim) and a.member.pod.uid in memory.lost_members for a in actions):
             self.members.doubt(memory.uid)

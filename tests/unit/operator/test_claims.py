@@ -11,7 +11,16 @@ import pytest
 from fixtures.fake_cluster import Request
 from fixtures.objects import NOW, cr
 from fixtures.operator_world import KEY, World
-from fixtures.pools import assert_none_is_anothers, become_ready, call_back, filled, members, run_members, settle, start
+from fixtures.pools import (
+    assert_none_is_anothers,
+    become_ready,
+    call_back,
+    filled,
+    members,
+    run_members,
+    settle,
+    start,
+)
 from kubernel_api.conditions import ConditionType, is_true
 from kubernel_cluster.errors import ApiError, ClusterError
 from kubernel_operator.build.pod import STAYS
@@ -368,6 +377,24 @@ def test_a_kill_at_any_write_of_a_claim(
         assert len(services_of(world, "KernelInstance")) == (service == "ClusterIP")
     assert_none_is_anothers(world)
     assert world.now > NOW
+
+
+def test_nobody_is_told_whose_it_is_where_it_cannot_be_claimed_in_the_same_pass(world: World) -> None:
+    """The status comes first, and the API server does not take it."""
+    world.apply(cr(connection={"service": "None"}))
+    world.watch()
+    world.cluster.fault = lambda request: "refused" if request[0] == "create" else ""
+    with contextlib.suppress(ClusterError):
+        world.reconcile()
+    world.cluster.fault = lambda _: ""
+    filled(world)  # later than the first second, in which a start says nothing
+    world.cluster.fault = lambda request: "refused" if request == ("patch", "kernelinstances/status") else ""
+    with pytest.raises(ClusterError):
+        world.reconcile()
+    assert world.supervisors.told == []
+    world.cluster.fault = lambda _: ""
+    status = start(world)
+    assert (status["phase"], status["start"]["type"]) == ("Running", "Warm")
 
 
 @pytest.mark.parametrize("lost", [False, True])
