@@ -38,7 +38,7 @@ from kubernel_cluster.cluster import Cluster
 
 # A step that takes longer is a failure, and the run ends.
 STEP_SECONDS = 90.0  # a kernel that became ready slowly is idle for up to 60 s before it can be forked
-TITLES = {"restart": "restart at once, new process", "fork": "restart after idleness, by fork"}
+TITLES = {"restart": "restart, new process", "fork": "restart, idle, by fork"}
 Makers = dict[str, Callable[[], Contender]]
 
 
