@@ -27,11 +27,19 @@ ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 @dataclass(frozen=True)
 class ClusterKey:
-    """Which cluster and namespace; the unset parts are found out by ``log_in``."""
+    """Which cluster and namespace; the unset parts are found out by ``log_in``.
+
+    Args:
+        kubeconfig: as it was asked for.
+        context: of the kubeconfig.
+        namespace: for all requests.
+        found: where ``kubeconfig``, or what stands for none, led to when that was looked up; see ``found_kubeconfig``.
+    """
 
     kubeconfig: str | None = None
     context: str | None = None
     namespace: str | None = None
+    found: str | None = None
 
     def kubectl(self) -> str:
         """The kubectl command with the flags that make it use the same cluster."""
@@ -77,14 +85,32 @@ def in_cluster() -> bool:
 
 def kubeconfig_path(key: ClusterKey) -> str | None:
     """The kubeconfig in use, found as kubectl finds it, or None for the pod's own account."""
-    if key.kubeconfig == IN_CLUSTER:
+    if IN_CLUSTER in (key.kubeconfig, key.found):
         return None
+    if key.found:
+        return key.found
     if key.kubeconfig:
         return _expanded(key.kubeconfig)
     if os.environ.get("KUBECONFIG"):
         return os.environ["KUBECONFIG"]
     default = _expanded("~/.kube/config")
     return default if Path(default).exists() or not in_cluster() else None
+
+
+def found_kubeconfig(key: ClusterKey) -> str:
+    """Whole paths of the kubeconfig in use, or IN_CLUSTER.
+
+    For who logs in again later: the process may have gone to another folder by then, or have another KUBECONFIG, and
+    must not find another cluster.
+    """
+    path = kubeconfig_path(key)
+    if path is None:
+        return IN_CLUSTER
+    try:
+        parts = [_expanded(part) for part in path.split(os.pathsep) if part]
+        return os.pathsep.join(os.path.abspath(part) for part in parts)  # noqa: PTH100 - keeps links
+    except FileNotFoundError:  # the folder that it is relative to is gone; so is the kubeconfig
+        return path
 
 
 async def log_in(key: ClusterKey) -> Login:

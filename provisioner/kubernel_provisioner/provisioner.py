@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from jupyter_client.connect import KernelConnectionInfo
 
-from kubernel_cluster.login import ClusterKey, in_cluster
+from kubernel_cluster.login import ClusterKey, found_kubeconfig, in_cluster
 
 from .cluster.background import background
 from .cluster.lease import IN_A_POD_SECONDS, OUTSIDE_SECONDS
@@ -26,7 +26,7 @@ from .encryption import forget_keys, hand_out_bytes, policy_of, wanted_encryptio
 from .ending import Ending
 from .errors import KernelDeletedError, KubernelError
 from .last_seen import LastSeen
-from .launch.kernel_resource import PodOptions, SpecFacts, pod_argv, pod_env
+from .launch.kernel_resource import PodOptions, SpecFacts, fitting_owner, pod_argv, pod_env
 from .launch.launching import Held, LaunchRequest
 from .launch.remote_kernel import RemoteKernel
 from .launch.waiting import Patience
@@ -64,6 +64,7 @@ class KubernetesProvisioner(LastSeen, Ending, Running, ProvisionerOptions):
         hand_out_bytes(self.parent)
         self.connection_info: KernelConnectionInfo = {}
         self._remote: RemoteKernel | None = None
+        self._kubeconfig: str | None = None
         self._has_process = False
         self._expects_end = False
         self._warned: set[str] = set()
@@ -287,12 +288,14 @@ class KubernetesProvisioner(LastSeen, Ending, Running, ProvisionerOptions):
     def whose(self) -> str | None:
         """Whose kernels these are; None when nobody says so."""
         user, server = os.environ.get("JUPYTERHUB_USER"), os.environ.get("JUPYTERHUB_SERVER_NAME")
-        return self.owner or (f"{user}/{server or 'default'}" if user else None)
+        return self.owner or (fitting_owner(f"{user}/{server or 'default'}") if user else None)
 
     @property
     def place(self) -> ClusterKey:
-        """Where its kernels are."""
-        return ClusterKey(self.kubeconfig, self.context, self.namespace)
+        """Where its kernels are: the same place for as long as this lives, whatever becomes of KUBECONFIG meanwhile."""
+        if self._kubeconfig is None:
+            self._kubeconfig = found_kubeconfig(ClusterKey(self.kubeconfig))
+        return ClusterKey(self.kubeconfig, self.context, self.namespace, self._kubeconfig)
 
     @property
     def notebook(self) -> str | None:

@@ -38,6 +38,7 @@ _NEVER_PASSED_ON_PREFIX = "KUBERNETES_"
 _PASSED_ON_PREFIX = "KERNEL_"
 # What the API takes as an environment; see ``kubernel_api.spec``.
 ENV_VARIABLES, ENV_BYTES, ENV_VALUE_LENGTH = 256, 65_536, 32_768
+OWNER_LENGTH = 253
 _VARIABLE = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*", re.ASCII)
 
 
@@ -188,6 +189,11 @@ def _metadata(name: str, identity: Identity, spec: SpecFacts, *, path: str) -> d
         labels[LABEL_OWNER] = label_value(identity.owner)
         annotations[ANNOTATION_JUPYTER] = describe_for_jupyter(identity.kernel_id, spec.name, identity.session)
     return _without_unset({"name": name, "labels": labels, "annotations": _without_unset(annotations)})
+
+
+def fitting_owner(text: str) -> str:
+    """An owner that a KernelInstance can have; of a longer one its beginning, and a hash of it all."""
+    return text if len(text) <= OWNER_LENGTH else f"{text[: OWNER_LENGTH - 33]}-{label_value(text)}"
 
 
 def describe_for_jupyter(kernel_id: str, kernel_name: str, session: Mapping[str, Any] | None) -> str:

@@ -52,7 +52,7 @@ def write_kubeconfig(tmp_path: Path) -> Callable[..., ClusterKey]:
         }
         path = tmp_path / "kubeconfig"
         path.write_text(json.dumps(config))
-        return ClusterKey(kubeconfig=str(path))
+        return ClusterKey(kubeconfig=str(path), found=str(path))
 
     return write
 

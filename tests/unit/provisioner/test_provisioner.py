@@ -12,6 +12,7 @@ from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning import KernelProvisionerFactory
 
+from kubernel_cluster.login import kubeconfig_path
 from kubernel_provisioner import KubernetesProvisioner
 
 
@@ -200,6 +201,32 @@ def test_a_notebooks_folder_may_be_relative(cwd: object, tmp_path: Path, monkeyp
     monkeypatch.chdir(tmp_path / "me")
     made = KubernetesProvisioner(path_map={str(tmp_path / "me"): "/data"})
     assert made._launch_request([], {"cwd": cwd}).options.working_dir == "/data/project"
+
+
+def test_a_hub_users_long_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of the two has up to 255 letters; nobody asked for an owner, and it must not stop a kernel."""
+    monkeypatch.setenv("JUPYTERHUB_USER", "u" * 255)
+    owners = set()
+    for server in ("", "a", "b" * 255):
+        monkeypatch.setenv("JUPYTERHUB_SERVER_NAME", server)
+        owners.add(KubernetesProvisioner().whose or "")
+    assert len(owners) == 3
+    assert max(map(len, owners)) <= 253
+
+
+def test_it_stays_with_its_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """papermill goes to the notebook's folder while it starts a kernel, and logs in again later."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KUBECONFIG", "config:other/config")
+    by_environment, by_option = KubernetesProvisioner(), KubernetesProvisioner(kubeconfig="config")
+    found = f"{tmp_path}/config:{tmp_path}/other/config"
+    assert (by_environment.place.found, by_option.place.found) == (found, f"{tmp_path}/config")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    monkeypatch.setenv("KUBECONFIG", "another")
+    assert (by_environment.place.found, by_option.place.found) == (found, f"{tmp_path}/config")
+    assert kubeconfig_path(by_environment.place) == found
+    assert KubernetesProvisioner().place.found == f"{tmp_path}/elsewhere/another"
 
 
 def test_where_this_process_is_was_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
