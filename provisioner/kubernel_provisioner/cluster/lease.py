@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from kubernel_api.constants import LABEL_MANAGED_BY, LABEL_MANAGED_BY_VALUE, LABEL_SERVER
-from kubernel_cluster.errors import ApiError
+from kubernel_cluster.errors import ApiError, ApiUnavailableError
 
 from .api import Api
 
@@ -25,6 +25,8 @@ SHORTEST_SECONDS = 60
 RENEW_SECONDS = 15.0
 # A network that works again finds a Lease renewed within 5 s: a connection that has just been tried in vain takes 3.
 RETRY_SECONDS = 2.0
+# A namespace that is gone may be made again. No kernel is in it until then, and the first one renews the Lease itself.
+GONE_SECONDS = 240.0
 # Worth a line in the log.
 WARN_AFTER_FAILURES = 4
 
@@ -56,6 +58,14 @@ def build_lease(server: str, seconds: int, now: datetime) -> dict[str, Any]:
 
 def _micro_time(now: datetime) -> str:
     return now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def seconds_after(error: Exception) -> float:
+    """How long a renewal that failed so is waited with until the next one."""
+    if isinstance(error, ApiUnavailableError) and error.status is None:
+        return RETRY_SECONDS
+    # Of the Lease itself it would have been an answer to make it anew.
+    return GONE_SECONDS if isinstance(error, ApiError) and error.status == 404 else RENEW_SECONDS
 
 
 class Lease:
@@ -107,10 +117,11 @@ class Lease:
         self._is_due.set()
 
     async def renew_for_ever(self) -> None:
-        """Renews it every 15 s, and sooner after a failure, whatever that is: its namespace may be made again."""
-        failures = 0
+        """Renews it every 15 s, sooner when nobody answers, and more seldom while its namespace is gone."""
+        failures, delay = 0, RENEW_SECONDS
         while True:
-            await self._until_due(failures)
+            await self._until_due(delay)
+            delay = RENEW_SECONDS
             try:
                 await self._renew()
                 if failures:
@@ -118,15 +129,16 @@ class Lease:
                     self._on_return()
             except Exception as error:
                 failures += 1
+                delay = seconds_after(error)
                 level = logging.WARNING if failures == WARN_AFTER_FAILURES else logging.DEBUG
                 said = str(error) or type(error).__name__
                 log.log(level, "Lease %s in %s was not renewed: %s", self.name, self._api.namespace, said)
 
-    async def _until_due(self, failures: int) -> None:
-        delay = RETRY_SECONDS if failures else RENEW_SECONDS
-        delay = min(delay, self.seconds / 4) * random.uniform(0.9, 1.1)  # noqa: S311 - jitter
+    async def _until_due(self, delay: float) -> None:
+        if delay <= RENEW_SECONDS:
+            delay = min(delay, self.seconds / 4)
         with suppress(TimeoutError):
-            async with asyncio.timeout(delay):
+            async with asyncio.timeout(delay * random.uniform(0.9, 1.1)):  # noqa: S311 - jitter
                 await self._is_due.wait()
         self._is_due.clear()
 

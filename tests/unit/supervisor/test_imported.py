@@ -9,6 +9,12 @@ from kubernel_supervisor.fork import imported
 from kubernel_supervisor.fork.imported import Imported, hidden_by, stamp
 
 
+def started(test, patch):
+    """What a patch gives for the length of a test; before Python 3.9 stopall() leaves patched dicts as they are."""
+    test.addCleanup(patch.stop)
+    return patch.start()
+
+
 class Folder(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -26,10 +32,9 @@ class Folder(unittest.TestCase):
 class ObjectionTest(Folder):
     def setUp(self):
         super().setUp()
-        self.addCleanup(mock.patch.stopall)
-        self.asked = mock.patch.object(imported, "ASKED", {"READ_AT_IMPORT"}).start()
-        self.path = mock.patch.object(sys, "path", [*sys.path, self.folder]).start()
-        mock.patch.dict(sys.modules).start()
+        asked = mock.patch.object(imported, "ASKED", {"READ_AT_IMPORT"})
+        path = mock.patch.object(sys, "path", [*sys.path, self.folder])
+        self.asked, self.path, _ = (started(self, patch) for patch in (asked, path, mock.patch.dict(sys.modules)))
         for name in imported.RUN_AT_START:
             sys.modules.pop(name, None)
 
@@ -144,9 +149,8 @@ class HiddenTest(Folder):
 
     def setUp(self):
         super().setUp()
-        self.addCleanup(mock.patch.stopall)
-        mock.patch.object(sys, "path", ["/usr/lib/python3", "/usr/lib/python3/site-packages"]).start()
-        mock.patch.dict(sys.modules).start()
+        started(self, mock.patch.object(sys, "path", ["/usr/lib/python3", "/usr/lib/python3/site-packages"]))
+        started(self, mock.patch.dict(sys.modules))
         self.before = imported.names_of_modules()
         for name, place in (
             ("wares", "python3/site-packages/wares/__init__.py"),

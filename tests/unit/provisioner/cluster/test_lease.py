@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 import pytest
 
 from fixtures.fake_api_server import LEASE, LEASES, FakeApiServer, failure
-from kubernel_cluster.errors import ApiError
+from kubernel_cluster.errors import ApiError, ApiUnavailableError
 from kubernel_provisioner.cluster import lease as lease_module
 from kubernel_provisioner.cluster.api import Api
-from kubernel_provisioner.cluster.lease import Lease, build_lease
+from kubernel_provisioner.cluster.lease import Lease, build_lease, seconds_after
 
 
 def test_build_lease() -> None:
@@ -79,8 +79,8 @@ async def test_a_namespace_that_is_made_again_has_it_again(
     api: Api, server: FakeApiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Kernels that are started there afterwards name it; nothing that goes wrong meanwhile ends its renewals."""
-    monkeypatch.setattr(lease_module, "RETRY_SECONDS", 0.001)
     monkeypatch.setattr(lease_module, "RENEW_SECONDS", 0.001)
+    monkeypatch.setattr(lease_module, "GONE_SECONDS", 0.001)
     gone = failure(404, "NotFound", kind="namespaces", name="jhub")
     server.answers["PATCH", LEASE] = [failure(404, "NotFound", kind="leases", name="kubernel-server-s")]
     server.answers["POST", LEASES] = [gone]
@@ -95,6 +95,21 @@ async def test_a_namespace_that_is_made_again_has_it_again(
     await server.asked("POST", LEASES)
     assert not renewing.done()
     renewing.cancel()
+
+
+@pytest.mark.parametrize(
+    ("error", "seconds"),
+    [
+        (ApiUnavailableError("connection refused"), 2.0),
+        (ApiUnavailableError("429 TooManyRequests", status=429), 15.0),
+        (ApiError(403, "Forbidden", "not yours"), 15.0),
+        (ApiError(404, "NotFound", 'namespaces "jhub" not found'), 240.0),
+        (OSError("no such file"), 15.0),
+    ],
+    ids=lambda value: str(value)[:3],
+)
+def test_only_who_does_not_answer_is_asked_again_soon(error: Exception, seconds: float) -> None:
+    assert seconds_after(error) == seconds
 
 
 async def test_a_kernel_that_starts_does_not_wait_for_the_next_renewal(api: Api, server: FakeApiServer) -> None:
