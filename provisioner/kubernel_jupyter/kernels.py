@@ -22,6 +22,8 @@ from .sessions import starting_for
 from .unseen import UnseenDeaths
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from kubernel_provisioner.launch.claiming import Left
 
 # How often a kernel that starts is looked at, for news.
@@ -87,8 +89,15 @@ class KubernelKernelManager(BufferingKernelManager):
         #: By kernel id: the connections of pages that wait for it.
         self.waiting_pages: dict[str, set[WaitingPage]] = {}
         self._endings: set[asyncio.Task[None]] = set()
+        self._others: set[asyncio.Task[None]] = set()
         #: Deaths that no page has seen.
         self.unseen = UnseenDeaths()
+
+    def go_on(self, work: Coroutine[Any, Any, None]) -> None:
+        """Does something meanwhile, until the server ends."""
+        task = asyncio.ensure_future(work)
+        self._others.add(task)
+        task.add_done_callback(self._others.discard)
 
     def is_ours(self, kernel_id: str) -> bool:
         """Whether a kernel runs, or will run, in a pod."""
@@ -293,6 +302,8 @@ class KubernelKernelManager(BufferingKernelManager):
     shutdown_kernel = _async_shutdown_kernel
 
     async def _async_shutdown_all(self, now: bool = False) -> None:
+        for task in self._others:
+            task.cancel()
         if self.keep_kernels_on_shutdown:
             for kernel_id in list(self._ours):
                 self._leave(kernel_id)

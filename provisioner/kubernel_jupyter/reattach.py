@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from kubernel_provisioner.errors import KubernelError
+from kubernel_provisioner.errors import ClusterBusyError, ClusterUnreachableError, KubernelError
 
 from .kernels import KubernelKernelManager, taking_up
 
@@ -13,21 +13,51 @@ if TYPE_CHECKING:
     from kubernel_provisioner import KubernetesProvisioner
     from kubernel_provisioner.launch.claiming import Left
 
-# A server whose cluster does not answer starts all the same.
+# A server whose cluster does not answer starts all the same, and goes on looking for its kernels.
 FIND_SECONDS = 5.0
+RETRY_SECONDS, LONGEST_RETRY_SECONDS = 2.0, 60.0
 
 
 async def take_up_all(kernels: KubernelKernelManager, sessions: Any) -> None:
-    """Finds them and puts them where the server's kernels and sessions are; they become ready by and by."""
-    places = _places(kernels)
-    try:
-        async with asyncio.timeout(FIND_SECONDS):
-            found = await asyncio.gather(*(_find(kernels, provisioner) for provisioner in places))
-    except TimeoutError:
-        kernels.log.warning("Kernels of an earlier server: the cluster did not answer within %d s", FIND_SECONDS)
+    """Finds them and puts them where the server's kernels and sessions are; they become ready by and by.
+
+    What the cluster does not tell within ``FIND_SECONDS`` is asked for until it does, while the server works already.
+    """
+    searches = {asyncio.create_task(provisioner.find_left()): provisioner for provisioner in _places(kernels)}
+    if not searches:
         return
-    for left in [left for some in found for left in some]:
-        await _take_up(kernels, sessions, left)
+    await asyncio.wait(searches, timeout=FIND_SECONDS)
+    late = [search for search in searches if not search.done() or search.exception() is not None]
+    for search in searches:
+        for left in search.result() if search not in late else ():
+            await _take_up(kernels, sessions, left)
+    for search in late:
+        kernels.go_on(_take_up_late(kernels, sessions, searches[search], search))
+
+
+async def _take_up_late(
+    kernels: KubernelKernelManager, sessions: Any, provisioner: KubernetesProvisioner, search: asyncio.Task[list[Left]]
+) -> None:
+    delay = RETRY_SECONDS
+    if not search.done():
+        kernels.log.warning("Kernels of an earlier server: the cluster has not answered within %d s", FIND_SECONDS)
+    while True:
+        try:
+            found = await search
+            break
+        except KubernelError as error:
+            kernels.log.warning("Kernels of an earlier server were not found: %s", error)
+            if not isinstance(error, (ClusterUnreachableError, ClusterBusyError)):
+                return
+        await asyncio.sleep(delay)
+        delay = min(2 * delay, LONGEST_RETRY_SECONDS)
+        search = asyncio.create_task(provisioner.find_left())
+    for left in found:
+        opened = [session["path"] for session in await sessions.list_sessions()]
+        if left.session is not None and left.session["path"] in opened:
+            kernels.log.warning("Kernel %s stays as it is: its notebook has another one by now", left.kernel_id)
+        else:
+            await _take_up(kernels, sessions, left)
 
 
 def _places(kernels: KubernelKernelManager) -> list[KubernetesProvisioner]:
@@ -38,14 +68,6 @@ def _places(kernels: KubernelKernelManager) -> list[KubernetesProvisioner]:
         if provisioner is not None and provisioner.whose:
             found.setdefault((provisioner.place, provisioner.whose), provisioner)
     return list(found.values())
-
-
-async def _find(kernels: KubernelKernelManager, provisioner: KubernetesProvisioner) -> list[Left]:
-    try:
-        return await provisioner.find_left()
-    except KubernelError as error:
-        kernels.log.warning("Kernels of an earlier server were not found: %s", error)
-        return []
 
 
 async def _take_up(kernels: KubernelKernelManager, sessions: Any, left: Left) -> None:
