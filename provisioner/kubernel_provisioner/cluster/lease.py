@@ -105,12 +105,14 @@ class Lease:
             KubernelError: it does not answer.
         """
         if seconds > self.seconds or self._is_doubtful:
-            before, self.seconds = self.seconds, max(seconds, self.seconds)
+            was_doubtful, before, self.seconds = self._is_doubtful, self.seconds, max(seconds, self.seconds)
             try:
                 await self._renew()
             except BaseException:
                 self.seconds = before
                 raise
+            if was_doubtful:
+                self.renew_soon()  # it has kernels now, and its next renewal may be minutes away
 
     def renew_soon(self) -> None:
         """Renews it at once: nobody knows for how long this process was away."""

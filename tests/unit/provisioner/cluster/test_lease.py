@@ -112,6 +112,24 @@ def test_only_who_does_not_answer_is_asked_again_soon(error: Exception, seconds:
     assert seconds_after(error) == seconds
 
 
+async def test_a_kernel_in_a_namespace_that_was_gone_has_the_renewals_of_any_other(
+    api: Api, server: FakeApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They do not wait for the next look at whether the namespace is there."""
+    monkeypatch.setattr(lease_module, "RENEW_SECONDS", 0.001)
+    server.answers["PATCH", LEASE] = [failure(404, "NotFound", kind="leases", name="kubernel-server-s")]
+    server.answers["POST", LEASES] = [failure(404, "NotFound", kind="namespaces", name="jhub"), (201, {})]
+    lease = Lease(api, "s", 60)
+    renewing = asyncio.create_task(lease.renew_for_ever())
+    await server.asked("POST", LEASES)
+    await asyncio.sleep(0.01)  # it has its answer, and waits for minutes
+    await lease.last(60)
+    server.answers["PATCH", LEASE] = [(200, {})]
+    server.requests.clear()
+    await server.asked("PATCH", LEASE)
+    renewing.cancel()
+
+
 async def test_a_kernel_that_starts_does_not_wait_for_the_next_renewal(api: Api, server: FakeApiServer) -> None:
     missing = failure(404, "NotFound", kind="leases", name="kubernel-server-s")
     server.answers["PATCH", LEASE], server.answers["POST", LEASES] = [missing], [failure(403, "Forbidden"), (201, {})]
