@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from typing import Any
 
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 
 # How often a kernel without a page is looked at until it has nothing to do, which is when its last reply comes.
 LEAVE_SECONDS = 2.0
+
+
+def go_on(tasks: set[asyncio.Task[None]], work: Coroutine[Any, Any, None]) -> None:
+    """Does something meanwhile. It is among ``tasks`` until it is done: the event loop itself does not keep it."""
+    task = asyncio.ensure_future(work)
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)
 
 
 class BufferingKernelManager(AsyncMappingKernelManager):
@@ -30,9 +38,7 @@ class BufferingKernelManager(AsyncMappingKernelManager):
         """
         super().start_buffering(kernel_id, session_key, channels)
         if self.is_ours(kernel_id):
-            leaving = asyncio.create_task(self._leave_when_idle(kernel_id, session_key))
-            self._leaving.add(leaving)
-            leaving.add_done_callback(self._leaving.discard)
+            go_on(self._leaving, self._leave_when_idle(kernel_id, session_key))
 
     async def _leave_when_idle(self, kernel_id: str, session_key: str) -> None:
         while True:

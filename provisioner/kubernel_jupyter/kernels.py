@@ -15,15 +15,13 @@ from traitlets import Bool, default
 from kubernel_provisioner import KubernetesProvisioner
 from kubernel_provisioner.errors import KernelDeletedError
 
-from .buffering import BufferingKernelManager
+from .buffering import BufferingKernelManager, go_on
 from .control import close_dead_control
 from .events import Announcer
 from .sessions import starting_for
 from .unseen import UnseenDeaths
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
-
     from kubernel_provisioner.launch.claiming import Left
 
 # How often a kernel that starts is looked at, for news.
@@ -89,15 +87,10 @@ class KubernelKernelManager(BufferingKernelManager):
         #: By kernel id: the connections of pages that wait for it.
         self.waiting_pages: dict[str, set[WaitingPage]] = {}
         self._endings: set[asyncio.Task[None]] = set()
-        self._others: set[asyncio.Task[None]] = set()
+        #: For kernels of an earlier server, where the cluster did not answer at the start.
+        self.searches: set[asyncio.Task[None]] = set()
         #: Deaths that no page has seen.
         self.unseen = UnseenDeaths()
-
-    def go_on(self, work: Coroutine[Any, Any, None]) -> None:
-        """Does something meanwhile, until the server ends."""
-        task = asyncio.ensure_future(work)
-        self._others.add(task)
-        task.add_done_callback(self._others.discard)
 
     def is_ours(self, kernel_id: str) -> bool:
         """Whether a kernel runs, or will run, in a pod."""
@@ -265,9 +258,7 @@ class KubernelKernelManager(BufferingKernelManager):
         provisioner = self.provisioner_of(kernel_id)
         if provisioner is not None and kernel_id not in self._over:
             self._tell_death(kernel_id, provisioner, is_over=True)
-            task = asyncio.ensure_future(self._let_go(provisioner))
-            self._endings.add(task)
-            task.add_done_callback(self._endings.discard)
+            go_on(self._endings, self._let_go(provisioner))
 
     async def _let_go(self, provisioner: KubernetesProvisioner) -> None:
         """Deletes what is left of a kernel that has died too often: nobody would restart it any more."""
@@ -302,7 +293,7 @@ class KubernelKernelManager(BufferingKernelManager):
     shutdown_kernel = _async_shutdown_kernel
 
     async def _async_shutdown_all(self, now: bool = False) -> None:
-        for task in self._others:
+        for task in self.searches:
             task.cancel()
         if self.keep_kernels_on_shutdown:
             for kernel_id in list(self._ours):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kubernel_provisioner.errors import ClusterBusyError, ClusterUnreachableError, KubernelError
 
+from .buffering import go_on
 from .kernels import KubernelKernelManager, taking_up
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ async def take_up_all(kernels: KubernelKernelManager, sessions: Any) -> None:
         for left in search.result() if search not in late else ():
             await _take_up(kernels, sessions, left)
     for search in late:
-        kernels.go_on(_take_up_late(kernels, sessions, searches[search], search))
+        go_on(kernels.searches, _take_up_late(kernels, sessions, searches[search], search))
 
 
 async def _take_up_late(

@@ -1,7 +1,6 @@
 """A server that starts looks for its owner's kernels, also when the cluster does not answer at once."""
 
 import asyncio
-from collections.abc import Coroutine
 from types import SimpleNamespace
 from typing import Any
 
@@ -42,15 +41,12 @@ class Server:
         self.taken: list[str] = []
         self.said: list[str] = []
         self.open: list[str] = []
-        self.tasks: list[asyncio.Task[None]] = []
+        self.searches: set[asyncio.Task[None]] = set()
         self.log = SimpleNamespace(warning=lambda text, *values: self.said.append(text % values))
         monkeypatch.setattr(reattach, "_places", lambda _: places)
         monkeypatch.setattr(reattach, "_take_up", self.take_up)
         monkeypatch.setattr(reattach, "FIND_SECONDS", 0.05)
         monkeypatch.setattr(reattach, "RETRY_SECONDS", 0.001)
-
-    def go_on(self, work: Coroutine[Any, Any, None]) -> None:
-        self.tasks.append(asyncio.create_task(work))
 
     async def take_up(self, kernels: Any, sessions: Any, found: Left) -> None:
         self.taken.append(found.kernel_id)
@@ -65,7 +61,7 @@ class Server:
 async def test_what_is_found_at_once_is_there_before_the_first_request(monkeypatch: pytest.MonkeyPatch) -> None:
     server = Server(monkeypatch, Place([left("a"), left("b")]), Place([left("c")]), Place([]))
     await server.start()
-    assert (server.taken, server.said, server.tasks) == (["a", "b", "c"], [], [])
+    assert (server.taken, server.said, server.searches) == (["a", "b", "c"], [], set())
 
 
 async def test_a_cluster_that_answers_later(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,7 +76,7 @@ async def test_the_notebook_has_another_kernel_by_then(monkeypatch: pytest.Monke
     server = Server(monkeypatch, Place(UNREACHABLE, [left("a"), left("b")]))
     server.open = ["a.ipynb"]
     await server.start()
-    await asyncio.gather(*server.tasks)
+    await asyncio.gather(*server.searches)
     assert server.taken == ["b"]
     assert server.said[1:] == ["Kernel a stays as it is: its notebook has another one by now"]
 
@@ -88,7 +84,7 @@ async def test_the_notebook_has_another_kernel_by_then(monkeypatch: pytest.Monke
 async def test_a_cluster_that_never_answers_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
     server = Server(monkeypatch, Place(None))
     await server.start()
-    (search,) = server.tasks
+    (search,) = server.searches
     await until("a word of it", lambda: server.said)
     search.cancel()
     assert (server.taken, "has not answered within" in server.said[0]) == ([], True)
@@ -97,5 +93,5 @@ async def test_a_cluster_that_never_answers_holds_nothing_up(monkeypatch: pytest
 async def test_who_is_not_permitted_does_not_ask_again(monkeypatch: pytest.MonkeyPatch) -> None:
     server = Server(monkeypatch, Place(NotPermittedError("You may not list them.")))
     await server.start()
-    await asyncio.gather(*server.tasks)
+    await asyncio.gather(*server.searches)
     assert server.said == ["Kernels of an earlier server were not found: You may not list them."]
