@@ -9,9 +9,19 @@ from pathlib import Path
 import pytest
 
 from fixtures.ipykernels import IPYKERNEL, client_of, restart, restart_anew, run, zygote_of
-from fixtures.supervisors import Operator, Supervise, eventually
+from fixtures.supervisors import Container, Operator, Supervise, eventually
 
 NEW_PROCESS = "kubernel: a restart starts a new process instead of forking one: "
+
+
+def preloads_until_told(supervise: Supervise, operator: Operator, folder: Path) -> Container:
+    """A ready kernel; beside it modules are imported until there is a file "go on". "importing" counts the attempts."""
+    (folder / "preloaded.py").write_text(
+        "import os, time\nopen('importing', 'a').write('x')\nwhile not os.path.exists('go on'): time.sleep(0.01)\n"
+    )
+    container = supervise(IPYKERNEL, operator=operator, preload="preloaded", env={"PYTHONPATH": str(folder)})
+    operator.wait("running", generation=0)
+    return container
 
 
 @pytest.mark.parametrize(
@@ -98,11 +108,7 @@ def test_process_that_forks_does_not_answer(supervise: Supervise, operator: Oper
 
 
 def test_restart_while_modules_are_imported(supervise: Supervise, operator: Operator, tmp_path: Path) -> None:
-    (tmp_path / "preloaded.py").write_text(
-        "import os, time\nopen('importing', 'a')\nwhile not os.path.exists('go on'): time.sleep(0.01)\n"
-    )
-    container = supervise(IPYKERNEL, operator=operator, preload="preloaded", env={"PYTHONPATH": str(tmp_path)})
-    operator.wait("running", generation=0)
+    container = preloads_until_told(supervise, operator, tmp_path)
     with client_of(container) as client:
         container.wait_until_file("importing")
         restart(container, client, forked=False)
@@ -128,11 +134,7 @@ print(subprocess.run(["ps", "-o", "args=", "--ppid", str(os.getppid())], capture
 def test_a_cell_that_runs_while_modules_are_imported_has_the_cpu_for_itself(
     supervise: Supervise, operator: Operator, tmp_path: Path
 ) -> None:
-    (tmp_path / "preloaded.py").write_text(
-        "import os, time\nopen('importing', 'a').write('x')\nwhile not os.path.exists('go on'): time.sleep(0.01)\n"
-    )
-    container = supervise(IPYKERNEL, operator=operator, preload="preloaded", env={"PYTHONPATH": str(tmp_path)})
-    operator.wait("running", generation=0)
+    container = preloads_until_told(supervise, operator, tmp_path)
     with client_of(container) as client:
         container.wait_until_file("importing")
         run(client, "import time; end = time.process_time() + 0.5\nwhile time.process_time() < end: pass")
