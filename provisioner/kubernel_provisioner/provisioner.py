@@ -32,7 +32,7 @@ from .launch.remote_kernel import RemoteKernel
 from .launch.waiting import Patience
 from .options import ProvisionerOptions
 from .path_map import mapped
-from .reach.socket_options import set_defaults, use_ipv6
+from .reach.socket_options import prepare, use_ipv6
 from .running import Running
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class KubernetesProvisioner(LastSeen, Ending, Running, ProvisionerOptions):
         Raises:
             KubernelError: two or three lines that say what, why, and the command that shows more.
         """
-        set_defaults(getattr(self.parent, "context", None))
+        prepare(self.parent)
         if any(kwargs.get(name) is not None for name in ("stdout", "stderr")):
             self._warn_once("what it prints does not go to stdout or stderr of this start: see `kubernel logs`")
         kernel, left = self._kernel, kwargs.pop("kubernel_left", None)

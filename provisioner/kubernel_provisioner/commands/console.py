@@ -11,9 +11,10 @@ from jupyter_client.blocking.client import BlockingKernelClient
 
 from kubernel_provisioner.encryption import KEYS
 from kubernel_provisioner.errors import ConfigurationError
+from kubernel_provisioner.reach.socket_options import KernelsAfar
 
 
-class Client(BlockingKernelClient):
+class Client(KernelsAfar, BlockingKernelClient):
     """One that has the keys of the connection file that its program has read."""
 
     def __init__(self, **kwargs: Any) -> None:

@@ -8,6 +8,8 @@ Service after a day: without probes an iopub channel would be deaf on Monday.
 
 from __future__ import annotations
 
+import functools
+import types
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -24,14 +26,49 @@ OPTIONS: Final[Mapping[int, int]] = {
 }
 
 
+class KernelsAfar:
+    """Mixed into a client's class: a context that a client makes for itself has the defaults, too."""
+
+    ip: str
+
+    def _context_default(self) -> Any:
+        context = super()._context_default()  # type: ignore[misc]
+        set_defaults(context)
+        use_ipv6(context, self.ip)
+        return context
+
+
+@functools.cache
+def for_kernels_afar(client: type) -> type:
+    """The class of clients that is like ``client``, a subclass of ``KernelClient``, with these options."""
+    if issubclass(client, KernelsAfar):
+        return client
+    return types.new_class(
+        client.__name__, (KernelsAfar, client), exec_body=lambda body: body.update(__module__=client.__module__)
+    )
+
+
+def prepare(manager: Any) -> None:
+    """Makes the options the defaults of what the manager connects, and of the clients that it makes from now on.
+
+    nbclient, papermill and the console use ``manager.client()``. A context that is handed to it is left alone.
+
+    Args:
+        manager: a KernelManager, or None.
+    """
+    set_defaults(getattr(manager, "context", None))
+    client = getattr(manager, "client_factory", None)
+    if isinstance(client, type):
+        manager.client_factory = for_kernels_afar(client)
+
+
 def set_defaults(context: Any) -> None:
     """Makes these the defaults of the sockets that ``context`` opens from now on; None is left alone.
 
     Args:
         context: ``KernelManager.context``, which jupyter_server's websockets use. By default it is the manager's own,
             or that of all kernels of a MultiKernelManager. A program that gives its managers the context of its other
-            sockets gets these defaults for those, too; each socket may set others. Clients that ``manager.client()``
-            makes have a context of their own, unless they are given this one.
+            sockets gets these defaults for those, too; each socket may set others.
     """
     if isinstance(context, zmq.Context):
         for option, value in OPTIONS.items():
