@@ -1,6 +1,7 @@
 """``spec.lifecycle.idleTimeoutSeconds``: who is idle, and who only looks so."""
 
 import contextlib
+import json
 
 from fixtures.kernel_managers import START_SECONDS, begin, run
 from fixtures.kubectl import Kubectl, Object
@@ -39,8 +40,11 @@ async def test_an_idle_kernel_ends(here: Kubectl) -> None:
 
 
 async def test_a_used_kernel_outlives_an_idle_one(here: Kubectl) -> None:
-    """Those with a client, or with a cell that computes, began earlier and are there when the idle one has ended."""
-    with_client, busy = start(here, "client", lifecycle=IDLE), start(here, "busy", lifecycle=IDLE)
+    """Those with a client, or with a cell that computes, began earlier and are there when the idle one has ended.
+
+    They get their timeout once they are used: a client may need longer than that to come.
+    """
+    with_client, busy = start(here, "client"), start(here, "busy")
     async with contextlib.AsyncExitStack() as stack:
         computing = await stack.enter_async_context(client_of(info_of(here, busy)))
         await computing.wait_for_ready(timeout=START_SECONDS)
@@ -48,6 +52,8 @@ async def test_a_used_kernel_outlives_an_idle_one(here: Kubectl) -> None:
         computing.stop_channels()  # from now on it has no client
         client = await stack.enter_async_context(client_of(info_of(here, with_client)))
         await client.wait_for_ready(timeout=START_SECONDS)
+        for name in ("client", "busy"):
+            here("patch", "kernel", name, "--type=merge", "--patch", json.dumps({"spec": {"lifecycle": IDLE}}))
         start(here, "idle", lifecycle=IDLE)
         assert ended(here, "idle")["reason"] == "IdleTimeout"
         assert (phase(here, "client"), phase(here, "busy")) == ("Running", "Running")
