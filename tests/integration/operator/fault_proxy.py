@@ -99,6 +99,8 @@ class FaultProxy:
         self.rule: Callable[[Request], Fault] = lambda _: HEALTHY
         self.hides: Callable[[dict[str, Any]], bool] = lambda _: False
         self.requests: list[Request] = []
+        #: Those of them that met an object that had changed meanwhile; the operator looks again and repeats them.
+        self.conflicts: list[Request] = []
 
     def writes(self, name: str = "") -> list[str]:
         """The writes so far, of objects whose name contains ``name``; Events are named by what they are about."""
@@ -175,6 +177,8 @@ class FaultProxy:
             if asked.verb == "watch" and answer.status == 200:
                 return await self._stream(request, answer)
             text = await answer.read()
+            if answer.status == 409:
+                self.conflicts.append(asked)
             if fault.after:
                 fault.after()
             if fault.cut == "after":
