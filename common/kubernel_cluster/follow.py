@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from .answer import failure
 from .cluster import Cluster
 from .errors import ApiError, ApiUnavailableError, ClusterError
+from .retry import wanted_pause
 
 # The API server sends a bookmark about once a minute: a connection that is silent for longer is dead.
 SILENCE_SECONDS = 100.0
@@ -110,7 +111,7 @@ class Follower:
         self._failures += 1
         level = logging.WARNING if self._failures == len(BACKOFF_SECONDS) else logging.DEBUG
         log.log(level, "The watch of %s was interrupted: %s", self._path, str(error) or type(error).__name__)
-        await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+        await asyncio.sleep(max(delay * random.uniform(0.5, 1.0), wanted_pause(error)))  # noqa: S311 - jitter
 
 
 def _is_from_the_future(error: ClusterError) -> bool:

@@ -10,6 +10,8 @@ from .errors import ApiUnavailableError
 
 DELAYS_SECONDS = (0.1, 0.4, 1.0, 2.0, 4.0, 5.0)
 JITTER = 0.25
+# Whoever is told to come back later than that does not believe it: a proxy may say an hour, and kernels wait.
+LONGEST_PAUSE_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,19 @@ class Patience:
             delay = max(delay, error.retry_after * (1 + JITTER * dice()))
         limit = self.absent if error.status is None else self.busy
         return delay if elapsed + delay <= limit else None
+
+
+def wanted_pause(error: BaseException, dice: Callable[[], float] = random.random) -> float:
+    """Seconds for which the API server wants to be left alone, and some more; 0.0 when it did not say.
+
+    For those whose own back-off is another one than ``Patience``.
+
+    Args:
+        error: what a request ended with.
+        dice: from 0 to 1; whoever was told the same must not come back together.
+    """
+    wanted = error.retry_after if isinstance(error, ApiUnavailableError) else None
+    return min(wanted or 0.0, LONGEST_PAUSE_SECONDS) * (1 + JITTER * dice())
 
 
 #: For those who come back by themselves, such as a work queue.

@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from kubernel_cluster.cluster import Cluster
 from kubernel_cluster.errors import ApiError, ClusterError
+from kubernel_cluster.retry import wanted_pause
 
 from . import metrics
 from .observe.cache import Cache, Key
@@ -95,7 +96,7 @@ class Sweeps:
             except ClusterError as error:
                 logger.info("A comparison with the API server failed and will be tried again: %s", error)
                 self._wanted.set()
-                await asyncio.sleep(RETRY_SECONDS)
+                await asyncio.sleep(max(RETRY_SECONDS, wanted_pause(error)))
 
     async def _once(self, take: Take, *, at_once: bool = False) -> None:
         began = time.monotonic()

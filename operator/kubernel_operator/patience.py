@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from kubernel_cluster.errors import ApiError, ClusterError
+from kubernel_cluster.retry import wanted_pause
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -27,7 +28,7 @@ async def until_it_works(what: str, attempt: Callable[[], Awaitable[T]]) -> T:
             return await attempt()
         except ClusterError as error:
             logger.warning("%s: %s", what, with_advice(error))
-            await asyncio.sleep(RETRY_SECONDS)
+            await asyncio.sleep(max(RETRY_SECONDS, wanted_pause(error)))
 
 
 def with_advice(error: ClusterError) -> str:

@@ -18,6 +18,8 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Generic, TypeVar
 
+from kubernel_cluster.retry import wanted_pause
+
 #: Its first part is the namespace.
 Key = TypeVar("Key", bound=Sequence[str])
 
@@ -94,11 +96,17 @@ class WorkQueue(Generic[Key]):
         # With its time: what uvloop returns for a time that has come does not know it.
         self._timers: dict[Key, tuple[float, asyncio.Handle]] = {}
         self._failures: dict[Key, int] = {}
+        self._not_before: dict[Key, float] = {}  # in the loop's time: the API server wants to be left alone
 
     def add(self, key: Key) -> None:
-        """Work on ``key`` soon; once, however often this is called before."""
+        """Work on ``key`` soon; once, however often this is called before.
+
+        News of a key that the API server told to come back later waits, too: it would bring the same request.
+        """
         if key in self._running:
             self._again.add(key)
+        elif key in self._not_before:
+            self.add_after(key, 0.0)
         else:
             since = self._no_more_unseen(key) or time.monotonic()
             self._waiting.setdefault(key[0], _Line()).add(key, since, new=self._is_new(key))
@@ -124,7 +132,7 @@ class WorkQueue(Generic[Key]):
     def add_after(self, key: Key, seconds: float) -> None:
         """Work on ``key`` in so many seconds; replaces a later time that was set before, not an earlier one."""
         loop = asyncio.get_running_loop()
-        when = loop.time() + max(0.0, seconds)
+        when = max(loop.time() + max(0.0, seconds), self._not_before.get(key, 0.0))
         timer = self._timers.get(key)
         if timer is not None:
             if timer[0] <= when:
@@ -137,6 +145,7 @@ class WorkQueue(Generic[Key]):
         if timer := self._timers.pop(key, None):
             timer[1].cancel()
         self._failures.pop(key, None)
+        self._not_before.pop(key, None)
 
     def depth(self) -> int:
         """How many keys wait for a worker."""
@@ -191,6 +200,8 @@ class WorkQueue(Generic[Key]):
             self._failures.pop(key, None)
         except Exception as error:
             self._on_error(key, error)
+            if pause := wanted_pause(error):
+                self._pause(key, pause)
             self.add_after(key, self._backoff(key))
         finally:
             self._running.discard(key)
@@ -202,6 +213,12 @@ class WorkQueue(Generic[Key]):
                 self.add(key)
             self._start()
 
+    def _pause(self, key: Key, seconds: float) -> None:
+        """Nothing is done for ``key`` before, whatever it was to be looked at for."""
+        self._not_before[key] = asyncio.get_running_loop().time() + seconds
+        if timer := self._timers.pop(key, None):
+            timer[1].cancel()
+
     def _backoff(self, key: Key) -> float:
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
@@ -211,4 +228,5 @@ class WorkQueue(Generic[Key]):
 
     def _timer(self, key: Key) -> None:
         self._timers.pop(key, None)
+        self._not_before.pop(key, None)
         self.add(key)

@@ -15,6 +15,7 @@ from typing import Any
 from kubernel_cluster import paths
 from kubernel_cluster.cluster import Cluster
 from kubernel_cluster.errors import ApiError, ClusterError
+from kubernel_cluster.retry import wanted_pause
 from kubernel_operator.build.endpoint_slice import build_endpoint_slice
 
 logger = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ class CallbackEndpoints:
                 await self.ensure()
             except ClusterError as error:
                 logger.warning("Callbacks may not get here: the Service's EndpointSlice was not written: %s", error)
-                await asyncio.sleep(RETRY_SECONDS)
+                await asyncio.sleep(max(RETRY_SECONDS, wanted_pause(error)))
             else:
                 await asyncio.sleep(CHECK_SECONDS)
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 from kubernel_cluster import paths
 from kubernel_cluster.cluster import Cluster
 from kubernel_cluster.errors import ApiError, ClusterError
+from kubernel_cluster.retry import wanted_pause
 from kubernel_operator.decide.template_status import is_settled, template_status, trial_pod
 from kubernel_operator.observe.template_facts import TemplateFacts
 from kubernel_operator.observe.templates import Templates
@@ -84,5 +85,5 @@ class TemplateChecks:
             await self.check(template)
         except ClusterError as error:
             logger.warning("KernelTemplate %s could not be tried: %s", template.name, error)
-            await asyncio.sleep(RETRY_SECONDS)
+            await asyncio.sleep(max(RETRY_SECONDS, wanted_pause(error)))
             self._changed.set()

@@ -8,6 +8,7 @@ import pytest
 
 from kubernel_cluster import follow
 from kubernel_cluster.cluster import Cluster
+from kubernel_cluster.errors import ApiUnavailableError
 from kubernel_cluster.follow import Follower
 from kubernel_cluster.login import ClusterKey
 
@@ -169,6 +170,30 @@ async def test_watches_that_end_at_once_are_opened_slower_and_slower(
     following.cancel()
     assert slept == sorted(slept)
     assert slept[-1] >= 500
+
+
+async def test_the_api_server_says_when_it_may_be_asked_again(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is asked too much answers 429 with Retry-After."""
+    slept: list[float] = []
+    done = asyncio.Event()
+
+    async def busy(*_: Any, **__: Any) -> Any:
+        raise ApiUnavailableError("429", status=429, retry_after=20.0)
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        done.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(cluster, "list", busy)
+    with monkeypatch.context() as patched:
+        patched.setattr(follow.asyncio, "sleep", sleep)
+        following = asyncio.create_task(Follower(cluster, PATH, {}, Sink()).follow_for_ever())
+        await done.wait()
+        following.cancel()
+    assert 20.0 <= slept[0] <= 25.0
 
 
 async def test_a_silent_connection_is_replaced(

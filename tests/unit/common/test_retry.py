@@ -3,7 +3,7 @@
 import pytest
 
 from kubernel_cluster.errors import ApiUnavailableError
-from kubernel_cluster.retry import NONE, Patience
+from kubernel_cluster.retry import LONGEST_PAUSE_SECONDS, NONE, Patience, wanted_pause
 
 PATIENCE = Patience(absent=3.0, busy=30.0)
 ABSENT = ApiUnavailableError("connection refused")
@@ -36,3 +36,17 @@ def test_jitter() -> None:
     assert PATIENCE.delay(1, 0, BUSY, lambda: 0.0) == pytest.approx(0.075)
     assert PATIENCE.delay(1, 0, BUSY, lambda: 1.0) == pytest.approx(0.125)
     assert PATIENCE.delay(1, 0, LATER, lambda: 0.0) == 7.0, "never sooner than the server wants"
+
+
+@pytest.mark.parametrize(
+    ("error", "least"),
+    [
+        pytest.param(LATER, 7.0, id="as long as it says"),
+        pytest.param(ApiUnavailableError("429", status=429, retry_after=3600.0), LONGEST_PAUSE_SECONDS, id="bounded"),
+        pytest.param(BUSY, 0.0, id="it does not say"),
+        pytest.param(ValueError("no answer of an API server"), 0.0, id="something else"),
+    ],
+)
+def test_the_pause_that_an_api_server_wants(error: Exception, least: float) -> None:
+    assert wanted_pause(error, lambda: 0.0) == least
+    assert wanted_pause(error, lambda: 1.0) == 1.25 * least

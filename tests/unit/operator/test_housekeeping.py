@@ -55,6 +55,21 @@ async def test_the_first_comparison_is_tried_until_it_works(monkeypatch: pytest.
     assert found("instance") == before, "at the start everything is news, and nothing was lost"
 
 
+async def test_an_api_server_that_is_busy_is_left_alone_for_as_long_as_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+
+    async def attempt() -> None:
+        if not slept:
+            raise ApiUnavailableError("429", status=429, retry_after=20.0)
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr(patience.asyncio, "sleep", sleep)
+    await patience.until_it_works("Not ready yet", attempt)
+    assert 20.0 <= slept[0] <= 25.0
+
+
 async def test_what_a_later_comparison_finds_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kubernel_operator.housekeeping.RELIST_SECONDS", 0)
     cluster = FakeCluster()

@@ -11,6 +11,8 @@ import pytest
 import uvloop
 
 from fixtures.jumping_loop import JumpingLoop
+from kubernel_cluster.errors import ApiUnavailableError
+from kubernel_cluster.retry import LONGEST_PAUSE_SECONDS
 from kubernel_operator.work_queue import BACKOFF_MAX_SECONDS, WorkQueue
 
 
@@ -19,6 +21,7 @@ class Work:
 
     Attributes:
         fail: how often each key still fails.
+        failure: with what; None: with some error of ours.
         during: called while a key is worked on.
     """
 
@@ -26,6 +29,7 @@ class Work:
         self.done: list[tuple[str, float]] = []
         self.errors: list[tuple[str, str]] = []
         self.fail: dict[str, int] = {}
+        self.failure: Exception | None = None
         self.during: Callable[[str], Awaitable[None]] | None = None
         self.queue: WorkQueue[str] = WorkQueue(self._work, self._failed, share=share, is_new=is_new)
 
@@ -35,7 +39,7 @@ class Work:
             await self.during(key)
         if self.fail.get(key, 0):
             self.fail[key] -= 1
-            raise ValueError(f"{key} failed")
+            raise self.failure or ValueError(f"{key} failed")
 
     def _failed(self, key: str, error: Exception) -> None:
         self.errors.append((key, str(error)))
@@ -276,6 +280,48 @@ def test_jitter_keeps_failures_apart(work: Work) -> None:
     second = [time for _, time in work.done[20:]]
     assert len(set(second)) == 20
     assert all(0.025 <= time <= 0.05 + 1e-9 for time in second)
+
+
+@pytest.mark.parametrize(("wanted", "least"), [(20.0, 20.0), (3600.0, LONGEST_PAUSE_SECONDS)])
+def test_the_api_server_says_when_it_may_be_asked_again(work: Work, wanted: float, least: float) -> None:
+    """News of that key, and what it was to be looked at for anyway, wait as well; other keys do not."""
+    work.fail["a"] = 1
+    work.failure = ApiUnavailableError("429", status=429, retry_after=wanted)
+
+    async def during(_: str) -> None:
+        if len(work.done) == 1:
+            loop = asyncio.get_running_loop()
+            loop.call_later(1, work.queue.add, "a")
+            loop.call_later(2, work.queue.add, "b")
+            work.queue.add_after("a", 4)
+            work.queue.add("a")
+
+    work.during = during
+    run(lambda: work.queue.add("a"), work)
+    assert work.keys() == ["a", "b", "a"]
+    assert [time for _, time in work.done[:2]] == [0.0, 2.0]
+    assert least <= work.done[2][1] <= 1.25 * least, "with jitter, and never sooner"
+
+
+def test_a_pause_that_the_api_server_wanted_ends(work: Work) -> None:
+    """What comes after it is done at once."""
+    work.fail["a"] = 1
+    work.failure = ApiUnavailableError("429", status=429, retry_after=5.0)
+    run(lambda: (work.queue.add("a"), asyncio.get_running_loop().call_later(50, work.queue.add, "a")), work)
+    assert work.done[2:] == [("a", 50.0)]
+
+
+def test_what_is_forgotten_is_not_held_back(work: Work) -> None:
+    """One of the same name that is made again is another one."""
+    work.fail["a"] = 1
+    work.failure = ApiUnavailableError("429", status=429, retry_after=5.0)
+
+    def again() -> None:
+        work.queue.forget("a")
+        work.queue.add("a")
+
+    run(lambda: (work.queue.add("a"), asyncio.get_running_loop().call_later(1, again)), work)
+    assert work.done == [("a", 0.0), ("a", 1.0)]
 
 
 def test_the_age_of_the_oldest_key(monkeypatch: pytest.MonkeyPatch) -> None:
