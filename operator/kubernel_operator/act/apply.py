@@ -94,7 +94,8 @@ class Applier:
             await self._apply(cr, memory, action)
         except (ApiError, ApiUnavailableError) as error:
             if (refusal := remember_failure(memory, action, error, self._clock())) is not None:
-                memory.event_reason = refusal.reason  # of a kernel that has ended no status tells it
+                if isinstance(action, DeletePod):  # its status may tell it as well
+                    memory.event_reason = refusal.reason
                 await self.post_event(cr, refusal.reason, refusal.message)
             raise
         forget_failure(memory, action)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kubernel_cluster.errors import ApiError, ApiUnavailableError
-from kubernel_operator.decide.actions import Claim, Create, DeletePod, ReadKeys, Request, Resize
+from kubernel_operator.decide.actions import Claim, Create, DeleteInstance, DeletePod, ReadKeys, Request, Resize
 from kubernel_operator.decide.reasons import is_worth_saying, refusal_of_deletion, refusal_of_failure
 from kubernel_operator.observe.observed import DELETION_OF, Memory, Refusal, ResizeAnswer
 
@@ -16,7 +16,7 @@ def remember_failure(
     Args:
         memory: of the KernelInstance; the words of its status come from there.
         action: what failed.
-        error: how. What refuses other actions than the deletion of a pod is said where that happens.
+        error: how. What refuses other actions than a deletion is said where that happens.
         now: Unix seconds.
     """
     named = _named(action)
@@ -24,7 +24,7 @@ def remember_failure(
         return None
     key, what = named
     if isinstance(error, ApiError):
-        if not isinstance(action, DeletePod):
+        if not isinstance(action, DeletePod | DeleteInstance):
             return None
         refusal = refusal_of_deletion(what, error)
     else:
@@ -38,7 +38,7 @@ def remember_failure(
         refusal = refusal_of_failure(what, error)
     is_new = key not in memory.refusals
     memory.refusals[key] = refusal
-    return refusal if is_new and isinstance(action, DeletePod) else None
+    return refusal if is_new and isinstance(action, DeletePod | DeleteInstance) else None
 
 
 def forget_failure(memory: Memory, action: Request) -> None:
@@ -59,6 +59,8 @@ def _named(action: Request) -> tuple[str, str] | None:
             return "keys", f"Secret {name} could not be read"
         case DeletePod(pod=pod):
             return f"{DELETION_OF}{pod.name}", f"Pod {pod.name} could not be deleted"
+        case DeleteInstance():
+            return "instance", "This KernelInstance could not be deleted"
         case Resize(pod=pod):
             return "resize", f"Pod {pod.name} could not be resized"
     return None

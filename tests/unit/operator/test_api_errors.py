@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from fixtures.objects import NOW, POD_SECRET, cr, pod, ready_status
+from fixtures.objects import NOW, POD_SECRET, cr, finished_status, pod, ready_status
 from fixtures.operator_world import World
 from fixtures.pools import apply_pool, filled, members
 from kubernel_cluster.errors import ApiError, ApiUnavailableError, ClusterError
@@ -176,6 +176,28 @@ def test_a_kernel_that_has_ended_and_its_pod_has_not_tells_it_by_an_event(world:
     events = [o for path, o in world.cluster.objects.items() if "/events/" in path]
     said = "Pod k1-1 could not be deleted, it is tried again: a policy keeps pods"
     assert [(e["reason"], e["message"]) for e in events] == [("APIError", said)]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (DOWN, f"could not be deleted yet, it is tried again: {WEBHOOK} (500)"),
+        (ApiError(403, "Forbidden", "a policy keeps it"), "could not be deleted, it is tried again: a policy keeps it"),
+    ],
+)
+def test_a_kernel_instance_that_stays_after_its_time_tells_it_once_by_an_event(
+    world: World, error: ClusterError, said: str
+) -> None:
+    """Nothing else could: its status has said the last word."""
+    world.cluster.refusals["delete kernelinstances"] = error
+    world.apply(cr(lifecycle={"ttlSecondsAfterFinished": 0}, status=finished_status(ended=NOW - 60)))
+    passes(world, 5)
+    (event,) = (o for path, o in world.cluster.objects.items() if "/events/" in path)
+    assert (event["type"], event["reason"]) == ("Warning", "APIError")
+    assert event["message"] == f"This KernelInstance {said}"
+    world.cluster.refusals.clear()
+    passes(world)
+    assert not [path for path in world.cluster.objects if "/kernelinstances/" in path]
 
 
 def test_a_pool_says_what_keeps_it_empty(world: World) -> None:

@@ -42,7 +42,7 @@ def pass_time(world: World, seconds: int, *, watching: bool = True, renewing: bo
         if watching:
             world.watch()
         for step in (world.look, world.reconcile):
-            with contextlib.suppress(ApiUnavailableError):
+            with contextlib.suppress(ApiError, ApiUnavailableError):
                 step()
         world.now += 1
 
@@ -97,6 +97,18 @@ def test_a_dead_server_s_kernel_is_deleted_with_an_event(leased: World) -> None:
         "Warning",
         "Its server no longer renews its Lease.",
     )
+
+
+def test_a_dead_server_s_kernel_that_may_not_be_deleted_says_both_once(leased: World) -> None:
+    words = 'kernelinstances "k1" is forbidden: a policy'
+    leased.cluster.refusals["delete kernelinstances"] = ApiError(403, "Forbidden", words)
+    pass_time(leased, 90)
+    events = [o for p, o in leased.cluster.objects.items() if "/events/" in p]
+    assert [e["reason"] for e in events] == ["Orphaned", "APIError"]
+    assert events[1]["message"].endswith("it is tried again: a policy")
+    leased.cluster.refusals.clear()
+    pass_time(leased, 1)
+    assert not is_alive(leased)
 
 
 def test_a_restarted_operator_gives_each_lease_one_full_duration(leased: World) -> None:
