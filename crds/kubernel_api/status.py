@@ -111,7 +111,8 @@ class StartStatus(Model):
         Field(
             default=None,
             description="Why it is cold: NoPoolFits (none has pods like this one), NoMemberReady, KeyFromClient (the "
-            "client made the key and gave it to nobody), MemberFailed, or Replaced (the pod took another's place).",
+            "client made the key and gave it to nobody), ClaimRefused (by the API server), MemberFailed, or Replaced "
+            "(the pod took another's place).",
         ),
     ]
     message: Annotated[
@@ -119,7 +120,7 @@ class StartStatus(Model):
         Field(
             default=None,
             description="A sentence, where there is more to say: which pool is most like this kernel, and what "
-            "differs, with both values.",
+            "differs, with both values; or the API server's words.",
         ),
     ]
 

@@ -18,7 +18,7 @@ from .observe.cache import Cache, Key
 from .observe.facts import ServiceFacts, service_facts
 from .observe.kernel_facts import KernelFacts
 from .observe.members import Member, Members
-from .observe.observed import Cold, Memory, Observed
+from .observe.observed import CLAIM_REFUSED, Cold, Memory, Observed
 from .observe.pod_facts import PodFacts
 
 
@@ -68,6 +68,8 @@ class Claims:
         context = self._context()
         if found.incarnation > 0:
             return Cold("MemberFailed" if cannot_be_bound(kernel, found.pod, observed) else "Replaced")
+        if memory.cold is not None and memory.cold.reason == CLAIM_REFUSED:
+            return memory.cold  # so would the next one be
         if kernel.keys_by_client and memory.keys is None:
             memory.keys = keys_sealed_in(context.operator_key, kernel.raw)
             if memory.keys is None and context.settings.read_keys != "Always":

@@ -35,6 +35,7 @@ from kubernel_operator.decide.actions import (
 from kubernel_operator.decide.changed_children import refusal_of_changed
 from kubernel_operator.decide.reasons import (
     hint_from_events,
+    is_refusal_of_claim,
     reason_from_events,
     refusal_of,
     refusal_of_foreign_supervisor,
@@ -45,7 +46,7 @@ from kubernel_operator.decide.resizing import refusal_of_resize
 from kubernel_operator.metrics import MEMORY_GROWTHS
 from kubernel_operator.observe.cache import Cache
 from kubernel_operator.observe.facts import controller_uid, event_facts
-from kubernel_operator.observe.observed import Memory, Purpose, Refusal, ResizeAnswer, Woken
+from kubernel_operator.observe.observed import CLAIM_REFUSED, Cold, Memory, Purpose, Refusal, ResizeAnswer, Woken
 from kubernel_operator.observe.pod_facts import PodFacts, pod_facts
 from kubernel_wire.sealed_keys import keys_sealed_in
 
@@ -284,6 +285,10 @@ class Applier:
         except ApiError as error:
             logger.info("Pod %s/%s cannot be claimed: %s", pod.namespace, pod.name, error.message)
             memory.lost_members.add(pod.uid)
+            if is_refusal_of_claim(error):
+                memory.cold = Cold(
+                    CLAIM_REFUSED, f"Pod {pod.name} of KernelPool {pod.pool} was refused: {error.message}"
+                )
             return False
         self._cache.pods.put(claimed)
         memory.incarnation_seen = pod_facts(claimed).incarnation

@@ -74,11 +74,19 @@ def refusal_of(kind: str, error: ApiError) -> Refusal:
 
 
 def refusal_of_deletion(what: str, error: ApiError) -> Refusal:
-    """Why a pod runs on that is to go: a policy, a webhook. ``what`` begins the sentence.
+    """Why a pod runs on that is to go, or a KernelInstance stays: a policy, a webhook. ``what`` begins the sentence.
 
     It is waited for: a start need not fail since the pod before it is still there.
     """
     return Refusal(Reason.API_ERROR, f"{what}, it is tried again: {_NAME_OF_CHILD.sub('', error.message)}")
+
+
+def is_refusal_of_claim(error: ApiError) -> bool:
+    """Whether somebody keeps a pool's pod from being claimed, a policy or missing rights, and keeps the others from it.
+
+    Otherwise it is gone, or another's by now: the API server has nothing to say of a JSON patch whose test fails.
+    """
+    return error.status not in {404, 409} and not (error.status == 422 and not error.details)
 
 
 def refusal_of_failure(what: str, error: ApiUnavailableError) -> Refusal:

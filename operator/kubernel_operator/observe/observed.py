@@ -22,6 +22,8 @@ from .template_facts import TemplateFacts
 
 # Begins the name by which it is remembered that a pod cannot be deleted.
 DELETION_OF = "deletion of "
+# Why a start is cold: the API server did not let the operator claim a pool's pod.
+CLAIM_REFUSED = "ClaimRefused"
 
 
 @dataclass(frozen=True)

@@ -302,6 +302,19 @@ def test_somebody_else_was_faster(world: World) -> None:
     assert status["podName"] != name
 
 
+def test_a_claim_that_a_policy_refuses_is_cold_and_says_so(world: World) -> None:
+    """So would that of the next member be: none is tried, since each that was told a KernelInstance is thrown away."""
+    filled(world, replicas=3)
+    words = 'pods "pool-x" is forbidden: a policy keeps pods as they are'
+    world.cluster.refusals["claim pods"] = ApiError(403, "Forbidden", words, {"kind": "pods"})
+    world.apply(cr(connection={"service": "None"}))
+    status = start(world, passes=4, seconds=1)
+    assert status["podName"] == "k1-1"
+    assert (status["start"]["type"], status["start"]["reason"]) == ("Cold", "ClaimRefused")
+    assert status["start"]["message"].endswith(f" of KernelPool pool was refused: {words}")
+    assert len({claim for claim, _ in world.supervisors.told}) <= 1
+
+
 def test_a_member_that_refuses_is_left(world: World) -> None:
     filled(world, replicas=1)
     for supervisor in world.supervisors.status.values():
