@@ -6,6 +6,7 @@ It is part of the zygote's program. "Restart the kernel to use updated packages"
 import os
 import site
 import sys
+import time
 from stat import S_ISDIR
 
 TYPE_CHECKING = False
@@ -24,6 +25,9 @@ RUN_AT_START = ("sitecustomize", "usercustomize")
 LIBRARIES = ("site-packages", "dist-packages")  # IPython has the working directory searched before the first of them
 #: Of a folder where modules are looked for, what may change what is found, or what is known to be installed.
 MODULES_END = (".py", ".pyc", ".so", ".pth", ".egg", ".egg-link", "-info")
+#: Nothing has happened in a folder that has its times of before, if they were that old then: a file system's clock may
+#: go in steps of two seconds.
+STEP_NS = 2 * 10**9
 
 
 class Asked(type(os.environ)):  # type: ignore[misc]
@@ -55,6 +59,20 @@ def stamp(path: str) -> "Any":
 def stamps(paths: "Iterable[str]") -> "dict[str, Any]":
     """Of each of them."""
     return {path: stamp(path) for path in paths}
+
+
+def times_of(path: str, now: "int | None" = None) -> "Any":
+    """What differs when anything was made, replaced or deleted in a folder; None: it is none, or that cannot be told.
+
+    ``now``, in nanoseconds: they are to be compared with later ones.
+    """
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    if not S_ISDIR(found.st_mode) or (now is not None and found.st_ctime_ns > now - STEP_NS):
+        return None
+    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns
 
 
 def folders() -> "list[str]":
@@ -153,18 +171,33 @@ class Imported:
     """
 
     def __init__(self, before: "set[str]") -> None:
-        self.before, self.stamps = before, stamps(sources())
+        self.before = before
+        self.stamps = {}  # type: dict[str, Any]
+        self._times = {}  # type: dict[str, Any]  # of folders: to list all takes longer than to look at each file
+        self.note(sources())
         for name in RUN_AT_START:
             if reads_environment(sys.modules.get(name)):
                 ASKED.add(ANY)
+
+    def note(self, paths: "Iterable[str]") -> None:
+        """More was read. What has been noted of a path stands."""
+        new, now = [path for path in paths if path not in self.stamps], int(time.time() * 1e9)
+        self._times.update({path: times_of(path, now) for path in new})  # before they are listed
+        self.stamps.update(stamps(new))
+
+    def _has_changed(self, path: str) -> bool:
+        times = self._times[path]
+        if times is not None and times_of(path) == times:
+            return False
+        return bool(stamp(path) != self.stamps[path])
 
     def objection(self, changes: "dict[str, str | None]") -> str:
         """Why a kernel with these changes of the environment must be a new process; "" when it may be forked."""
         acting = [name for name in changes if {name, ANY} & ASKED or name.startswith(ACT_AT_START + READ_BY_C)]
         if acting:
             return f"{acting[0]} acts when a process starts or imports its modules"
-        changed = [path for path, seen in self.stamps.items() if stamp(path) != seen]
-        if changed:
-            return f"files of imported modules have changed, such as {changed[0]}"
+        changed = next(filter(self._has_changed, self.stamps), None)
+        if changed is not None:
+            return f"files of imported modules have changed, such as {changed}"
         hiding = hidden_by(".", self.before)
         return hiding and f"{hiding} in the working directory hides an imported module"

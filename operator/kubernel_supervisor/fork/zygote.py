@@ -205,7 +205,7 @@ def be_spare(channel: "Any", connection: "dict[str, Any]", imported: Imported) -
         os.environ.__class__ = kind
         if not known:
             ASKED.discard(SESSION_NAME)  # is looked at once more
-        imported.stamps = {**stamps([*sources(), *settings_of(app)]), **imported.stamps}
+        imported.note([*sources(), *settings_of(app)])
 
     def become(told: "dict[str, Any]") -> str:
         try:

@@ -77,7 +77,7 @@ class KernelMemory:
         kernel = self._kernel
         kernel.frozen = sorted(self._freezer.reasons)
         kernel.frozen_at = self._guard.frozen_at if self._guard is not None else None
-        if kernel.state == "running" or kernel.frozen or kernel.oom_killed:
+        if kernel.state in ("waiting", "running") or kernel.frozen or kernel.oom_killed:
             kernel.memory = memory()
             self._told = ((kernel.memory or {}).get("usage") or 0, time.monotonic())
         if kernel.oom_killed and kernel.memory is not None:  # by now it is free again

@@ -37,14 +37,17 @@ class KernelState:
         self.claim = None  # type: str | None
         self.starting()
 
-    def starting(self) -> None:
-        """Another process is to be started."""
+    def starting(self, memory: "dict[str, int | None] | None" = None) -> None:
+        """Another process is to be started. ``memory``: what a member has used while it waited.
+
+        An answer to ``bind`` has that: the node takes up to a millisecond to tell what is used now.
+        """
         self.process_since = None  # type: float | None
         self.exit_code = self.signal = None  # type: int | None
         self.oom_killed = False
         self.reason = None  # type: str | None
         self.log = ""
-        self.memory = None  # type: dict[str, int | None] | None
+        self.memory = memory
         self.become("starting")
 
     def become(self, state: str) -> None:

@@ -187,7 +187,7 @@ class Supervisor:
         self.keys[b"connection"] = binding.keys["key"].encode()
         self.kernel.generation = binding.generation
         self.kernel.idle_timeout_seconds = binding.idle_timeout_seconds
-        self.kernel.starting()
+        self.kernel.starting(self.kernel.memory)
         try:
             child = self.forks.take_spare()
         except StartError as error:
@@ -380,11 +380,11 @@ class Supervisor:
     # The operator and the control port.
 
     def _report(self) -> None:
-        self.memory.note()
         self.loop.cancel("report")
         if self.report_after:
             self.loop.later("report", self.report_after, self._report)
             return
+        self.memory.note()
         self.reporter.send(self.kernel.snapshot())
 
     def _listen_for_requests(self) -> None:

@@ -58,7 +58,8 @@ def test_nothing_listens_and_no_key_is_there_before(make_member: Callable[..., C
 
 
 def test_the_operator_hears_of_it_once(make_member: Callable[..., Container], operator: Operator) -> None:
-    bind(make_member(), env={"NAME": "ada"})
+    answer = bind(make_member(), env={"NAME": "ada"})
+    assert operator.wait("waiting").get("memory") == answer.get("memory"), "it was not looked at once more"
     operator.wait("running")
     assert operator.states() == ["waiting", "running"], "that it starts was over before it could be told"
 

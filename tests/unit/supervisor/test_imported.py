@@ -73,6 +73,25 @@ class ObjectionTest(Folder):
                 why = "files of imported modules have changed, such as " + self.folder
                 self.assertEqual(seen.objection({}), why)
 
+    def test_a_folder_in_which_nothing_has_happened_is_not_listed(self):
+        stamped = started(self, mock.patch.object(imported, "stamp", wraps=stamp))
+        started(self, mock.patch.object(imported, "STEP_NS", 0))
+        seen = self.seen()
+        for name, is_listed, is_other in (("", False, False), ("a.ipynb", True, False), ("wares.py", True, True)):
+            with self.subTest(name):
+                stamped.reset_mock()
+                if name:
+                    self.write(name)
+                self.assertEqual(seen.objection({}) != "", is_other)
+                self.assertEqual(mock.call(self.folder) in stamped.mock_calls, is_listed)
+
+    def test_a_folder_that_has_just_changed_is_listed(self):
+        """Its times may be those of the next change, too."""
+        seen = self.seen()
+        self.write("wares.py")
+        with mock.patch.object(imported, "times_of", return_value=seen._times[self.folder]):
+            self.assertIn("have changed", seen.objection({}))
+
     def test_what_a_user_saves_there_is_no_matter(self):
         seen = self.seen()
         for name in ("a.ipynb", "table.csv", "__pycache__/module.pyc", ".ipynb_checkpoints/a.ipynb"):
