@@ -13,11 +13,15 @@ ConditionStatus = Literal["True", "False", "Unknown"]
 
 
 class ConditionType(StrEnum):
-    """The condition types. ``Ready``, ``Reconciling`` and ``Stalled`` have the meaning that kstatus gives them."""
+    """The condition types. ``Ready``, ``Reconciling`` and ``Stalled`` have the meaning that kstatus gives them.
 
-    READY = "Ready"  # True: the kernel's five ports accept connections
+    It waits for whatever says that it is not Ready, so what is over for good has no such condition: kstatus calls it
+    Current, and Failed if it is ``Stalled``.
+    """
+
+    READY = "Ready"  # True: the kernel's five ports accept connections; not there once it is over
     RECONCILING = "Reconciling"  # True: starting or restarting; helm --wait goes on waiting
-    STALLED = "Stalled"  # True: needs a person; the message says what for
+    STALLED = "Stalled"  # True: needs a person, or has failed; the message says what for, or why
     POD_SCHEDULED = "PodScheduled"  # copied from the pod
     FINISHED = "Finished"  # True: over for good; the reason is the last word
     SUSPENDED = "Suspended"  # True: the kernel's processes stand still and keep their memory

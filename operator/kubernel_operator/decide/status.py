@@ -67,8 +67,9 @@ def build_status(
         public_key: what clients seal keys to.
     """
     old, pod, ending = kernel.status, situation.pod, situation.ending
-    was_over = situation.stage in _OVER and ending is None
-    if was_over or situation.stage in {Stage.ORPHANED, Stage.ENDING}:
+    if situation.stage is Stage.FINISHED and ending is None:
+        return _still_over(old, kernel.generation)
+    if (situation.stage is Stage.GONE and ending is None) or situation.stage in {Stage.ORPHANED, Stage.ENDING}:
         return old.raw  # its last word was said, or is not known yet
     phase, reason, message = _words(kernel, situation, observed)
     resize = outcome(kernel, situation, observed)
@@ -128,6 +129,14 @@ def should_write(situation: Situation, reason: str, now: float) -> bool:
     """Whether a status on the way to Ready is news: not in the first second of a start that goes well."""
     early = now < situation.start_began + SLOW_START_SECONDS
     return not (situation.stage in _ON_THE_WAY and reason in _USUAL and early and situation.replaces is None)
+
+
+def _still_over(old: StatusFacts, generation: int) -> Json:
+    """The last word, which is about the spec as it is by now, too: nothing that it may say changes anything."""
+    if old.observed_generation == generation:
+        return old.raw
+    seen = {"observedGeneration": generation}
+    return {**old.raw, **seen, "conditions": [{**known, **seen} for known in old.raw_conditions]}
 
 
 def _words(kernel: KernelFacts, situation: Situation, observed: Observed) -> tuple[Phase, Reason, str]:
@@ -235,14 +244,16 @@ def _conditions(
     over = situation.stage in _OVER
     stalled = reason in STALLING and not over
     on_the_way = situation.stage in _ON_THE_WAY and not stalled
-    failed = over and phase is Phase.FAILED
     ready: ConditionStatus = "True" if reason is Reason.RUNNING else "False"
+    stalled = stalled or (over and phase is Phase.FAILED)
     conditions = [
-        make(ConditionType.READY, "Unknown" if reason is Reason.NODE_UNREACHABLE else ready, reason, message),
         make(ConditionType.RECONCILING, "True" if on_the_way else "False", reason, message if on_the_way else ""),
-        make(ConditionType.STALLED, "True" if stalled or failed else "False", reason, message if stalled else ""),
+        make(ConditionType.STALLED, "True" if stalled else "False", reason, message if stalled else ""),
         make(ConditionType.FINISHED, "True" if over else "False", reason, message if over else ""),
     ]
+    if not over:  # one that says False is waited for, by Flux, Helm and all who go by kstatus; and True it is not
+        ready = "Unknown" if reason is Reason.NODE_UNREACHABLE else ready
+        conditions.insert(0, make(ConditionType.READY, ready, reason, message))
     if situation.pod is not None and (scheduled := situation.pod.scheduled) is not None:
         word = scheduled.reason or ("Scheduled" if scheduled.is_true else "Unschedulable")
         status: ConditionStatus = "True" if scheduled.is_true else "False"

@@ -44,6 +44,11 @@ def conditions(*true: str) -> dict[str, str]:
     return {type_: str(type_ in true) for type_ in ("Ready", "Reconciling", "Stalled", "Finished")}
 
 
+def over(*true: str) -> dict[str, str]:
+    """The same of what is over."""
+    return {type_: is_true for type_, is_true in conditions(*true).items() if type_ != "Ready"}
+
+
 SCHEDULED = {"PodScheduled": "True"}
 REFUSED_FOR_NOW = Refusal(Reason.QUOTA_EXCEEDED, "Pod refused: exceeded quota")
 REFUSED = Refusal(Reason.FORBIDDEN, "Pod refused: forbidden")
@@ -122,7 +127,7 @@ UNSCHEDULABLE = {"status": "False", "reason": "Unschedulable", "message": "no ro
             seen(pod(), report=report("exited", exit_code=0, time=NOW - 31)),
             "Succeeded",
             "Completed",
-            {**conditions("Finished"), **SCHEDULED},
+            {**over("Finished"), **SCHEDULED},
             id="over, well",
         ),
         pytest.param(
@@ -130,7 +135,7 @@ UNSCHEDULABLE = {"status": "False", "reason": "Unschedulable", "message": "no ro
             seen(pod(), report=report("exited", exit_code=1, time=NOW - 31)),
             "Failed",
             "KernelCrashed",
-            {**conditions("Finished", "Stalled"), **SCHEDULED},
+            {**over("Finished", "Stalled"), **SCHEDULED},
             id="over, badly",
         ),
         pytest.param(
@@ -138,7 +143,7 @@ UNSCHEDULABLE = {"status": "False", "reason": "Unschedulable", "message": "no ro
             seen(refusal=REFUSED, first_seen=NOW - 300),
             "Failed",
             "StartTimeout",
-            conditions("Finished", "Stalled"),
+            over("Finished", "Stalled"),
             id="start deadline",
         ),
         pytest.param(
