@@ -213,7 +213,7 @@ class ProvisionerOptions(KernelProvisionerBase):
         allow_none=True,
         min=5,
         help="Delete the kernel when this process has not been heard of for this many seconds: it was killed, sleeps, "
-        "or has no network. The operator may allow less. Default: 600 in a pod, 86400 (a day) elsewhere.",
+        "or has no network. The operator may allow less. Default: 900 in a pod, 86400 (a day) elsewhere.",
     ).tag(config=True)
 
     owner = Text(

@@ -15,8 +15,9 @@ from kubernel_cluster.errors import ApiError, ApiUnavailableError
 
 from .api import Api
 
-# A server in a pod is away for as long as its node is lost or its network is mended; a laptop, over night.
-IN_A_POD_SECONDS = 600
+# A server in a pod is away for as long as its node is lost or its network is mended; a laptop, over night. An outage of
+# ten minutes is to be survived with minutes to spare: the last renewal was a while before it, the next is one after it.
+IN_A_POD_SECONDS = 900
 OUTSIDE_SECONDS = 86_400
 # A Lease that no kernel has asked for yet, for instance of a process that only deletes.
 SHORTEST_SECONDS = 60

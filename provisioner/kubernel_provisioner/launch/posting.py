@@ -18,9 +18,10 @@ from kubernel_wire.keys import ConnectionKeys, connection_secret
 
 # Somebody else's KernelInstances may have the first names of a kernel id that a REST client chose.
 NAME_ATTEMPTS = 5
-# Seconds between attempts to delete a kernel while the API server is away.
+# Seconds between attempts to delete a kernel while the API server is away. After a longer outage than all of them take
+# a server in a pod has no kernels any more; and one that goes on renewing its Lease would keep this one for ever.
 DELETE_RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0)
-DELETE_ATTEMPTS = 60
+DELETE_ATTEMPTS = 240
 
 
 class Poster:

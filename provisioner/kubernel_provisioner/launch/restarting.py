@@ -16,8 +16,8 @@ from .kernel_resource import env_list
 from .launching import Held
 
 RETRY_SECONDS = 2.0
-# An API server that is away for longer than ten minutes learns of it by the next restart.
-ATTEMPTS = 300
+# An API server that is away for longer than a quarter of an hour learns of it by the next restart.
+ATTEMPTS = 450
 
 
 def next_restart(held: Held, seen: Seen | None) -> int:

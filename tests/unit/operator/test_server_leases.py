@@ -13,6 +13,7 @@ from kubernel_cluster.errors import ApiError, ApiUnavailableError
 from kubernel_operator.clock import rfc3339_micro
 from kubernel_operator.observe.cache import Cache
 from kubernel_operator.server_leases import WORKERS, ServerLeases
+from kubernel_provisioner.cluster.lease import IN_A_POD_SECONDS
 
 LEASED = cr(created=NOW - 600, status=ready_status(), lifecycle={"leaseName": "server-1"})
 KEY = ("ns", "server-1")
@@ -69,6 +70,17 @@ def test_a_living_server_s_clock_does_not_matter(leased: World, ahead: float) ->
     pass_time(leased, 400, renewing=True, clock=ahead)
     assert is_alive(leased)
     assert ("list", "leases") not in leased.cluster.requests, "a Lease that is renewed is never asked for"
+
+
+def test_ten_minutes_without_a_network_are_survived_with_a_margin(leased: World) -> None:
+    """What a server in a pod asks for. Its last renewal was a while before the outage, the next is a while after it."""
+    renewed = lease(NOW)
+    renewed["spec"]["leaseDurationSeconds"] = IN_A_POD_SECONDS
+    leased.cluster.put(PATH, renewed)
+    pass_time(leased, 600 + 120)
+    leased.cluster.put(PATH, {**renewed, "spec": {**renewed["spec"], "renewTime": rfc3339_micro(leased.now)}})
+    pass_time(leased, 600)
+    assert is_alive(leased)
 
 
 @pytest.mark.parametrize("step", [-3600, 3600])

@@ -103,7 +103,7 @@ def test_parse_pairs_refuses(pair: str) -> None:
 @pytest.mark.parametrize(
     ("in_a_pod", "option", "expected"),
     [
-        pytest.param(True, None, 600, id="a pod"),
+        pytest.param(True, None, 900, id="a pod"),
         pytest.param(False, None, 86_400, id="a laptop"),
         pytest.param(True, 20, 20, id="as asked for"),
         pytest.param(False, 20, 20, id="as asked for on a laptop"),

@@ -10,6 +10,7 @@ from fixtures.fake_api_server import INSTANCES, NAMESPACE, POOLS, SECRETS, FakeA
 from kubernel_cluster.login import ClusterKey
 from kubernel_provisioner.cluster import pools
 from kubernel_provisioner.cluster.background import Background
+from kubernel_provisioner.cluster.lease import IN_A_POD_SECONDS
 from kubernel_provisioner.cluster.shared import Cluster
 from kubernel_provisioner.errors import LaunchError, RefusedError
 from kubernel_provisioner.launch import posting
@@ -167,6 +168,12 @@ async def test_delete_gives_up_at_last(
     await poster.delete("k-a", "u1", "s")
     assert [record.levelname for record in caplog.records] == ["WARNING", "ERROR"]
     assert caplog.messages[-1] == "KernelInstance k-a could not be deleted; try: kubectl delete kernel k-a"
+
+
+def test_delete_is_tried_for_longer_than_an_outage_that_kernels_survive() -> None:
+    """The Lease is renewed after it, so nobody else would delete that one."""
+    first, last = posting.DELETE_RETRY_SECONDS[:-1], posting.DELETE_RETRY_SECONDS[-1]
+    assert sum(first) + last * (posting.DELETE_ATTEMPTS - len(first)) > IN_A_POD_SECONDS
 
 
 OPERATOR = b"operator secret"
