@@ -21,6 +21,7 @@ from .actions import Action, Bind, Claim, ClaimService, ReadKeys
 # A member's Service leads to the kernel whoever owns it. It is claimed so long after the kernel has become ready: what
 # follows a change of a Service costs CPU, and clients begin to use the kernel just then.
 SERVICE_SECONDS = 1.0
+ROUNDED_SECONDS = 0.001  # times in a status are rounded, up too
 
 
 def waits_for_binding(kernel: KernelFacts, pod: PodFacts | None, observed: Observed) -> bool:
@@ -96,4 +97,5 @@ def claim_service_at(kernel: KernelFacts, observed: Observed, now: float) -> flo
     if observed.member_service is None:
         return None
     due = (seconds_of(kernel.status.times.get("ready")) or 0.0) + SERVICE_SECONDS
-    return due if now < due <= now + SERVICE_SECONDS else None  # another operator's clock may be ahead
+    # Another operator's clock may be ahead.
+    return due if now < due <= now + SERVICE_SECONDS + ROUNDED_SECONDS else None

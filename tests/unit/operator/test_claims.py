@@ -207,8 +207,11 @@ def services_of(world: World, kind: str) -> list[Json]:
     return [s for s in found if s["metadata"]["ownerReferences"][0]["kind"] == kind]
 
 
-def test_a_service_comes_with_the_member_and_is_claimed_when_the_start_is_over(world: World) -> None:
+@pytest.mark.parametrize("fraction", [0.0, 0.0000007])
+def test_a_service_comes_with_the_member_and_is_claimed_when_the_start_is_over(world: World, fraction: float) -> None:
+    """Half of all times are rounded up when they are written into a status."""
     filled(world, service="ClusterIP")
+    world.now += fraction
     before = len(world.cluster.writes())
     world.apply(cr())
     status = start(world)
