@@ -14,6 +14,8 @@ from .edge.logs import configure_logging
 from .process import run
 from .settings import SettingsError, load_settings
 
+SWITCH_SECONDS = 0.0005
+
 
 def main() -> int:
     """Exit code 0 after a signal, 2 for a wrong option."""
@@ -24,6 +26,9 @@ def main() -> int:
         # kernels, whose objects come and go by the million.
         gc.collect()
         gc.freeze()
+        # Watches have a thread of their own, which goes on after it has handed an event over: it would keep the
+        # interpreter for up to 5 ms by default.
+        sys.setswitchinterval(SWITCH_SECONDS)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(run(settings))
     except (SettingsError, NoLoginError) as error:
