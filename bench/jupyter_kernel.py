@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import time
+from typing import Any
 
 import kernel_info
 from jupyter_client import AsyncKernelManager
@@ -35,6 +36,11 @@ class JupyterKernel:
     def name(self) -> str:
         """Name of the KernelInstance, if it is one."""
         return f"k-{self._km.kernel_id}"
+
+    @property
+    def connection_info(self) -> dict[str, Any]:
+        """What its clients need."""
+        return dict(self._km.get_connection_info())
 
     async def start(self) -> None:
         """Returns when the kernel has answered kernel_info; ``started`` is when ``start_kernel`` had returned."""

@@ -1,8 +1,9 @@
 """``make bench-pool``: kernels that come out of a KernelPool, beside local ones.
 
 One after the other, from ``start_kernel()`` and from a KernelInstance as ``kubectl apply`` makes it, with environment
-and directory of their own; then five a second for ten seconds from a pool of 20 that is refilled meanwhile. Requests
-are counted from the audit log: those of a claim, and those of the member that takes the place of the claimed one.
+and directory of their own, and what the machine's API server allows at best (``floor.py``); then five a second for ten
+seconds from a pool of 20 that is refilled meanwhile. Requests are counted from the audit log: those of a claim, and
+those of the member that takes the place of the claimed one.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import floor
 import kernelspecs
 from arena import bench_namespace, parser_of_rounds
 from audit import WRITES, Request, requests_between
@@ -28,6 +30,7 @@ from jupyter_kernel import JupyterKernel
 from kernel_info import answering_client
 from statistics_table import percentile, table
 
+from fixtures.namespaces import PREFIX_OF_PROCESSES
 from kubernel_api.conditions import ConditionType, is_true
 from kubernel_api.connection import connection_info
 from kubernel_api.constants import API_VERSION, KIND, POOL_KIND
@@ -40,7 +43,14 @@ LOCAL = "local kernel, kernel_info"
 STARTED, STARTED_INFO = "start_kernel() returns", "start_kernel(), kernel_info"
 CREATED, CREATED_INFO = "KernelInstance, Ready", "KernelInstance, kernel_info"
 WARM = "... of the warm ones"
-BASELINE = {STARTED_INFO: LOCAL, CREATED_INFO: LOCAL}
+ROWS = (floor.READY, floor.INFO, STARTED, STARTED_INFO, CREATED, CREATED_INFO, LOCAL)
+BASELINE = {
+    STARTED: floor.READY,
+    STARTED_INFO: floor.INFO,
+    CREATED: floor.READY,
+    CREATED_INFO: floor.INFO,
+    LOCAL: STARTED_INFO,
+}
 #: p50 and p95 in seconds; of the open loop p50 and p99.
 GOALS = {CREATED: (0.020, 0.035), CREATED_INFO: (0.030, 0.050), STARTED_INFO: (0.030, 0.050)}
 LOOP_GOAL = (0.060, 0.250)
@@ -143,9 +153,14 @@ class Pool:
 
 
 class Bench:
-    """What is measured, in one namespace."""
+    """What is measured, in one namespace.
+
+    Attributes:
+        floor: what it is compared with.
+    """
 
     def __init__(self, cluster: Cluster, namespace: str, options: argparse.Namespace, log: Path | None) -> None:
+        self.floor: floor.Floor | None = None
         self._namespace, self._image, self._service, self._log = namespace, options.image, options.service, log
         spec = {"image": options.image, "service": options.service, "maxStarting": options.max_starting}
         self.kernels, self.pool = Kernels(cluster, namespace), Pool(cluster, namespace, spec)
@@ -153,7 +168,8 @@ class Bench:
     async def one_of_each(self, replicas: int) -> dict[str, float]:
         """One kernel of each kind after the other, in a random order; seconds."""
         seconds: dict[str, float] = {}
-        makers = [self._started, self._created, self._local]
+        assert self.floor is not None
+        makers = [self._started, self._created, self._local, self.floor.measure]
         for make in random.sample(makers, len(makers)):
             await asyncio.sleep(SETTLE_SECONDS)  # a claim is told to its pool's status, and made good, a second later
             await self.pool.fill(replicas)
@@ -290,19 +306,20 @@ def goals(rows: dict[str, list[float]], wanted: dict[str, tuple[float, float]], 
     return lines
 
 
-async def measure(options: argparse.Namespace, namespace: str, log: Path | None) -> str:
-    """All of it; the report."""
+async def measure(options: argparse.Namespace, namespace: str, aside: str, log: Path | None) -> str:
+    """All of it; the report. ``aside``: a namespace that no operator looks after."""
     cluster = await Cluster.connect(os.environ["KUBECONFIG"])
-    bench = Bench(cluster, namespace, options, log)
-    following = asyncio.create_task(bench.kernels.follower.follow_for_ever())
-    rows: dict[str, list[float]] = {name: [] for name in (STARTED, STARTED_INFO, CREATED, CREATED_INFO, LOCAL)}
+    bench, untended = Bench(cluster, namespace, options, log), Kernels(cluster, aside)
+    following = asyncio.gather(*(each.follower.follow_for_ever() for each in (bench.kernels, untended)))
+    rows: dict[str, list[float]] = {name: [] for name in ROWS}
     try:
         await bench.pool.create()
-        for turn in range(options.rounds + 1):
-            for name, value in (await bench.one_of_each(options.waiting)).items():
-                if turn:  # the first round warms caches and imports
-                    rows[name].append(value)
-            print(f"round {turn} of {options.rounds}", file=sys.stderr, flush=True)
+        async with floor.standing(untended, aside) as bench.floor:
+            for turn in range(options.rounds + 1):
+                for name, value in (await bench.one_of_each(options.waiting)).items():
+                    if turn:  # the first round warms caches and imports
+                        rows[name].append(value)
+                print(f"round {turn} of {options.rounds}", file=sys.stderr, flush=True)
         writes = await bench.writes(options.waiting)
         made = await bench.members_per_second(options.replicas)
         await asyncio.sleep(SETTLE_SECONDS)
@@ -338,10 +355,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="how long it lasts (default 10)")
     parser.add_argument("--service", default="ClusterIP", help="of pool and kernels (default ClusterIP)")
     options = parser.parse_args()
-    with bench_namespace() as (namespace, log), tempfile.TemporaryDirectory() as prefix:
+    untended = bench_namespace(PREFIX_OF_PROCESSES)
+    with bench_namespace() as (namespace, log), untended as (aside, _), tempfile.TemporaryDirectory() as prefix:
         kernelspecs.install_ours(Path(prefix), SPEC, namespace, options.image, service=options.service)
         kernelspecs.install_local(Path(prefix))
-        print(asyncio.run(measure(options, namespace, log)))
+        print(asyncio.run(measure(options, namespace, aside, log)))
 
 
 if __name__ == "__main__":
