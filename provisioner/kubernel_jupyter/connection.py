@@ -26,6 +26,7 @@ from kubernel_provisioner import KubernetesProvisioner
 
 from . import words
 from .kernels import KubernelKernelManager, StartCancelledError
+from .pages import Pings
 from .replacements import Question, Replacements
 from .telling import FailedCell, Message, RunningCell, WaitingCells, noted, status
 
@@ -69,6 +70,7 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
 
     held: list[Any] | None = None
     _until_open: asyncio.Task[None] | None = None
+    _pings: Pings | None = None
     _is_gone = False
     _cell_watch: asyncio.Task[None] | None = None
     _death: asyncio.Task[None] | None = None
@@ -80,6 +82,7 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
         super().__init__(**kwargs)
         self._waiting, self._running = WaitingCells(), RunningCell()
         self._cell_has_come, self._gave_up = asyncio.Event(), asyncio.Event()
+        self._is_told = asyncio.Event()  # that a start has failed, or was cancelled
         self._question = Question()
         self._asked: dict[str, frozenset[str]] = {}  # by question: the cells that were sent before it
 
@@ -120,6 +123,7 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
             return super().connect()
         self._kernels.notify_connect(self.kernel_id)
         self._open_sockets.add(self)
+        self._pings = Pings(self.websocket_handler)
         self._kernels.waiting_pages.setdefault(self.kernel_id, set()).add(self)
         self._until_open = asyncio.ensure_future(self._wait_and_open())
         self._until_open.add_done_callback(lambda _: self._is_open_or_gone())
@@ -139,7 +143,9 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
             # drops states that it does not know, and would show "Starting" for ever.
             self._send(status("idle"), status("unknown"))
             self._cell_has_come.clear()
+            self._is_told.set()
             await self._cell_has_come.wait()
+            self._is_told.clear()
             self._kernels.try_again(self.kernel_id)
         self._send(*self._waiting.ready())
         if earlier := self._earlier():
@@ -158,6 +164,12 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
         for message in held:
             self.handle_incoming_message(message)
 
+    async def is_told(self) -> None:
+        """Returns when the page has read what became of the start, which is over, or is gone."""
+        await self._is_told.wait()
+        if self._pings is not None and not self._is_gone:
+            await self._pings.answered()
+
     def interrupt(self) -> None:
         """Nobody wants the cells that wait to run any more."""
         self._send(*self._waiting.interrupted())
@@ -172,6 +184,7 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
     def _is_open_or_gone(self) -> None:
         """What the page has sent is on its way, or nobody waits for it any more."""
         self._until_open = None
+        self._is_told.set()
         self._kernels.waiting_pages.get(self.kernel_id, set()).discard(self)
         if self._left.get(self.session_key) is self:
             del self._left[self.session_key]

@@ -7,7 +7,7 @@ import os
 import time
 from contextlib import suppress
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from jupyter_client.provisioning.factory import KernelProvisionerFactory
 from traitlets import Bool, default
@@ -18,6 +18,7 @@ from kubernel_provisioner.errors import KernelDeletedError
 from .buffering import BufferingKernelManager, go_on
 from .control import close_dead_control
 from .events import Announcer
+from .pages import WaitingPage, all_told
 from .sessions import starting_for
 from .unseen import UnseenDeaths
 
@@ -28,20 +29,10 @@ if TYPE_CHECKING:
 NEWS_SECONDS = 1.0
 # And one that is ended while it restarts.
 ENDING_SECONDS = 0.1
-# Pages are told of a start that is cancelled before whoever cancels it has its answer: with that, JupyterLab drops what
-# is on its way to them, and a cell would say for ever that its kernel is starting.
-TOLD_SECONDS = 0.2
 
 #: The kernel that a start takes up instead of starting one.
 taking_up: ContextVar[Left | None] = ContextVar("kubernel_taking_up", default=None)
 _nobody_waits: ContextVar[bool] = ContextVar("kubernel_nobody_waits", default=False)
-
-
-class WaitingPage(Protocol):
-    """A page's connection to a kernel that is pending."""
-
-    def interrupt(self) -> None:
-        """The cells that it has sent shall not run."""
 
 
 class StartCancelledError(KernelDeletedError):
@@ -345,12 +336,14 @@ class KubernelKernelManager(BufferingKernelManager):
     async def _cancel_start(self, kernel_id: str) -> None:
         """Ends a start that nobody wants any more; what it has made on the cluster is deleted."""
         kernel, start = self.get_kernel(kernel_id), self._pending_kernels[kernel_id]
+        pages = list(self.waiting_pages.get(kernel_id, ()))
         start.cancel()
         await asyncio.wait({start})
         if not kernel.ready.done():  # a cancelled start tells nobody
             kernel.ready.set_exception(StartCancelledError("The kernel was shut down while it started."))
-        if self.waiting_pages.get(kernel_id):
-            await asyncio.sleep(TOLD_SECONDS)
+        # Before whoever shuts it down has the answer: with that, JupyterLab drops what is on its way to the page, and a
+        # cell would say for ever that its kernel is starting.
+        await all_told(pages)
 
     async def _end_restart(self, kernel_id: str) -> None:
         """Ends a restart, if one is under way, and with it the kernel: the base fails in the middle of one."""

@@ -118,8 +118,15 @@ async def test_a_shutdown_cancels_it(kernels: KubernelKernelManager) -> None:
 class Page:
     """Waits for the kernel."""
 
+    def __init__(self) -> None:
+        self.is_asked, self.has_read = asyncio.Event(), asyncio.Event()
+
     def interrupt(self) -> None:
         """Nothing waits."""
+
+    async def is_told(self) -> None:
+        self.is_asked.set()
+        await self.has_read.wait()
 
 
 async def test_a_cancelled_start_has_not_failed(
@@ -129,10 +136,36 @@ async def test_a_cancelled_start_has_not_failed(
     told: list[str] = []
     monkeypatch.setattr("kubernel_jupyter.events.Announcer.failed", lambda _, message: told.append(message))
     kernel_id = await started(kernels)
-    kernels.waiting_pages[kernel_id] = {Page()}
+    page = Page()
+    page.has_read.set()
+    kernels.waiting_pages[kernel_id] = {page}
     await kernels.shutdown_kernel(kernel_id)
     assert kernel_id not in kernels
     assert told == []
+
+
+async def test_whoever_cancels_a_start_has_the_answer_after_its_pages(kernels: KubernelKernelManager) -> None:
+    """JupyterLab drops what comes later."""
+    kernel_id = await started(kernels)
+    ready, pages = kernels.get_kernel(kernel_id).ready, [Page(), Page()]
+    kernels.waiting_pages[kernel_id] = set(pages)
+    shutdown = asyncio.ensure_future(kernels.shutdown_kernel(kernel_id))
+    for page in pages:
+        await page.is_asked.wait()
+        assert ready.done()
+        assert not shutdown.done()
+        page.has_read.set()
+    await shutdown
+
+
+async def test_a_page_that_does_not_answer_holds_up_nobody(
+    kernels: KubernelKernelManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kubernel_jupyter.pages.TOLD_SECONDS", 0.0)
+    kernel_id = await started(kernels)
+    kernels.waiting_pages[kernel_id] = {Page()}
+    await kernels.shutdown_kernel(kernel_id)
+    assert kernel_id not in kernels
 
 
 async def test_one_that_fails_is_dead_and_can_be_tried_again(kernels: KubernelKernelManager) -> None:
