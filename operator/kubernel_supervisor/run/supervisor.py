@@ -60,7 +60,7 @@ class Supervisor:
             self.settings.restart_generation, self.settings.address, self.settings.idle_timeout_seconds
         )
         self.keys = {b"connection": launcher.secrets["key"].encode(), b"operator": self.token.encode()}
-        activity = Activity(self.settings.ports["shell"])
+        activity = Activity(self.settings.ports["shell"], lambda: self.forks.keeps)
         self.idle = IdleTimeout(self.loop, self.kernel, activity, self.freezer, self._report, self._idle_too_long)
         guard = self.settings.memory_guard
         self.memory = KernelMemory(
