@@ -147,6 +147,30 @@ def condition(
     }
 
 
+def whether_ready(
+    status: ConditionStatus,
+    reason: str,
+    message: str,
+    *,
+    stalled: bool,
+    generation: int,
+    previous: list[dict[str, Any]],
+    now: str,
+) -> list[dict[str, Any]]:
+    """``Ready``, and ``Stalled``, without which kstatus waits for ever for what does not become ready.
+
+    The arguments are those of ``condition`` for ``Ready``, and ``stalled``: whether a person is needed.
+    """
+
+    def made(type_: ConditionType, status: ConditionStatus, message: str) -> dict[str, Any]:
+        return condition(type_, status, reason, message, generation=generation, previous=previous, now=now)
+
+    return [
+        made(ConditionType.READY, status, message),
+        made(ConditionType.STALLED, "True" if stalled else "False", message if stalled else ""),
+    ]
+
+
 def find_condition(conditions: list[dict[str, Any]], type_: ConditionType) -> dict[str, Any] | None:
     """The condition of that type, or None."""
     return next((c for c in conditions if c.get("type") == type_), None)

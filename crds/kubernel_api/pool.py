@@ -92,7 +92,8 @@ class KernelPoolStatus(Model):
         Field(
             default=[],
             max_length=8,
-            description="Ready: whether as many members wait as the spec wants; else why not.",
+            description="Ready: whether as many members wait as the spec wants; else why not. Stalled: that needs a "
+            "person.",
             json_schema_extra=unique_by("type"),
         ),
     ]

@@ -207,7 +207,8 @@ class KernelTemplateStatus(Model):
         Field(
             default=[],
             max_length=8,
-            description="Ready: whether the API server would take the pod of a KernelInstance that asks for nothing.",
+            description="Ready: whether the API server would take the pod of a KernelInstance that asks for nothing; "
+            "Stalled: it would not.",
             json_schema_extra=unique_by("type"),
         ),
     ]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kubernel_api.conditions import ConditionStatus, ConditionType, condition
+from kubernel_api.conditions import STALLING, ConditionStatus, whether_ready
 from kubernel_api.constants import LABEL_POOL
 from kubernel_operator.clock import rfc3339
 from kubernel_operator.observe.facts import finalizers_of
@@ -138,11 +138,11 @@ def pool_status(
     ready = [m for m in living if m.ready]
     status, reason, message = _verdict(pool, living, len(ready), refusal)
     previous = pool.status.get("conditions") or []
-    found = condition(
-        ConditionType.READY,
+    conditions = whether_ready(
         status,
         reason,
         for_people(message),
+        stalled=reason in STALLING,
         generation=pool.generation,
         previous=previous,
         now=rfc3339(now),
@@ -154,7 +154,7 @@ def pool_status(
         "updatedReplicas": sum(m.pod.shape == shape for m in living),
         "selector": f"{LABEL_POOL}={pool.name}",
         "publicKey": public_key,
-        "conditions": [found],
+        "conditions": conditions,
     }
 
 

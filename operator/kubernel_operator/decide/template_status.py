@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from kubernel_api.conditions import ConditionStatus, ConditionType, Reason, condition
+from kubernel_api.conditions import ConditionStatus, ConditionType, Reason, whether_ready
 from kubernel_cluster.errors import ApiError
 from kubernel_operator.build.overlay import reserved_fields
 from kubernel_operator.build.pod import build_pod
@@ -49,16 +49,16 @@ def template_status(template: TemplateFacts, refused: ApiError | None, namespace
         now: Unix seconds.
     """
     status, reason, message = _verdict(reserved_fields(template.pod), refused, namespace)
-    found = condition(
-        ConditionType.READY,
+    conditions = whether_ready(
         status,
         reason,
         for_people(message),
+        stalled=status == "False",
         generation=template.generation,
         previous=list(template.raw_conditions),
         now=rfc3339(now),
     )
-    return {"observedGeneration": template.generation, "conditions": [found]}
+    return {"observedGeneration": template.generation, "conditions": conditions}
 
 
 def is_settled(template: TemplateFacts) -> bool:

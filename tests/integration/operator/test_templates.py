@@ -148,8 +148,11 @@ def test_a_bad_template_says_so(
 ) -> None:
     path = template_path(kernels, make_template(**spec))
     kernel = Kernel(kernels, "none")
-    (ready,) = kernel.wait("a condition", lambda: kernels.api.request("GET", path).get("status", {}).get("conditions"))
+    ready, stalled = kernel.wait(
+        "conditions", lambda: kernels.api.request("GET", path).get("status", {}).get("conditions")
+    )
     assert (ready["type"], ready["status"]) == ("Ready", status)
+    assert (stalled["type"], stalled["status"]) == ("Stalled", str(status == "False"))
     assert words in ready["message"]
     pods = kernels.api.request("GET", kernels.path("pods"))["items"]
     assert "template-check-1" not in [pod["metadata"]["name"] for pod in pods]

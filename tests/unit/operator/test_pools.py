@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from fixtures.objects import cr
 from fixtures.operator_world import World
 from fixtures.pools import apply_pool, filled, members, run_members, settle, start
@@ -111,7 +113,7 @@ def test_a_pool_that_a_finalizer_keeps_has_no_members(world: World) -> None:
     world.cluster.put(path, {**pool, "metadata": {**pool["metadata"], **gone}})
     settle(world)
     assert members(world) == []
-    (said,) = world.cluster.objects[path]["status"]["conditions"]
+    said, _ = world.cluster.objects[path]["status"]["conditions"]
     assert (said["status"], said["reason"]) == ("False", "Deleted")
     assert said["message"] == "The pool was deleted; its finalizers keep the object: example.org/keep."
 
@@ -124,14 +126,20 @@ def test_no_more_start_at_once_than_may(world: World) -> None:
     assert len(members(world)) == 2
 
 
-def test_a_refusal_is_said_and_not_repeated_at_once(world: World) -> None:
-    world.cluster.refusals["pods"] = ApiError(403, "Forbidden", "exceeded quota: pods")
+@pytest.mark.parametrize(
+    ("said", "reason", "stalled"),
+    [("exceeded quota: pods", "QuotaExceeded", "False"), ("no PriorityClass", "Forbidden", "True")],
+)
+def test_a_refusal_is_said_and_not_repeated_at_once(world: World, said: str, reason: str, stalled: str) -> None:
+    """Helm and others that go by kstatus give up what is Stalled, and wait for the rest."""
+    world.cluster.refusals["pods"] = ApiError(403, "Forbidden", said)
     apply_pool(world, replicas=2)
     world.watch()
     world.fill()
     world.fill()
     status = world.cluster.objects["/apis/kubernel.dev/v1beta1/namespaces/ns/kernelpools/pool"]["status"]
-    assert status["conditions"][0]["reason"] == "QuotaExceeded"
+    assert [c["status"] for c in status["conditions"]] == ["False", stalled]
+    assert {c["reason"] for c in status["conditions"]} == {reason}
     assert len([r for r in world.cluster.requests if r == ("create", "pods")]) <= 2
     world.cluster.refusals.clear()
     world.now += 10

@@ -14,8 +14,10 @@ OVERLAY = {"spec": {"serviceAccountName": "cloud", "containers": [{"name": "kern
 
 def ready(refused: ApiError | None = None, **spec: Any) -> tuple[str, str, str]:
     """Status, reason and message of the condition."""
-    (found,) = template_status(template(**spec), refused, "kubernel-system", NOW)["conditions"]
-    assert found["type"] == "Ready"
+    found, stalled = template_status(template(**spec), refused, "kubernel-system", NOW)["conditions"]
+    assert (found["type"], stalled["type"]) == ("Ready", "Stalled")
+    assert (stalled["status"] == "True") == (found["status"] == "False"), "or kstatus would wait for ever"
+    assert stalled["message"] == (found["message"] if stalled["status"] == "True" else "")
     return found["status"], found["reason"], found["message"]
 
 
