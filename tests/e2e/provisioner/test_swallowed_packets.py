@@ -21,6 +21,7 @@ from fixtures.kubectl import Kubectl
 from fixtures.operator_process import OperatorProcess
 from fixtures.programs import Environment
 from fixtures.waiting import wait_until
+from kubernel_provisioner.cluster.lease import IN_A_POD_SECONDS
 
 AWAY_SECONDS = float(os.environ.get("KUBERNEL_TEST_AWAY_SECONDS", "0"))
 SECONDS = 90.0 + AWAY_SECONDS
@@ -98,6 +99,7 @@ def cluster_environment(
         "JUPYTER_DEFAULT_PROVISIONER_NAME": "kubernel",
         "KUBERNEL_KUBECONFIG": str(kubeconfig),
         "KUBERNEL_NAMESPACE": namespace,
+        "KUBERNEL_ORPHAN_AFTER_SECONDS": str(IN_A_POD_SECONDS),
     }
     wait_until(f"nothing left in {namespace}", lambda: leftovers(namespace) == [], seconds=90)
 
