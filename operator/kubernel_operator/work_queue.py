@@ -18,14 +18,19 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Generic, TypeVar
 
+from kubernel_cluster.errors import ApiError
 from kubernel_cluster.retry import wanted_pause
 
 #: Its first part is the namespace.
 Key = TypeVar("Key", bound=Sequence[str])
 
+FORBIDDEN = 403
 BACKOFF_FIRST_SECONDS = 0.05
 # What fails is said, and heals, within seconds: people wait for it.
 BACKOFF_MAX_SECONDS = 5.0
+# But for what a policy, a webhook or missing rights refuse: that heals when a person has changed something, and a
+# thousand objects that may not be deleted are 200 requests a second otherwise.
+REFUSED_MAX_SECONDS = 60.0
 
 
 class _Line(Generic[Key]):
@@ -202,7 +207,7 @@ class WorkQueue(Generic[Key]):
             self._on_error(key, error)
             if pause := wanted_pause(error):
                 self._pause(key, pause)
-            self.add_after(key, self._backoff(key))
+            self.add_after(key, self._backoff(key, error))
         finally:
             self._running.discard(key)
             self._busy[key[0]] -= 1
@@ -219,11 +224,13 @@ class WorkQueue(Generic[Key]):
         if timer := self._timers.pop(key, None):
             timer[1].cancel()
 
-    def _backoff(self, key: Key) -> float:
+    def _backoff(self, key: Key, error: Exception) -> float:
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
         # Jitter keeps keys that failed together from coming back together.
-        seconds = min(BACKOFF_MAX_SECONDS, BACKOFF_FIRST_SECONDS * 2.0 ** min(failures, 16))
+        is_refused = isinstance(error, ApiError) and error.status == FORBIDDEN
+        most = REFUSED_MAX_SECONDS if is_refused else BACKOFF_MAX_SECONDS
+        seconds = min(most, BACKOFF_FIRST_SECONDS * 2.0 ** min(failures, 16))
         return seconds * random.uniform(0.5, 1.0)  # noqa: S311
 
     def _timer(self, key: Key) -> None:

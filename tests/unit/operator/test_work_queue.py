@@ -11,9 +11,9 @@ import pytest
 import uvloop
 
 from fixtures.jumping_loop import JumpingLoop
-from kubernel_cluster.errors import ApiUnavailableError
+from kubernel_cluster.errors import ApiError, ApiUnavailableError
 from kubernel_cluster.retry import LONGEST_PAUSE_SECONDS
-from kubernel_operator.work_queue import BACKOFF_MAX_SECONDS, WorkQueue
+from kubernel_operator.work_queue import BACKOFF_MAX_SECONDS, REFUSED_MAX_SECONDS, WorkQueue
 
 
 class Work:
@@ -249,13 +249,25 @@ def test_a_failure_is_told_and_tried_again_more_and_more_slowly(work: Work, monk
     assert [time for _, time in work.done] == pytest.approx([0, 0.05, 0.15, 0.35])
 
 
-def test_back_off_has_an_upper_limit_and_never_ends(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
-    work.fail["a"] = 100
+@pytest.mark.parametrize(
+    ("failure", "most"),
+    [
+        pytest.param(None, BACKOFF_MAX_SECONDS, id="it may heal"),
+        pytest.param(
+            ApiError(403, "Forbidden", "a policy"), REFUSED_MAX_SECONDS, id="a person has to change something"
+        ),
+        pytest.param(ApiError(409, "Conflict", "a quota"), BACKOFF_MAX_SECONDS, id="somebody was faster"),
+    ],
+)
+def test_back_off_has_an_upper_limit_and_never_ends(
+    work: Work, monkeypatch: pytest.MonkeyPatch, failure: Exception | None, most: float
+) -> None:
+    work.fail["a"], work.failure = 100, failure
     with no_jitter(monkeypatch):
         run(lambda: work.queue.add("a"), work, seconds=10_000)
     times = [time for _, time in work.done]
     assert len(times) == 101
-    assert max(b - a for a, b in itertools.pairwise(times)) == pytest.approx(BACKOFF_MAX_SECONDS)
+    assert max(b - a for a, b in itertools.pairwise(times)) == pytest.approx(most)
 
 
 def test_success_resets_the_back_off(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
