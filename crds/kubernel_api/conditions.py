@@ -173,7 +173,10 @@ def whether_ready(
 
 def find_condition(conditions: list[dict[str, Any]], type_: ConditionType) -> dict[str, Any] | None:
     """The condition of that type, or None."""
-    return next((c for c in conditions if c.get("type") == type_), None)
+    for each in conditions:  # a tenth of a pass, as a generator
+        if each.get("type") == type_:
+            return each
+    return None
 
 
 def is_true(status: dict[str, Any] | None, type_: ConditionType) -> bool:

@@ -34,6 +34,7 @@ def amount(quantity: int | str) -> Decimal:
     return number.scaleb(max(-_EXPONENT_MAX, min(exponent, _EXPONENT_MAX)))
 
 
+@lru_cache
 def whole(resource: str, quantity: int | str) -> str:
     """An amount of cpu or memory that Kubernetes need not round up, as it does to 1m and to whole bytes.
 

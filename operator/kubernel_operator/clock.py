@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
+from functools import lru_cache
 
 
 def rfc3339(seconds: float) -> str:
     """Unix seconds as ``metav1.Time``: UTC, whole seconds."""
+    return _whole_second(math.floor(seconds))
+
+
+@lru_cache(maxsize=16)  # whoever looks at ten thousand kernels asks for the same few
+def _whole_second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

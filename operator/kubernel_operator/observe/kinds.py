@@ -126,7 +126,7 @@ _LEASE: Fields = {
     "spec": {"holderIdentity": NAME, "leaseDurationSeconds": 1, "renewTime": TIME},
 }
 
-# What nothing can be decided without, in a pod that is large.
+# Those that decisions read.
 _CONDITIONS = frozenset(
     {
         "PodScheduled",
@@ -250,7 +250,6 @@ def _with_what_decides(pod: Json) -> Json:
     containers, inits = status.get("containerStatuses") or [], status.get("initContainerStatuses") or []
     kept["containerStatuses"] = [c for c in containers if c.get("name") == KERNEL_CONTAINER]
     kept["initContainerStatuses"] = [c for c in inits if not _has_done_its_work(c)][:1]  # all others wait for it
-    kept["conditions"] = [c for c in status.get("conditions") or [] if c.get("type") in _CONDITIONS]
     return {**pod, "status": kept}
 
 
@@ -259,7 +258,9 @@ def _tidy_pod(kept: Json) -> Json:
     kept["metadata"]["annotations"] = {
         name: text for name, text in annotations.items() if name in _TEXTS or _is_number(text)
     }
-    spec = part(kept, "spec")
+    spec, status = part(kept, "spec"), part(kept, "status")
+    if conditions := status.get("conditions"):
+        status["conditions"] = [c for c in conditions if c.get("type") in _CONDITIONS]
     if containers := spec.get("containers"):
         spec["containers"] = [c for c in containers if c.get("name") == KERNEL_CONTAINER]
     spec["volumes"] = [volume for volume in spec.get("volumes") or [] if volume]
