@@ -10,7 +10,7 @@ import pytest
 
 from fixtures.fake_cluster import Request
 from fixtures.objects import NOW, cr
-from fixtures.operator_world import KEY, World
+from fixtures.operator_world import World
 from fixtures.pools import (
     assert_none_is_anothers,
     become_ready,
@@ -18,14 +18,14 @@ from fixtures.pools import (
     filled,
     members,
     run_members,
+    sealed,
+    services_of,
     settle,
     start,
 )
 from kubernel_api.conditions import ConditionType, is_true
 from kubernel_cluster.errors import ApiError, ClusterError
 from kubernel_operator.build.pod import STAYS
-from kubernel_wire.keys import ConnectionKeys, connection_secret
-from kubernel_wire.sealed_keys import public_key, seal_keys
 
 Json = dict[str, Any]
 MOVABLE = "cluster-autoscaler.kubernetes.io/safe-to-evict"
@@ -103,87 +103,6 @@ def test_what_no_pool_fits_is_cold_and_says_what_differs(world: World, spec: Jso
     assert status["podName"] == "k1-1"
 
 
-def test_a_key_that_only_its_client_knows_is_cold(world: World) -> None:
-    filled(world)
-    world.apply(cr(connection={"service": "None", "keyFrom": "Client"}))
-    assert start(world, passes=3, seconds=1)["start"] == {"type": "Cold", "reason": "KeyFromClient"}
-
-
-def sealed(name: str = "k1", operator: bytes = KEY) -> Json:
-    """``spec.connection`` with a key that a client has made and sealed."""
-    keys = ConnectionKeys("c1" * 32)
-    return {"service": "None", "keyFrom": "Client", "sealedKeys": seal_keys(public_key(operator), "ns", name, keys)}
-
-
-def test_a_key_that_its_client_has_sealed_is_told_to_the_member(world: World) -> None:
-    filled(world)
-    pool = world.cluster.objects["/apis/kubernel.dev/v1beta1/namespaces/ns/kernelpools/pool"]
-    assert pool["status"]["publicKey"] == public_key(KEY)
-    before = len(world.cluster.writes())
-    world.apply(cr(connection=sealed()))
-    status = start(world)
-    assert (status["phase"], status["start"]["type"]) == ("Running", "Warm")
-    assert [told["keys"] for _, told in world.supervisors.told] == [{"key": "c1" * 32}]
-    assert sorted(world.cluster.writes()[before:]) == [("patch", "kernelinstances/status"), ("patch", "pods")]
-
-
-@pytest.mark.parametrize(
-    "connection",
-    [
-        pytest.param(sealed("k2"), id="copied from another's KernelInstance"),
-        pytest.param(sealed(operator=b"another"), id="sealed to another operator"),
-        pytest.param({**sealed(), "sealedKeys": "AAAA"}, id="not sealed"),
-    ],
-)
-def test_a_key_that_is_not_sealed_for_it_is_not_told(world: World, connection: Json) -> None:
-    filled(world)
-    world.apply(cr(connection=connection))
-    assert start(world, passes=3, seconds=1)["start"] == {"type": "Cold", "reason": "KeyFromClient"}
-    assert world.supervisors.told == []
-
-
-def test_an_operator_that_follows_opens_a_sealed_key_once_more(world: World) -> None:
-    filled(world)
-    world.apply(cr(connection=sealed()))
-    world.watch()
-    world.asker._leads = lambda: False
-    world.reconcile()  # the pod is claimed, and its supervisor knows of nothing
-    assert world.supervisors.told == []
-    world.start_operator()
-    settle(world)
-    status = start(world)
-    assert (status["phase"], status["start"]["type"]) == ("Running", "Warm")
-
-
-@pytest.mark.parametrize("late", [0, 3])
-def test_a_clients_key_is_read_where_that_is_allowed(world: World, late: int) -> None:
-    world.start_operator(read_keys="Always")
-    filled(world)
-    instance = cr(connection={"service": "None", "keyFrom": "Client"})
-    world.apply(instance)
-    if late:
-        start(world, passes=late, seconds=1)
-        assert world.instance()["status"]["reason"] == "WaitingForKey"
-        world.start_operator(read_keys="Always")  # whoever comes next finds what is needed
-        settle(world)
-    secret = connection_secret(instance, ConnectionKeys("c1" * 32))
-    asyncio.run(world.cluster.create("/api/v1/namespaces/ns/secrets", secret))
-    status = start(world)
-    assert (status["phase"], status["start"]["type"]) == ("Running", "Warm")
-    assert [told["keys"] for _, told in world.supervisors.told] == [{"key": "c1" * 32}]
-
-
-def test_a_secret_of_somebody_else_is_no_key(world: World) -> None:
-    world.start_operator(read_keys="Always")
-    filled(world)
-    world.apply(cr(connection={"service": "None", "keyFrom": "Client"}))
-    secret = connection_secret(cr(uid="another"), ConnectionKeys("c1" * 32))
-    secret["metadata"]["name"] = "k1-0123abcd45"
-    asyncio.run(world.cluster.create("/api/v1/namespaces/ns/secrets", secret))
-    assert start(world, seconds=1)["reason"] == "WaitingForKey"
-    assert world.supervisors.told == []
-
-
 def test_an_empty_pool_is_cold(world: World) -> None:
     filled(world, replicas=0)
     world.apply(cr(connection={"service": "None"}))
@@ -199,93 +118,6 @@ def test_amounts_are_the_same_however_they_are_written(world: World) -> None:
     filled(world, resources={"limits": {"cpu": "1", "memory": "1Gi"}})
     world.apply(cr(connection={"service": "None"}, resources={"limits": {"cpu": "1000m", "memory": "1024Mi"}}))
     assert start(world)["start"]["type"] == "Warm"
-
-
-def services_of(world: World, kind: str) -> list[Json]:
-    """Services whose owner is of that kind."""
-    found = [o for p, o in world.cluster.objects.items() if "/services/" in p]
-    return [s for s in found if s["metadata"]["ownerReferences"][0]["kind"] == kind]
-
-
-@pytest.mark.parametrize("fraction", [0.0, 0.0000007])
-def test_a_service_comes_with_the_member_and_is_claimed_when_the_start_is_over(world: World, fraction: float) -> None:
-    """Half of all times are rounded up when they are written into a status."""
-    filled(world, service="ClusterIP")
-    world.now += fraction
-    before = len(world.cluster.writes())
-    world.apply(cr())
-    status = start(world)
-    claim = [("create", "secrets"), ("patch", "kernelinstances/status"), ("patch", "pods")]
-    assert sorted(world.cluster.writes()[before:]) == claim
-    assert is_true(status, ConditionType.READY)
-    world.now += 1
-    start(world, passes=2)
-    assert sorted(world.cluster.writes()[before:]) == [*claim, ("patch", "services")]
-    (own,) = services_of(world, "KernelInstance")
-    assert own["spec"]["selector"]["kubernel.dev/member"] == status["podName"]
-    assert status["connection"]["ip"] == own["spec"]["clusterIP"]
-
-
-def test_a_service_that_its_kernel_does_not_want_is_left_to_the_pod(world: World) -> None:
-    filled(world, service="ClusterIP")
-    world.apply(cr(connection={"service": "None"}))
-    status = start(world, seconds=1)
-    assert (status["phase"], status["start"]["type"]) == ("Running", "Warm")
-    assert not services_of(world, "KernelInstance")
-
-
-def test_a_pod_that_is_replaced_before_that_keeps_its_service(world: World) -> None:
-    filled(world, service="ClusterIP")
-    world.apply(cr())
-    before = start(world)
-    assert not services_of(world, "KernelInstance")
-    (pod,) = (p for p in world.pods() if p["metadata"]["name"] == before["podName"])
-    del world.supervisors.status[pod["status"]["podIP"]]
-    ended = [{"name": "kernel", "state": {"terminated": {"exitCode": 137}}}]
-    world.change_pod(pod, phase="Failed", podIP="", containerStatuses=ended)
-    instance = world.instance()
-    world.apply({**instance, "spec": {**instance["spec"], "restartGeneration": 1}})
-    world.watch()
-    world.reconcile()
-    (pod,) = (p for p in world.pods() if p["metadata"]["name"] == "k1-2")
-    (own,) = services_of(world, "KernelInstance")
-    assert own["spec"]["clusterIP"] == before["connection"]["ip"]
-    assert pod["metadata"]["labels"]["kubernel.dev/member"] == own["spec"]["selector"]["kubernel.dev/member"]
-
-
-def test_the_service_of_a_member_that_refuses_is_left(world: World) -> None:
-    filled(world, replicas=1, service="ClusterIP")
-    for supervisor in world.supervisors.status.values():
-        supervisor.update(state="starting", claim="somebody else")
-    world.apply(cr())
-    assert start(world, passes=4, seconds=1)["podName"] == "k1-2"
-    (own,) = services_of(world, "KernelInstance")
-    assert own["metadata"]["name"] == "kernel-k1"
-    assert not services_of(world, "Pod"), "it has gone with its pod"
-
-
-def test_a_replaced_pod_is_cold_and_keeps_key_and_service(world: World) -> None:
-    filled(world, service="ClusterIP")
-    world.apply(cr())
-    before = start(world, seconds=0.5)
-    instance = world.instance()
-    world.cluster.remove(f"/api/v1/namespaces/ns/pods/{before['podName']}")
-    world.apply({**instance, "spec": {**instance["spec"], "restartGeneration": 1}})
-    for _ in range(6):
-        world.watch()
-        world.reconcile()
-        for pod in world.pods():
-            if pod["metadata"]["name"] == "k1-2" and pod["status"]["phase"] == "Pending":
-                world.supervisors.status["10.0.0.2"] = {"state": "running", "generation": 1, "age": 0, "ip": "10.0.0.2"}
-                running = [{"name": "kernel", "state": {"running": {}}}]
-                world.change_pod(pod, phase="Running", podIP="10.0.0.2", containerStatuses=running)
-        world.now += 2
-    status = world.instance()["status"]
-    assert (status["podName"], status["phase"]) == ("k1-2", "Running")
-    assert status["start"] == {"type": "Cold", "reason": "Replaced"}
-    assert status["connection"]["ip"] == before["connection"]["ip"]
-    (pod,) = (p for p in world.pods() if p["metadata"]["name"] == "k1-2")
-    assert pod["metadata"]["labels"]["kubernel.dev/member"] == before["podName"], "its Service leads to it"
 
 
 def test_somebody_else_was_faster(world: World) -> None:
@@ -494,22 +326,6 @@ def test_a_member_that_has_called_back_before_it_could_be_claimed_is_kept(world:
     assert (status["phase"], status["start"]["type"]) == ("Running", "Warm")
     assert len(world.supervisors.told) == 1
     assert_none_is_anothers(world)
-
-
-def test_it_is_not_ready_before_its_clients_can_have_its_key(world: World) -> None:
-    filled(world)
-    world.supervisors.spares = True
-    world.cluster.refusals["secrets"] = ApiError(403, "Forbidden", "exceeded quota")
-    world.apply(cr(connection={"service": "None"}))
-    status = start(world, passes=3, seconds=1)
-    assert len(world.supervisors.told) == 1
-    assert not is_true(status, ConditionType.READY)
-    assert "exceeded quota" in status["message"]
-    del world.cluster.refusals["secrets"]
-    status = start(world, passes=3, seconds=30)
-    assert (status["phase"], status["start"]["type"]) == ("Running", "Warm")
-    secrets = [o for p, o in world.cluster.objects.items() if p.endswith("/secrets/k1-0123abcd45")]
-    assert [s["stringData"]["key"] for s in secrets] == list(world.supervisors.keys.values())
 
 
 def test_an_operator_that_does_not_lead_any_more_tells_nobody(world: World) -> None:
