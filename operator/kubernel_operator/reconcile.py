@@ -23,9 +23,9 @@ from .decide.actions import Action, Bind, Claim, Create, Explain, Question, Read
 from .decide.bounds import objection
 from .decide.pace import may_write_at, progress
 from .decide.plan import Context, plan
-from .decide.resizing import condition_news
+from .decide.resources.resizing import condition_news
+from .decide.resources.sizing import with_sizes
 from .decide.situation import Situation, Stage, situation
-from .decide.sizing import with_sizes
 from .decide.status import build_status, should_write, status_patch
 from .observe.bucket import Bucket
 from .observe.cache import Cache, Key, key_of

@@ -42,7 +42,7 @@ from kubernel_operator.decide.reasons import (
     refusal_of_taken_name,
     why_killed,
 )
-from kubernel_operator.decide.resizing import refusal_of_resize
+from kubernel_operator.decide.resources.resizing import refusal_of_resize
 from kubernel_operator.metrics import MEMORY_GROWTHS
 from kubernel_operator.observe.cache import Cache
 from kubernel_operator.observe.facts import controller_uid, event_facts

@@ -9,7 +9,7 @@ from __future__ import annotations
 from kubernel_operator.observe.kernel_facts import KernelFacts
 from kubernel_operator.observe.observed import Observed
 
-from .resizing import is_resize_answered
+from .resources.resizing import is_resize_answered
 from .situation import Situation, Stage
 
 

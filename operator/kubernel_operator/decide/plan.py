@@ -38,7 +38,7 @@ from .configuration import idle_timeout, is_configured
 from .endings import silent_node_at
 from .reasons import misses, pending_reason
 from .refused_containers import believed_at, wake_due
-from .resizing import due_resize, resize_again_at
+from .resources.resizing import due_resize, resize_again_at
 from .situation import EVENTS_SECONDS, EXPLAINED_SECONDS, Situation, Stage, active_deadline, time_to_live
 from .status import SLOW_START_SECONDS
 

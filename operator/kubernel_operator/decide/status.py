@@ -18,10 +18,10 @@ from kubernel_operator.settings import Settings
 from .binding import waits_for_binding
 from .configuration import observed_generation
 from .endings import Ending
-from .memory import memory_status, suspension
-from .outcome import Outcome
 from .reasons import explained, misses, neighbours_in_trouble, pending_reason
-from .resizing import TROUBLES, outcome, sizes_in_force
+from .resources.memory import memory_status, suspension
+from .resources.outcome import Outcome
+from .resources.resizing import TROUBLES, outcome, sizes_in_force
 from .situation import Situation, Stage
 from .texts import for_people
 

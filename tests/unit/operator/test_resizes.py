@@ -9,7 +9,7 @@ from fixtures.operator_world import World
 from kubernel_api.conditions import ConditionType, find_condition
 from kubernel_cluster.errors import ApiError, ApiUnavailableError, ConflictError
 from kubernel_operator.build.shape import shaped
-from kubernel_operator.decide.resizing import RETRY_SECONDS, wanted_sizes
+from kubernel_operator.decide.resources.resizing import RETRY_SECONDS, wanted_sizes
 from kubernel_operator.observe.kernel_facts import kernel_facts
 from kubernel_operator.observe.pod_facts import pod_facts
 

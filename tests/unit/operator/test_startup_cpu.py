@@ -18,7 +18,7 @@ from kubernel_operator.build.member import build_member
 from kubernel_operator.build.pod import build_pod, without_startup_cpu
 from kubernel_operator.build.shape import shaped, startup_cpu
 from kubernel_operator.decide.bounds import objection
-from kubernel_operator.decide.resizing import RETRY_SECONDS
+from kubernel_operator.decide.resources.resizing import RETRY_SECONDS
 from kubernel_operator.observe.observed import Observed
 from kubernel_operator.observe.pod_facts import pod_facts
 from kubernel_operator.observe.pool_facts import pool_facts

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from kubernel_operator.build.shape import growing_memory
+from kubernel_operator.decide.bounds import resize_objection
+from kubernel_operator.decide.situation import Situation, Stage
 from kubernel_operator.observe.kernel_facts import KernelFacts
 from kubernel_operator.observe.observed import Observed
 from kubernel_operator.settings import Settings
 
-from .bounds import resize_objection
 from .memory import growth
 from .resizing import missing_of_spec
-from .situation import Situation, Stage
 
 
 def with_sizes(kernel: KernelFacts, found: Situation, observed: Observed, settings: Settings, now: float) -> Situation:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from kubernel_api.conditions import ConditionType, Reason
 from kubernel_api.quantity import amount
 from kubernel_operator.clock import rfc3339
+from kubernel_operator.decide.situation import Situation, Stage
 from kubernel_operator.observe.facts import Json, seconds_of
 from kubernel_operator.observe.kernel_facts import KernelFacts
 from kubernel_operator.observe.observed import Observed, Purpose, ResizeAnswer
@@ -17,7 +18,6 @@ from kubernel_operator.observe.report import FOR_MEMORY, MIB, Report, in_mib
 from kubernel_operator.observe.sizes import Sizes
 
 from .outcome import Outcome
-from .situation import Situation, Stage
 
 #: A limit grows to the largest of these multiples that is to be had.
 STEPS = (2.0, 1.5, 1.25)

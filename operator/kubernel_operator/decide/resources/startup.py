@@ -9,12 +9,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from kubernel_api.quantity import amount
+from kubernel_operator.decide.situation import Situation, Stage
 from kubernel_operator.observe.kernel_facts import KernelFacts
 from kubernel_operator.observe.observed import Observed, Purpose
 from kubernel_operator.observe.pod_facts import PodFacts
 from kubernel_operator.observe.sizes import Sizes
-
-from .situation import Situation, Stage
 
 
 def own_limit(kernel: KernelFacts, pod: PodFacts) -> str:

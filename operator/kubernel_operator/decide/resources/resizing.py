@@ -9,6 +9,7 @@ from __future__ import annotations
 from kubernel_api.conditions import ConditionType, Reason, find_condition
 from kubernel_api.quantity import amount
 from kubernel_cluster.errors import ApiError
+from kubernel_operator.decide.situation import Situation, Stage
 from kubernel_operator.observe.facts import Json
 from kubernel_operator.observe.kernel_facts import KernelFacts
 from kubernel_operator.observe.observed import Observed, Purpose, ResizeAnswer
@@ -17,7 +18,6 @@ from kubernel_operator.observe.sizes import Sizes
 
 from .memory import GROWTH_AGAIN, REFUSED_SECONDS, frozen_report
 from .outcome import Outcome
-from .situation import Situation, Stage
 from .startup import is_only_startup, own_limit, sizes_at_rest, startup_sizes
 
 # A resize that was refused is asked for again so often: quotas and limits change without a word to anybody.
