@@ -234,8 +234,10 @@ class Forks:
             spare.end()
         self._tell("the first kernel is not initialised ahead", why)
 
-    def take_spare(self) -> "Child | None":
+    def take_spare(self) -> "tuple[Child, list[str]] | None":
         """The spare kernel, which is the container's from now on, and listens; None: it is started as any other.
+
+        Also how its ports are secured, where it knows.
 
         Raises:
             StartError: it cannot be started.
@@ -247,13 +249,13 @@ class Forks:
         try:
             if argv != spare.argv:
                 raise OSError("the kernel's command is another than its pool's")
-            spare.become(env)
-        except (OSError, EOFError, ValueError) as error:
+            spoken = spare.become(env)
+        except (OSError, EOFError, ValueError, KeyError) as error:
             self._without_spare(str(error) or "it has ended")
             return None
         self._spare = None
         spare.control.close()
-        return Child(spare.pid)
+        return Child(spare.pid), spoken
 
     def _give_up(self, why: str, for_good: bool = True) -> None:
         self._enabled = self._enabled and not for_good

@@ -72,8 +72,11 @@ class SpareKernel:
         self.pid, self.argv, self.env, self.control = pid, argv, env, control
         control.settimeout(ANSWER_FORK_SECONDS)
 
-    def become(self, env: "dict[str, str]") -> None:
+    def become(self, env: "dict[str, str]") -> "list[str]":
         """Makes it a kernel of this environment, in our working directory, which listens.
+
+        Returns:
+            How its ports are secured, as ``sockets.mechanism`` says it; empty: it does not know.
 
         Raises:
             OSError: it does not answer, or cannot be that kernel.
@@ -81,9 +84,10 @@ class SpareKernel:
         """
         told = {"changes": changes_of(self.env, env), "cwd": os.getcwd()}
         self.control.send(json.dumps(told).encode())
-        why = next_of(self.control).get("error")
-        if why:
-            raise OSError(why)
+        said = next_of(self.control)
+        if "error" in said:
+            raise OSError(said["error"])
+        return list(said["spoken"])
 
     def end(self) -> None:
         """Ends it, if it is nobody's."""

@@ -25,13 +25,16 @@ REPLACED = (
 BEATS_SECONDS = 1.0
 #: ipykernel reads it while it is initialised, for a variable of the user's.
 SESSION_NAME = "JPY_SESSION_NAME"
+#: How a ZMQ socket is secured, by the number of its option.
+MECHANISMS = {0: "NULL", 1: "PLAIN", 2: "CURVE"}
 
 
 class Spare:
     """Waits, in the middle of ``initialize()``, for what makes it somebody's kernel.
 
     Args:
-        channel: to the supervisor. One message of ours says that it waits, the next one that it listens.
+        channel: to the supervisor. One message of ours says that it waits, the next one that it listens, and how its
+            ports are secured.
         connection: of the connection file, but for keys.
         initialised: called with the application when that is so.
         become: changes directory and environment as the supervisor's message says; returns why it cannot be, or "".
@@ -116,8 +119,8 @@ class Spare:
         self.is_nobodys = False
         move(app.shell)
         app.init_connection_file()
-        self._listen(app)
-        self._channel.send(b"{}")
+        spoken = self._listen(app)
+        self._channel.send(json.dumps({"spoken": sorted(spoken)}).encode())
         self._channel.close()
         for thread in self._threads:
             thread.start()
@@ -127,26 +130,28 @@ class Spare:
         """Says why it cannot be a kernel."""
         self._channel.send(json.dumps({"error": why}).encode())
 
-    def _listen(self, app: "Any") -> None:
-        """What ``init_sockets`` and ``init_heartbeat`` have left out.
+    def _listen(self, app: "Any") -> "set[str]":
+        """What ``init_sockets`` and ``init_heartbeat`` have left out; returns how the ports are secured.
 
         No other Python thread runs before all is bound: each call into ZMQ would wait for its turn, for up to 5 ms.
         What clients send meanwhile waits in ZMQ's own threads. The heartbeat's thread binds its port itself; whoever
         hears that the kernel listens finds that one, too.
         """
-        secure = getattr(app, "_apply_curve_server_options", None)
+        secure, spoken = getattr(app, "_apply_curve_server_options", None), set()  # type: Any, set[str]
         for socket, port in self._sockets:
             if secure is not None:
                 secure(socket)
             app._bind_socket(socket, port)
+            spoken.add(mechanism_of(socket))
         debugger = getattr(app, "debug_shell_socket", None)
         if debugger is not None:
             if secure is not None:
                 app._apply_curve_client_options(debugger)
             debugger.connect(app.shell_socket.last_endpoint)
-        self._heartbeat(app).wait(BEATS_SECONDS)
+        bound = self._heartbeat(app, spoken)
+        return spoken if bound.wait(BEATS_SECONDS) else set()  # nothing is known: the ports are asked
 
-    def _heartbeat(self, app: "Any") -> "Any":
+    def _heartbeat(self, app: "Any", spoken: "set[str]") -> "Any":
         """Starts it; the event is set when its port is bound."""
         import threading
 
@@ -157,11 +162,17 @@ class Spare:
         def bind_and_tell(heartbeat: "Any") -> None:
             setattr(Heartbeat, "_bind_socket", self._bind)  # noqa: B010 - mypy takes an assignment for a mistake
             self._bind(heartbeat)
+            spoken.add(mechanism_of(heartbeat.socket))
             bound.set()
 
         setattr(Heartbeat, "_bind_socket", bind_and_tell)  # noqa: B010
         app.init_heartbeat()
         return bound
+
+
+def mechanism_of(socket: "Any") -> str:
+    """How it is secured, as a client would find out."""
+    return MECHANISMS.get(socket.mechanism, "")
 
 
 def move(shell: "Any") -> None:

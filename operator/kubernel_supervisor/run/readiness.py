@@ -11,7 +11,7 @@ from .sockets import accepts, mechanism
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 # What is said to a kernel that is not ready for it.
 MUST_LISTEN = "a kernel must listen on the `ip` of its connection file."
@@ -38,11 +38,19 @@ class Readiness:
         self._loop, self._kernel, self._settings = loop, kernel, settings
         self._report, self._ready = report, ready
         self._silent = []  # type: list[int]
+        self._spoken = set()  # type: set[str | None]  # how they are secured, if the process has said so
         self._asked = 0.0  # the moment when the ports were first asked what they speak
 
-    def begin(self) -> None:
-        """Looks at the ports of a process that has just been executed."""
-        self._silent, self._asked = list(self._settings.ports.values()), 0.0
+    def begin(self, spoken: "Sequence[str]" = ()) -> None:
+        """Looks at the ports of a process that has just been executed.
+
+        Args:
+            spoken: how they are secured, where the process has said that it listens on all of them: one that accepts
+                at the pod's address shows that they can be reached. Each connection costs the kernel CPU.
+        """
+        ports = list(self._settings.ports.values())
+        is_known = bool(spoken) and accepts(self._settings.address, ports[0])
+        self._silent, self._spoken, self._asked = ([], set(spoken), 0.0) if is_known else (ports, set(), 0.0)
         self._look()
 
     def cancel(self) -> None:
@@ -73,7 +81,7 @@ class Readiness:
         settings = self._settings
         if settings.encryption != "Disabled":
             self._asked = self._asked or time.monotonic()
-            spoken = {mechanism(settings.address, port) for port in settings.ports.values()}
+            spoken = self._spoken or {mechanism(settings.address, port) for port in settings.ports.values()}
             if None in spoken and time.monotonic() - self._asked < SPEAKS_SECONDS:
                 return False
             can = spoken == {"CURVE"}

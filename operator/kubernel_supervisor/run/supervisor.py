@@ -189,15 +189,15 @@ class Supervisor:
         self.kernel.idle_timeout_seconds = binding.idle_timeout_seconds
         self.kernel.starting(self.kernel.memory)
         try:
-            child = self.forks.take_spare()
+            taken = self.forks.take_spare()
         except StartError as error:
             self._started(None, error)
             return
-        if child is not None:
-            self.child, self.killed = child, False
-            self._runs(child)
+        if taken is not None:
+            (self.child, spoken), self.killed = taken, False
+            self._runs(self.child)
             self.report_after = ANSWERED_SECONDS
-            self.readiness.begin()
+            self.readiness.begin(spoken)
             self.report_after = 0.0
             return  # the answer says all that there is to tell
         self.restarting = True

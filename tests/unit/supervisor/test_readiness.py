@@ -30,6 +30,30 @@ class ReadinessTest(unittest.TestCase):
         self.assertEqual(self.decided("Auto", ["NULL", "NULL"]), ["Disabled"])
         self.assertEqual(self.decided("Auto", ["CURVE", ""]), ["Disabled"], "a kernel that is no ZMQ's")
 
+    def test_what_a_kernel_that_listens_says_itself(self):
+        """One connection shows that it can be reached; if it cannot, nothing is taken for granted."""
+        for spoken, accepted, asked, decision in (
+            (["CURVE"], True, [1], "Curve"),
+            (["NULL"], True, [1], "Disabled"),
+            (["CURVE", "NULL"], True, [1], "Disabled"),
+            (["CURVE"], False, [1, 2], None),
+            ([], True, [2, 1], "Disabled"),
+        ):
+            with self.subTest(spoken=spoken, accepted=accepted):
+                settings = SimpleNamespace(encryption="Auto", address="10.0.0.7", ports={"shell": 1, "hb": 2})
+                kernel, ports = KernelState(0, "10.0.0.7", 0.0), []
+
+                def accepts(address, port, ports=ports, accepted=accepted):
+                    ports.append(port)
+                    return accepted and address == "10.0.0.7"
+
+                with mock.patch.multiple(readiness, accepts=accepts, mechanism=lambda *_: "NULL"):
+                    Readiness(mock.Mock(), kernel, settings, lambda: None, lambda: None).begin(spoken)
+                self.assertEqual(kernel.encryption, decision)
+                self.assertEqual(ports[: len(asked)], asked)
+                if spoken and accepted:
+                    self.assertEqual(ports, asked)
+
     def test_a_port_that_has_yet_to_say_so_is_asked_again(self):
         """On a busy node a kernel that encrypts was called one that does not, and its clients waited for ever."""
         self.assertEqual(self.decided("Auto", ["CURVE", None], ["CURVE", "CURVE"]), [None, "Curve"])
