@@ -25,7 +25,6 @@ from statistics import median
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from audit import WRITES
-from etcd_bytes import etcd_bytes, shared_bytes
 from fake_node import RETRY_SECONDS, FakeNode, changes
 from scale_report import BURST, RATE_PER_SECOND, report
 from statistics_table import percentile
@@ -33,6 +32,7 @@ from statistics_table import percentile
 from fixtures import operator_process
 from fixtures.api_client import Credentials
 from fixtures.cluster import cluster_command, program
+from fixtures.etcd_bytes import etcd_bytes, shared_bytes
 from fixtures.kubectl import Kubectl
 from fixtures.operator_process import OperatorProcess, build_operator
 from kubernel_api.conditions import ConditionType, is_true

@@ -23,17 +23,14 @@ def child_metadata(cr: dict[str, Any], name: str) -> dict[str, Any]:
     plugin OwnerReferencesPermissionEnforcement is on.
     """
     owner = cr["metadata"]
-    labels = {
-        LABEL_MANAGED_BY: LABEL_MANAGED_BY_VALUE,
-        LABEL_COMPONENT: LABEL_COMPONENT_VALUE,
-        LABEL_INSTANCE: owner["name"],
-    }
-    if kernel_id := (owner.get("labels") or {}).get(LABEL_KERNEL_ID):
-        labels[LABEL_KERNEL_ID] = kernel_id
     return {
         "name": name,
         "namespace": owner["namespace"],
-        "labels": labels,
+        "labels": {
+            LABEL_MANAGED_BY: LABEL_MANAGED_BY_VALUE,
+            LABEL_COMPONENT: LABEL_COMPONENT_VALUE,
+            LABEL_INSTANCE: owner["name"],
+        },
         "ownerReferences": [
             {
                 "apiVersion": API_VERSION,
@@ -45,6 +42,12 @@ def child_metadata(cr: dict[str, Any], name: str) -> dict[str, Any]:
             }
         ],
     }
+
+
+def pod_labels(cr: dict[str, Any]) -> dict[str, str]:
+    """Labels that a KernelInstance hands on to its Pod, where people look for them, and to no other child."""
+    labels = cr["metadata"].get("labels") or {}
+    return {name: labels[name] for name in (LABEL_KERNEL_ID,) if labels.get(name)}
 
 
 def child_secret(cr: dict[str, Any], name: str, type_: str, data: dict[str, str]) -> dict[str, Any]:

@@ -63,10 +63,16 @@ SECRET_TYPE: Final = f"{GROUP}/connection"
 SECRET_KEY: Final = "key"
 SECRET_CURVE_PUBLICKEY: Final = "curve_publickey"
 SECRET_CURVE_SECRETKEY: Final = "curve_secretkey"
-# And in the pod's own.
+# And in the pod's own, all of which its container gets as variables: names of those.
 POD_SECRET_TYPE: Final = f"{GROUP}/pod"
-SECRET_TOKEN: Final = "token"
-SECRET_BOOTSTRAP: Final = "bootstrap.sh"
+SECRET_TOKEN: Final = "KUBERNEL_TOKEN"
+SECRET_BOOTSTRAP: Final = "KUBERNEL_BOOTSTRAP"
+#: Variables with what a client's Secret has, by its keys; in the pod's own, too, where the client has sealed them.
+KEY_VARIABLES: Final = {
+    SECRET_KEY: "KUBERNEL_KEY",
+    SECRET_CURVE_PUBLICKEY: "KUBERNEL_CURVE_PUBLICKEY",
+    SECRET_CURVE_SECRETKEY: "KUBERNEL_CURVE_SECRETKEY",
+}
 # And in the ConfigMap that the kernels of a namespace share.
 CONFIG_MAP_SUPERVISOR: Final = "supervisor.py"
 

@@ -73,6 +73,9 @@ def unique_by(key: str) -> Extra:
     return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [key]}
 
 
+#: An object that is always written whole, and so has one owner: managedFields would else name each of its fields.
+ATOMIC: Extra = {"x-kubernetes-map-type": "atomic"}
+
 Encryption = Literal["Disabled", "Auto", "Curve"]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]

@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 from pydantic import ConfigDict, Field
 
 from .fields import (
+    ATOMIC,
     AbsolutePath,
     Encryption,
     Image,
@@ -54,6 +55,7 @@ IMMUTABLE_FIELDS: Final = (
 class Kernel(Model):
     """Which kernel runs in the container."""
 
+    model_config = ConfigDict(json_schema_extra=ATOMIC)
     argv: Annotated[
         list[Annotated[ProcessText, Field(max_length=4096)]] | None,
         Field(
@@ -103,6 +105,7 @@ class Kernel(Model):
 class Connection(Model):
     """How clients reach the kernel."""
 
+    model_config = ConfigDict(json_schema_extra=ATOMIC)
     service: Annotated[
         Literal["ClusterIP", "None", "Headless"],
         Field(

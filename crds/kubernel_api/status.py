@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from .conditions import ConditionStatus, ConditionType, Phase, Reason
-from .fields import Model, Port, Quantity, Time, unique_by
+from .fields import ATOMIC, Model, Port, Quantity, Time, unique_by
 
 
 class ConnectionPorts(Model):
@@ -23,6 +23,7 @@ class ConnectionPorts(Model):
 class ConnectionStatus(Model):
     """Where the kernel listens. The key is in the Secret, never here."""
 
+    model_config = ConfigDict(json_schema_extra=ATOMIC)
     ip: Annotated[str | None, Field(default=None, description="The address for clients.")]
     ports: Annotated[ConnectionPorts | None, Field(default=None, description="The five ports of the kernel.")]
     transport: Annotated[str | None, Field(default=None, description="Always tcp.")]
@@ -41,6 +42,7 @@ class ConnectionStatus(Model):
 class ExitStatus(Model):
     """How the kernel process ended. Absent fields are not known: absent is not 0."""
 
+    model_config = ConfigDict(json_schema_extra=ATOMIC)
     exit_code: Annotated[int | None, Field(default=None, description="The kernel's exit code; 128+n for signal n.")]
     signal: Annotated[int | None, Field(default=None, description="The signal that ended the kernel.")]
     reason: Annotated[str | None, Field(default=None, description="One word from the documented set.")]
@@ -55,6 +57,7 @@ class ExitStatus(Model):
 class Times(Model):
     """When each step of the newest start was reached, RFC 3339."""
 
+    model_config = ConfigDict(json_schema_extra=ATOMIC)
     scheduled: Annotated[Time | None, Field(default=None, description="When the pod was given a node.")]
     started: Annotated[Time | None, Field(default=None, description="When the kernel process was started.")]
     ready: Annotated[Time | None, Field(default=None, description="When all five ports accepted connections.")]
@@ -85,6 +88,7 @@ class Condition(Model):
 class ResourcesStatus(Model):
     """cpu and memory of the kernel's container that are in force."""
 
+    model_config = ConfigDict(json_schema_extra=ATOMIC)
     requests: Annotated[
         dict[str, Quantity] | None, Field(default=None, max_length=2, description="What the node holds ready.")
     ]
@@ -96,6 +100,7 @@ class ResourcesStatus(Model):
 class MemoryStatus(Model):
     """What the kernel's container uses, without the cache that the node would give up first."""
 
+    model_config = ConfigDict(json_schema_extra=ATOMIC)
     usage: Annotated[Quantity, Field(description="What is used, e.g. 312Mi.")]
     limit: Annotated[Quantity | None, Field(default=None, description="What may be used; absent: no limit.")]
     time: Annotated[Time, Field(description="When that was so, RFC 3339. Written when it has changed, once a minute.")]
@@ -104,6 +109,7 @@ class MemoryStatus(Model):
 class StartStatus(Model):
     """Where the newest pod came from; absent where its namespace has no KernelPool."""
 
+    model_config = ConfigDict(json_schema_extra=ATOMIC)
     type: Annotated[Literal["Warm", "Cold"], Field(description="Warm: a KernelPool's member. Cold: a pod of its own.")]
     pool: Annotated[str | None, Field(default=None, description="The KernelPool that the pod was a member of.")]
     reason: Annotated[

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kubernel_api.children import child_metadata
+from kubernel_api.children import child_metadata, pod_labels
 from kubernel_api.constants import (
     ANNOTATION_GENERATION,
     ANNOTATION_IDLE_TIMEOUT,
@@ -21,21 +21,18 @@ from kubernel_api.constants import (
     LABEL_POOL,
     POD_SECRET_TYPE,
     POOL_KIND,
-    SECRET_BOOTSTRAP,
-    SECRET_TOKEN,
 )
 from kubernel_api.names import member_subject, pod_name, service_name
 from kubernel_operator.observe.facts import part
 from kubernel_operator.observe.pool_facts import PoolFacts
 from kubernel_operator.observe.template_facts import TemplateFacts
 from kubernel_operator.settings import Settings
-from kubernel_supervisor.bootstrap import bootstrap_script
 from kubernel_wire.callback import pod_secret_mark, token
 from kubernel_wire.control import Binding
 
 from .fit import shape_of
 from .pod import STAYS, build_pod, command_of
-from .secret import qualified_secret_name
+from .secret import pods_variables, qualified_secret_name
 from .service import service_spec
 from .shape import bounds_for, implied_idle_timeout, shaped
 
@@ -118,10 +115,7 @@ def build_member_secret(pod: Json, operator_key: bytes, supervisor: str) -> Json
         "metadata": _of_pod(pod, member_secret_name(namespace, member, operator_key)),
         "type": POD_SECRET_TYPE,
         "immutable": True,
-        "stringData": {
-            SECRET_TOKEN: token(operator_key, member_subject(namespace, member)),
-            SECRET_BOOTSTRAP: bootstrap_script(supervisor),
-        },
+        "stringData": pods_variables(token(operator_key, member_subject(namespace, member)), supervisor),
     }
 
 
@@ -173,7 +167,7 @@ def claim_of_pod(
         *_still(pod_uid, pool_uid),
         {"op": "replace", "path": "/metadata/ownerReferences", "value": child["ownerReferences"]},
         {"op": "remove", "path": f"/metadata/labels/{_pointer(LABEL_POOL)}"},
-        *_added("labels", child["labels"]),
+        *_added("labels", child["labels"] | pod_labels(cr)),
         *_added("annotations", annotations),
         *([{"op": "add", "path": "/spec/activeDeadlineSeconds", "value": int(age) + deadline}] if deadline else []),
     ]

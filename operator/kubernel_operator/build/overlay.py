@@ -126,14 +126,13 @@ def _working(merged: Json, ours: Json) -> Json:
 
 def _working_container(merged: Json, ours: Json) -> Json:
     own = [variable for variable in ours["env"] if is_own_variable(variable["name"])]
-    ports = {port["containerPort"] for port in ours["ports"]}
+    sources = [each for each in _list(merged.get("envFrom")) if each not in ours["envFrom"]]
     rest = [v for v in _list(merged.get("env")) if not (isinstance(v, dict) and is_own_variable(str(v.get("name"))))]
-    more = [p for p in _list(merged.get("ports")) if not (isinstance(p, dict) and p.get("containerPort") in ports)]
     return {
         **{k: v for k, v in merged.items() if k not in RESERVED},
         **{k: ours[k] for k in ("name", *RESERVED) if k in ours},
+        "envFrom": [*sources, *ours["envFrom"]],  # the last one wins
         "env": [*own, *rest],
-        "ports": [*ours["ports"], *more],
     }
 
 

@@ -6,7 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from kubernel_api.conditions import Reason
-from kubernel_api.constants import GROUP, KERNEL_CONTAINER, LABEL_MANAGED_BY, LABEL_MANAGED_BY_VALUE
+from kubernel_api.constants import (
+    GROUP,
+    KERNEL_CONTAINER,
+    LABEL_MANAGED_BY,
+    LABEL_MANAGED_BY_VALUE,
+    SECRET_BOOTSTRAP,
+)
 from kubernel_operator.observe.facts import controller_uid
 from kubernel_operator.observe.observed import Refusal
 
@@ -54,6 +60,8 @@ def _changed(asked: Json, made: Json) -> Iterator[str]:
         yield f"spec.containers[{KERNEL_CONTAINER}]"
     elif _variables(_kernels_container(asked)).isdisjoint(_variables(kernel)):
         yield f"spec.containers[{KERNEL_CONTAINER}].env"  # all of it: it would end well, and be no kernel
+    elif not kernel.get("envFrom") and SECRET_BOOTSTRAP not in _variables(kernel):  # earlier operators' have a variable
+        yield f"spec.containers[{KERNEL_CONTAINER}].envFrom"  # and so would this one
 
 
 def _kernels_container(pod: Json) -> Json | None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from kubernel_api.conditions import ConditionType, Reason
 from kubernel_api.constants import LABEL_MEMBER, RESTART_GRACE_SECONDS
 from kubernel_api.names import secret_name, supervisor_map_name
 from kubernel_operator.build.pod import build_pod, with_own_keys, without_startup_cpu
-from kubernel_operator.build.secret import has_sealed_keys, own_secret, own_secret_name
+from kubernel_operator.build.secret import holds_keys, own_secret
 from kubernel_operator.build.service import build_service
 from kubernel_operator.build.supervisor import build_supervisor_map
 from kubernel_operator.observe.kernel_facts import KernelFacts
@@ -42,6 +43,7 @@ from .resources.resizing import due_resize, resize_again_at
 from .situation import EVENTS_SECONDS, EXPLAINED_SECONDS, Situation, Stage, active_deadline, time_to_live
 from .status import SLOW_START_SECONDS
 
+Json = dict[str, Any]
 # Seconds after the start at which a pod's Events are read, where the pod itself does not say what it waits for. The API
 # server finds them by reading all Events of the namespace, so they are read seldom. Later: every five minutes.
 EXPLAIN_AT_SECONDS = (2.0, 12.0, 60.0, 300.0)
@@ -114,7 +116,7 @@ def plan(kernel: KernelFacts, situation: Situation, observed: Observed, context:
             return Plan(
                 (
                     *_superseded_pods(situation, observed),
-                    *_missing_children(kernel, observed, context, has_pod_secret=_has_pod_secret(situation, observed)),
+                    *_missing_beside(kernel, situation, observed, context),
                     *_missed(kernel, situation, observed, context, now),
                     *_wake(situation, observed, now),
                     *_resize(kernel, situation, observed, now),
@@ -126,7 +128,7 @@ def plan(kernel: KernelFacts, situation: Situation, observed: Observed, context:
             return Plan(
                 (
                     *_superseded_pods(situation, observed),
-                    *_missing_children(kernel, observed, context, has_pod_secret=_has_pod_secret(situation, observed)),
+                    *_missing_beside(kernel, situation, observed, context),
                     *(() if claim_service_at(kernel, observed, now) else claim_service(kernel, observed)),
                     *_resize(kernel, situation, observed, now),
                     *_changed(kernel, situation, observed),
@@ -158,7 +160,7 @@ def _needs_pod(kernel: KernelFacts, situation: Situation, observed: Observed, co
     actions: tuple[Action, ...] = ()
     if situation.objection is None and observed.member is not None:
         actions = (
-            *_missing_children(kernel, observed, context, has_pod_secret=True),
+            *_missing_children(kernel, observed, context, None),
             *claim(kernel, observed.member, observed, context.settings, now),
         )
     elif situation.objection is None:
@@ -185,34 +187,28 @@ def _create(kernel: KernelFacts, situation: Situation, observed: Observed, conte
         actions.append(DeletePod(situation.pod, "a restart was asked for and cannot be done in place"))
     is_same = situation.pod is not None and situation.pod.supervisor == context.supervisor_map
     has_pod_secret = observed.pod_secret_made or (observed.pod_secret and is_same)
+    pod_secret = own_secret(kernel.raw, context.operator_key, context.supervisor)
+    missing = _missing_children(kernel, observed, context, None if has_pod_secret else pod_secret)
     if observed.supervisor_found is None:
         # No pod yet: the name may be taken by somebody else's ConfigMap. The next pass follows at once.
-        return [
-            *actions,
-            *_missing_children(kernel, observed, context, has_pod_secret=has_pod_secret),
-            _supervisor(kernel, context, "kernels run it"),
-        ]
+        return [*actions, *missing, _supervisor(kernel, context, "kernels run it")]
     body = build_pod(
         kernel.raw,
         context.settings,
         incarnation=max(situation.incarnation, observed.taken_back) + 1,
         callback_url=context.callback_url,
-        pod_secret=own_secret_name(kernel.raw, context.operator_key, context.supervisor),
+        pod_secret=pod_secret["metadata"]["name"],
         supervisor_map=context.supervisor_map,
         template=observed.template,
     )
-    if has_sealed_keys(kernel.raw, context.operator_key):
+    if holds_keys(pod_secret):
         body = with_own_keys(body)
     if not context.can_resize:
         body = without_startup_cpu(body) or body
     if observed.service_member:  # its Service selects by the name of the pool's pod that it was made for
         body["metadata"]["labels"][LABEL_MEMBER] = observed.service_member
     why = "first start" if situation.incarnation == 0 else f"replaces pod {situation.incarnation}"
-    return [
-        *actions,
-        *_missing_children(kernel, observed, context, has_pod_secret=has_pod_secret),
-        Create("pod", body, why),
-    ]
+    return [*actions, *missing, Create("pod", body, why)]
 
 
 def _superseded_pods(situation: Situation, observed: Observed) -> list[Action]:
@@ -225,14 +221,14 @@ def _superseded_pods(situation: Situation, observed: Observed) -> list[Action]:
 
 
 def _missing_children(
-    kernel: KernelFacts, observed: Observed, context: Context, *, has_pod_secret: bool
+    kernel: KernelFacts, observed: Observed, context: Context, pod_secret: Json | None
 ) -> list[Action]:
-    """What its pod needs and is not known to exist. ``has_pod_secret``: all but the pod's own Secret."""
+    """What its pod needs and is not known to exist. ``pod_secret``: the pod's own; None: that is there."""
     actions: list[Action] = []
     if not observed.secret and not kernel.keys_by_client:
         actions.append(_secret(kernel, observed, context, "holds the connection key"))
-    if not has_pod_secret:
-        actions.append(_pod_secret(kernel, context, "holds the pod's token"))
+    if pod_secret is not None:
+        actions.append(Create("pod secret", pod_secret, "holds the pod's token"))
     if observed.service or not kernel.by_service:
         return actions
     known = kernel.status.address
@@ -240,9 +236,11 @@ def _missing_children(
     return [*actions, Create("service", body, "keeps the kernel's address")]
 
 
-def _has_pod_secret(situation: Situation, observed: Observed) -> bool:
-    """Whether the newest pod's own Secret is there, for all that is known. A pool's pod brings one."""
-    return observed.pod_secret or _is_members(situation)
+def _missing_beside(kernel: KernelFacts, situation: Situation, observed: Observed, context: Context) -> list[Action]:
+    """What the newest pod needs and is not known to exist. A pool's pod has brought its own Secret."""
+    has_secret = observed.pod_secret or _is_members(situation)
+    made = None if has_secret else own_secret(kernel.raw, context.operator_key, context.supervisor)
+    return _missing_children(kernel, observed, context, made)
 
 
 def _is_members(situation: Situation) -> bool:
@@ -254,10 +252,6 @@ def _secret(kernel: KernelFacts, observed: Observed, context: Context, why: str)
     known = observed.keys
     keys = context.new_keys(kernel.encrypted) if known is None else ConnectionKeys.of(known)
     return Create("secret", connection_secret(kernel.raw, keys), why)
-
-
-def _pod_secret(kernel: KernelFacts, context: Context, why: str) -> Create:
-    return Create("pod secret", own_secret(kernel.raw, context.operator_key, context.supervisor), why)
 
 
 def _supervisor(kernel: KernelFacts, context: Context, why: str) -> Create:
@@ -278,7 +272,9 @@ def _missed(
     if _misses_supervisor(situation, context):
         return [_supervisor(kernel, context, why)]
     clients: list[Action] = [] if kernel.keys_by_client else [_secret(kernel, observed, context, why)]
-    return clients if _is_members(situation) else [*clients, _pod_secret(kernel, context, why)]
+    if _is_members(situation):
+        return clients
+    return [*clients, Create("pod secret", own_secret(kernel.raw, context.operator_key, context.supervisor), why)]
 
 
 def _wake(situation: Situation, observed: Observed, now: float) -> list[Action]:

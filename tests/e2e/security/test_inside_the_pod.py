@@ -8,7 +8,7 @@ import pytest
 
 from fixtures.kernel_managers import START_SECONDS, run
 from fixtures.kubectl import Kubectl, Object
-from kubernel_api.constants import POD_SECRET_TYPE
+from kubernel_api.constants import POD_SECRET_TYPE, SECRET_TOKEN
 
 from .conftest import client_of, info_of, secret_of, start
 
@@ -42,8 +42,8 @@ print(1 in others, [(pid, holds(pid, needle)) for pid in others if holds(pid, ne
 
 
 def token_of(here: Kubectl, instance: Object) -> str:
-    assert "token" not in secret_of(here, instance)  # which its clients may read
-    (token,) = (each["data"]["token"] for each in here.items("secrets") if each["type"] == POD_SECRET_TYPE)
+    assert SECRET_TOKEN not in secret_of(here, instance)  # which its clients may read
+    (token,) = (each["data"][SECRET_TOKEN] for each in here.items("secrets") if each["type"] == POD_SECRET_TYPE)
     return base64.b64decode(token).decode()
 
 

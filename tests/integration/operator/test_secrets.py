@@ -3,7 +3,7 @@
 import base64
 import json
 
-from kubernel_api.constants import ANNOTATION_WOKEN, POD_SECRET_TYPE, SECRET_TYPE
+from kubernel_api.constants import ANNOTATION_WOKEN, POD_SECRET_TYPE, SECRET_TOKEN, SECRET_TYPE
 from kubernel_wire.keys import connection_secret, new_keys
 
 from .conftest import Place
@@ -14,7 +14,7 @@ def test_secrets_stay_in_secrets(place: Place) -> None:
     kernels = place.kernels
     kernel = kernels.start(connection={"encryption": "Auto"})
     clients, pods = kernel.secret(SECRET_TYPE), kernel.secret(POD_SECRET_TYPE)
-    assert (set(clients["data"]), "token" in pods["data"]) == ({"key", "curve_publickey", "curve_secretkey"}, True)
+    assert (set(clients["data"]), SECRET_TOKEN in pods["data"]) == ({"key", "curve_publickey", "curve_secretkey"}, True)
     kernel.restart(1)
     kernel.ready(1)
     kernel.do("os._exit(1)")
@@ -23,7 +23,7 @@ def test_secrets_stay_in_secrets(place: Place) -> None:
     other.reason("ImagePullFailed")
     own = kernels.api.request("GET", kernels.path("secrets", "kubernel-operator"))
     hidden = {name: clients["data"][name] for name in ("key", "curve_secretkey")}
-    hidden["token"] = pods["data"]["token"]
+    hidden["token"] = pods["data"][SECRET_TOKEN]
     hidden["operator key"] = own["data"]["key"]
     places = {
         "operator log": place.log(),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fixtures.callbacks import callback, start
-from fixtures.objects import DIGEST, NOW, OPERATOR_KEY, POD_SECRET, cr, pod, ready_status
+from fixtures.objects import NOW, OPERATOR_KEY, POD_SECRET, POD_SECRET_HOLDS, cr, pod, ready_status
 from fixtures.operator_world import World
 from kubernel_api.constants import ANNOTATION_INCARNATION
 from kubernel_api.names import pod_secret_name
@@ -140,6 +140,7 @@ def test_an_instance_that_was_deleted_meanwhile_is_no_error(world: World) -> Non
 
 
 def test_a_kernel_instance_of_the_same_name_inherits_no_memory(world: World) -> None:
+    mark = pod_secret_mark(OPERATOR_KEY, "ns/k1-fedcba9800", POD_SECRET_HOLDS)
     start(world)
     world.cluster.remove("/apis/kubernel.dev/v1beta1/namespaces/ns/kernelinstances/k1")
     world.apply(cr(uid="fedcba98-0000-4000-8000-000000000000", created=NOW))
@@ -149,7 +150,7 @@ def test_a_kernel_instance_of_the_same_name_inherits_no_memory(world: World) -> 
     assert sorted(p.split("/", 5)[-1] for p in world.cluster.objects if p.startswith("/api/")) == [
         "pods/k1-1",
         "secrets/k1-fedcba9800",
-        f"secrets/{pod_secret_name('k1', 'fedcba9800', pod_secret_mark(OPERATOR_KEY, 'ns/k1-fedcba9800', DIGEST))}",
+        f"secrets/{pod_secret_name('k1', 'fedcba9800', mark)}",
         "services/kernel-k1",
     ]
 

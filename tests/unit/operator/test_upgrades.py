@@ -13,8 +13,7 @@ from kubernel_supervisor.bootstrap import supervisor_digest
 
 def secret_of(world: World, pod: dict[str, Any]) -> dict[str, Any] | None:
     """The Secret that a pod's container is started from, if it is there."""
-    env = {each["name"]: each for each in pod["spec"]["containers"][0]["env"]}
-    name = env["KUBERNEL_BOOTSTRAP"]["valueFrom"]["secretKeyRef"]["name"]
+    name = pod["spec"]["containers"][0]["envFrom"][0]["secretRef"]["name"]
     return world.cluster.objects.get(f"/api/v1/namespaces/ns/secrets/{name}")
 
 
@@ -23,7 +22,7 @@ def runs(world: World, pod: dict[str, Any]) -> bool:
     env = {each["name"]: each for each in pod["spec"]["containers"][0]["env"]}
     config_map = env["KUBERNEL_SUPERVISOR"]["valueFrom"]["configMapKeyRef"]["name"]
     secret = secret_of(world, pod)
-    return secret is not None and config_map.rpartition("-")[2] in secret["stringData"]["bootstrap.sh"]
+    return secret is not None and config_map.rpartition("-")[2] in secret["stringData"]["KUBERNEL_BOOTSTRAP"]
 
 
 def test_a_pod_that_is_replaced_starts_with_the_new_supervisor(world: World) -> None:
@@ -46,7 +45,7 @@ def test_a_pod_that_is_replaced_starts_with_the_new_supervisor(world: World) -> 
     assert pod["metadata"]["name"] == "k1-2"
     secret = secret_of(world, pod)
     assert secret is not None
-    assert supervisor_digest(newer) in secret["stringData"]["bootstrap.sh"]
+    assert supervisor_digest(newer) in secret["stringData"]["KUBERNEL_BOOTSTRAP"]
     assert runs(world, pod)
     world.reconciler.take_callback(callback(pod="k1-2", generation=1))
     world.reconcile()
@@ -65,7 +64,7 @@ def test_a_pod_that_was_left_without_what_it_needs_is_replaced(world: World, mis
     (pod,) = world.pods()
     env = {each["name"]: each.get("valueFrom") for each in pod["spec"]["containers"][0]["env"]}
     name = {
-        "secrets": env["KUBERNEL_BOOTSTRAP"]["secretKeyRef"]["name"],
+        "secrets": pod["spec"]["containers"][0]["envFrom"][0]["secretRef"]["name"],
         "configmaps": env["KUBERNEL_SUPERVISOR"]["configMapKeyRef"]["name"],
     }[missing]
     waits = {"reason": "CreateContainerConfigError", "message": f'{missing[:-1]} "{name}" not found'}

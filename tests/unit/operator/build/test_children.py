@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from fixtures.objects import UID, cr, pod
-from kubernel_api.children import child_metadata
+from kubernel_api.children import child_metadata, pod_labels
 from kubernel_operator.observe.facts import controller_uid
 
 
@@ -25,11 +25,12 @@ def test_children_and_their_owner_find_each_other() -> None:
     assert controller_uid({"metadata": child_metadata(cr(), "k1-1")}) == controller_uid(pod()) == UID
 
 
-def test_a_kernel_id_is_handed_on() -> None:
-    labels = child_metadata(cr(labels={"kubernel.dev/kernel-id": "id-1", "other": "x"}), "k1")["labels"]
-    assert labels == {
+def test_only_pods_have_the_kernels_id() -> None:
+    instance = cr(labels={"kubernel.dev/kernel-id": "id-1", "other": "x"})
+    assert pod_labels(instance) == {"kubernel.dev/kernel-id": "id-1"}
+    assert pod_labels(cr()) == {}
+    assert child_metadata(instance, "k1")["labels"] == {
         "app.kubernetes.io/managed-by": "kubernel",
         "app.kubernetes.io/component": "kernel",
         "kubernel.dev/instance": "k1",
-        "kubernel.dev/kernel-id": "id-1",
     }

@@ -66,7 +66,8 @@ def test_lists_are_merged_by_name() -> None:
     assert [m["mountPath"] for m in container["volumeMounts"]] == ["/home", "/certs"]
     env = {v["name"]: v.get("value") for v in container["env"]}
     assert (env["A"], env["B"], env["KUBERNEL_ENV_0"]) == ("admin", "b", "spark.memory=1g")
-    assert container["envFrom"] == [{"secretRef": {"name": "s3"}}]
+    # The last one wins.
+    assert container["envFrom"] == [{"secretRef": {"name": "s3"}}, {"secretRef": {"name": POD_SECRET}}]
     assert container["securityContext"] == SETTINGS.security_context | {"readOnlyRootFilesystem": True}
     assert spec["tolerations"] == [{"key": "gpu", "operator": "Exists"}, {"operator": "Exists"}]
 
@@ -115,7 +116,8 @@ def test_what_makes_the_kernel_work_stays() -> None:
                     "args": ["1d"],
                     "livenessProbe": {"exec": {"command": ["false"]}},
                     "env": [{"name": "KUBERNEL_TOKEN", "value": "x"}],
-                    "ports": [{"containerPort": 18881, "name": "x"}, {"containerPort": 80, "name": "http"}],
+                    "envFrom": None,
+                    "ports": [{"containerPort": 80, "name": "http"}],
                 }
             ],
         },
@@ -130,7 +132,7 @@ def test_what_makes_the_kernel_work_stays() -> None:
         {**kernel(each), "env": sorted(kernel(each)["env"], key=lambda variable: str(variable["name"]))}
         for each in (plain, built)
     )
-    assert found == expected | {"ports": [*expected["ports"], {"containerPort": 80, "name": "http"}]}
+    assert found == expected | {"ports": [{"containerPort": 80, "name": "http"}]}
     assert reserved_fields(overlay) == [
         "metadata.labels[kubernel.dev/instance]",
         "metadata.labels[app.kubernetes.io/managed-by]",
@@ -158,7 +160,19 @@ values = st.recursive(
     max_leaves=8,
 )
 fields = st.sampled_from(
-    ["args", "command", "env", "image", "name", "mountPath", "ports", "containerPort", "value", "volumeMounts"]
+    [
+        "args",
+        "command",
+        "env",
+        "envFrom",
+        "image",
+        "name",
+        "mountPath",
+        "ports",
+        "containerPort",
+        "value",
+        "volumeMounts",
+    ]
 )
 containers = st.lists(st.dictionaries(fields, values | names, max_size=4), max_size=3)
 pod_specs = st.dictionaries(
@@ -181,7 +195,7 @@ def test_whatever_is_laid_over_it_the_kernel_works(overlay: Json) -> None:
     assert "command" not in found
     own = [v for v in expected["env"] if v["name"].startswith("KUBERNEL_")]
     assert found["env"][: len(own)] == own
-    assert found["ports"][: len(expected["ports"])] == expected["ports"]
+    assert found["envFrom"][-1:] == expected["envFrom"]
     assert built["metadata"]["labels"].items() >= plain["metadata"]["labels"].items()
     for field in ("name", "namespace", "ownerReferences"):
         assert built["metadata"][field] == plain["metadata"][field]

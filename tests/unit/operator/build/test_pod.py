@@ -15,11 +15,6 @@ from kubernel_supervisor.bootstrap import bootstrap_args
 
 URL = "http://10.96.1.1:8443/v1/callback"
 POD_IPS = {"name": "KUBERNEL_POD_IPS", "valueFrom": {"fieldRef": {"fieldPath": "status.podIPs"}}}
-SECRET_ENV = [
-    ("KUBERNEL_KEY", "key"),
-    ("KUBERNEL_TOKEN", "token"),
-    ("KUBERNEL_BOOTSTRAP", "bootstrap.sh"),
-]
 SUPERVISOR_ENV = {
     "name": "KUBERNEL_SUPERVISOR",
     "valueFrom": {"configMapKeyRef": {"name": SUPERVISOR_MAP, "key": "supervisor.py"}},
@@ -67,8 +62,7 @@ def config(built: dict[str, Any]) -> dict[str, str]:
 
 
 def env_from_secret(name: str, key: str) -> dict[str, Any]:
-    where = "k1-0123abcd45" if key.startswith(("key", "curve")) else POD_SECRET
-    return {"name": name, "valueFrom": {"secretKeyRef": {"name": where, "key": key}}}
+    return {"name": name, "valueFrom": {"secretKeyRef": {"name": "k1-0123abcd45", "key": key}}}
 
 
 def test_plain() -> None:
@@ -122,19 +116,13 @@ def test_plain() -> None:
         "image": "example.org/kernel:1",
         "imagePullPolicy": "IfNotPresent",
         "args": bootstrap_args(["python3", "-m", "ipykernel_launcher", "-f", "{connection_file}"]),
-        "ports": [
-            {"name": "shell", "containerPort": 18881},
-            {"name": "iopub", "containerPort": 18882},
-            {"name": "stdin", "containerPort": 18883},
-            {"name": "control", "containerPort": 18884},
-            {"name": "hb", "containerPort": 18885},
-        ],
+        "envFrom": [{"secretRef": {"name": POD_SECRET}}],
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
     assert own[0]["name"] == "KUBERNEL_CONFIG"
     assert own[1] == POD_IPS
-    assert own[2:] == [*(env_from_secret(name, key) for name, key in SECRET_ENV), SUPERVISOR_ENV]
+    assert own[2:] == [env_from_secret("KUBERNEL_KEY", "key"), SUPERVISOR_ENV]
     assert config({"spec": {"containers": [{"env": own}]}}) == {
         "secret": "ns/k1-0123abcd45",
         "pod": "k1-1",
@@ -184,7 +172,7 @@ def test_rich() -> None:
     assert container["args"][-4:] == ["R", "--args", "{connection_file}", "$$HOME"]
     assert container["env"][1:] == [
         POD_IPS,
-        *(env_from_secret(name, key) for name, key in SECRET_ENV),
+        env_from_secret("KUBERNEL_KEY", "key"),
         env_from_secret("KUBERNEL_CURVE_PUBLICKEY", "curve_publickey"),
         env_from_secret("KUBERNEL_CURVE_SECRETKEY", "curve_secretkey"),
         SUPERVISOR_ENV,
@@ -343,7 +331,7 @@ def test_passes_pod_security_restricted(instance: dict[str, Any]) -> None:
     assert spec["securityContext"]["runAsNonRoot"] is True
     assert spec["securityContext"]["seccompProfile"]["type"] == "RuntimeDefault"
     assert container["securityContext"] == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
-    assert all("hostPort" not in port for port in container["ports"])
+    assert "ports" not in container
 
 
 def test_no_secret_is_in_a_pod_spec() -> None:
@@ -351,7 +339,8 @@ def test_no_secret_is_in_a_pod_spec() -> None:
     text = json.dumps(
         build_pod(RICH, CLUSTER, incarnation=1, callback_url=URL, pod_secret=POD_SECRET, supervisor_map=SUPERVISOR_MAP)
     )
-    for name in ("KUBERNEL_KEY", "KUBERNEL_TOKEN", "KUBERNEL_CURVE_SECRETKEY", "KUBERNEL_SUPERVISOR"):
+    assert '{"name": "KUBERNEL_TOKEN"' not in text
+    for name in ("KUBERNEL_KEY", "KUBERNEL_CURVE_SECRETKEY", "KUBERNEL_SUPERVISOR"):
         assert text.count(f'{{"name": "{name}", "valueFrom"') == 1
         assert f'"name": "{name}", "value":' not in text
     assert "command" not in json.loads(text)["spec"]["containers"][0]

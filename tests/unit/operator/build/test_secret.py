@@ -5,28 +5,27 @@ from typing import Any
 import pytest
 
 from fixtures.objects import OPERATOR_KEY, POD_SECRET, SUPERVISOR, cr
-from kubernel_operator.build.secret import (
-    build_pod_secret,
-    has_sealed_keys,
-    own_secret,
-    own_secret_name,
-    qualified_secret_name,
-)
+from kubernel_operator.build.secret import holds_keys, own_secret, qualified_secret_name
 from kubernel_supervisor.bootstrap import bootstrap_script
+from kubernel_wire.callback import token
 from kubernel_wire.keys import ConnectionKeys, connection_secret
 from kubernel_wire.sealed_keys import public_key, seal_keys
 
 
-def test_build_pod_secret() -> None:
+def test_own_secret() -> None:
     """What a client may read does not speak for the pod, and the other way round."""
     keys = ConnectionKeys("k" * 64, ("public", "secret"))
-    clients, pods = connection_secret(cr(), keys), build_pod_secret(cr(), "p", token="t", supervisor="s")
+    clients, pods = connection_secret(cr(), keys), own_secret(cr(), OPERATOR_KEY, "s")
     assert pods == {
         **clients,
-        "metadata": {**clients["metadata"], "name": "p"},
+        "metadata": {**clients["metadata"], "name": pods["metadata"]["name"]},
         "type": "kubernel.dev/pod",
-        "stringData": {"token": "t", "bootstrap.sh": bootstrap_script("s")},
+        "stringData": {
+            "KUBERNEL_TOKEN": token(OPERATOR_KEY, "ns/k1-0123abcd45"),
+            "KUBERNEL_BOOTSTRAP": bootstrap_script("s"),
+        },
     }
+    assert pods["metadata"]["name"] != own_secret(cr(), OPERATOR_KEY, "another version")["metadata"]["name"]
 
 
 def test_qualified_secret_name() -> None:
@@ -44,11 +43,15 @@ def test_sealed_keys_are_in_the_pods_own_secret() -> None:
     keys = ConnectionKeys("k" * 64, ("public", "secret"))
     instance = sealed(keys, encryption="Auto")
     secret = own_secret(instance, OPERATOR_KEY, SUPERVISOR)
-    assert secret["stringData"].items() > keys.texts().items()
-    assert secret["metadata"]["name"] == own_secret_name(instance, OPERATOR_KEY, SUPERVISOR) != POD_SECRET
     plain = own_secret(cr(), OPERATOR_KEY, SUPERVISOR)
-    assert (plain["metadata"]["name"], plain["stringData"].keys()) == (POD_SECRET, {"token", "bootstrap.sh"})
-    assert secret["stringData"]["token"] == plain["stringData"]["token"]
+    assert (plain["metadata"]["name"], holds_keys(plain)) == (POD_SECRET, False)
+    assert (secret["metadata"]["name"] != POD_SECRET, holds_keys(secret)) == (True, True)
+    assert secret["stringData"] == {
+        **plain["stringData"],
+        "KUBERNEL_KEY": "k" * 64,
+        "KUBERNEL_CURVE_PUBLICKEY": "public",
+        "KUBERNEL_CURVE_SECRETKEY": "secret",
+    }
 
 
 @pytest.mark.parametrize(
@@ -61,5 +64,4 @@ def test_sealed_keys_are_in_the_pods_own_secret() -> None:
     ],
 )
 def test_keys_that_the_pod_has_to_wait_for(instance: dict[str, Any]) -> None:
-    assert not has_sealed_keys(instance, OPERATOR_KEY)
     assert own_secret(instance, OPERATOR_KEY, SUPERVISOR) == own_secret(cr(), OPERATOR_KEY, SUPERVISOR)

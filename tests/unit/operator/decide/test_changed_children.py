@@ -60,6 +60,7 @@ def test_one_of_an_earlier_operator_is_good_enough() -> None:
         (lambda p: p["metadata"].update(name="other"), "metadata.name"),
         (lambda p: p["spec"].update(restartPolicy="Always"), "spec.restartPolicy"),
         (lambda p: p["spec"]["containers"][0].update(env=[{"name": "A", "value": "b"}]), "spec.containers[kernel].env"),
+        (lambda p: p["spec"]["containers"][0].pop("envFrom"), "spec.containers[kernel].envFrom"),
         (lambda p: p["spec"]["containers"][0].update(name="main"), "spec.containers[kernel]"),
     ],
 )

@@ -15,6 +15,7 @@ from fixtures.objects import (
     pod,
     ready_status,
     report,
+    secrets_read_by,
     terminated,
 )
 from fixtures.plans import CONTEXT, GATED, NOT_PULLED, PENDING, UNSCHEDULABLE, URL, planned, probed, seen
@@ -80,10 +81,7 @@ def test_a_pod_whose_client_has_told_its_keys_reads_no_secret_but_its_own() -> N
 
     def wanted(instance: dict[str, Any]) -> tuple[str, set[str]]:
         secret, body = (a.body for a in planned(instance, seen(secret=False, pod_secret_made=False)).actions)
-        env = body["spec"]["containers"][0]["env"]
-        return secret["metadata"]["name"], {
-            each["valueFrom"]["secretKeyRef"]["name"] for each in env if "secretKeyRef" in each.get("valueFrom", {})
-        }
+        return secret["metadata"]["name"], secrets_read_by(body)
 
     own, read = wanted(cr(connection=sealed))
     assert read == {own}
@@ -103,8 +101,8 @@ def test_first_start() -> None:
     assert isinstance(pod_secret, Create)
     assert (pod_secret.kind, pod_secret.body["metadata"]["name"]) == ("pod secret", POD_SECRET)
     assert pod_secret.body["stringData"] == {
-        "token": token(b"operator key", "ns/k1-0123abcd45"),
-        "bootstrap.sh": bootstrap_script(SUPERVISOR),
+        "KUBERNEL_TOKEN": token(b"operator key", "ns/k1-0123abcd45"),
+        "KUBERNEL_BOOTSTRAP": bootstrap_script(SUPERVISOR),
     }
     assert service == Create("service", build_service(instance), "keeps the kernel's address")
     assert first == Create("pod", new_pod(instance, 1), "first start")
