@@ -27,9 +27,10 @@ OVER = "It does not come back by itself: start a new kernel."
 _FIELD = re.compile(
     r"\bspec\.(?:(?:resources\.(?:limits|requests)|lifecycle|connection|kernel)\.)?((?:nvidia\.com/)?[a-zA-Z]+)"
 )
-# What the operator says to whoever has kubectl, and a command for a kernel whose name it leaves to them.
+# What the operator says to whoever has kubectl, and a command that lacks the flags for this cluster. An older operator
+# leaves the kernel's name to its reader.
 _OR_FIELD = re.compile(r",? or spec\.[a-zA-Z.]+(?:: \w+)?")
-_OF_NAME = re.compile(r"\bkubernel (\w+) NAME\b ?((?:--\w+ \w+)?)")
+_COMMAND = re.compile(r"\bkubernel (\w+) (?:NAME\b|[a-z0-9-]+ -n [a-z0-9-]+) ?((?:--\w+ \w+)?)")
 # The kernelspec's options whose names in ``kubernel install`` are others.
 _FLAGS = {
     "start_deadline_seconds": "start-deadline",
@@ -105,7 +106,7 @@ def explain_end(
 def explain_suspension(subject: Subject, message: str) -> str:
     """Why a kernel that runs stands still: what its status says, with commands for this very kernel."""
     text = _OR_FIELD.sub("", message).replace("spec.memory.whenFull", "memory_when_full")
-    return _OF_NAME.sub(lambda command: subject.kubernel(command[1], command[2]), text)
+    return _COMMAND.sub(lambda command: subject.kubernel(command[1], command[2]), text)
 
 
 def _cause(message: str, reason: str, waited_for: str = "") -> tuple[str, str]:

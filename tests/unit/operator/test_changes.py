@@ -147,7 +147,9 @@ def test_pause_and_continue(world: World, reports: bool) -> None:
     passes(world)
     if reports:
         assert suspended(world) == ("True", "Paused")
-        assert world.instance()["status"]["message"].startswith("The kernel is paused: ")
+        status, metadata = world.instance()["status"], world.instance()["metadata"]
+        assert status["message"].startswith("The kernel is paused: ")
+        assert f"kubernel resume {metadata['name']} -n {metadata['namespace']}," in status["message"]
     assert observed(world) == 2
     world.start_operator()
     for _ in range(3):

@@ -150,6 +150,8 @@ def test_no_further_than_its_max(start: Any) -> None:
     assert message.startswith(
         "The kernel stands still: it uses 500Mi of its 600Mi of memory. It may grow by itself to 600Mi and no further: "
     )
+    metadata = world.instance()["metadata"]
+    assert f"kubernel resize {metadata['name']} -n {metadata['namespace']} --memory AMOUNT" in message
     assert world.instance()["status"]["message"] == message
     assert EVENT in world.cluster.writes()
 

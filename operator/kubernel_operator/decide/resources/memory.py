@@ -32,12 +32,6 @@ PATIENCE_SECONDS = 2.0
 SAID_SHARE, SAID_LEAST, SAID_SECONDS = 25, 8 * MIB, 30.0
 
 
-_PAUSED = (
-    "The kernel is paused: its processes stand still and keep their memory. It goes on with kubernel resume NAME, or "
-    "spec.suspend: false."
-)
-
-
 def memory_status(report: Report | None, known: Json | None) -> Json | None:
     """``status.memory``: what was said before, until something else is worth a write."""
     told = report.memory if report is not None and report.state == "running" else None
@@ -119,18 +113,27 @@ def suspension(kernel: KernelFacts, situation: Situation, observed: Observed, no
         since = report.frozen_since if report.frozen_since is not None else now
         if why or now >= since + PATIENCE_SECONDS:
             usage, limit = in_mib(report.memory.usage), in_mib(report.memory.limit or 0)
+            resize = _command("resize", kernel)
             message = (
                 f"The kernel stands still: it uses {usage} of its {limit} of memory. {why or 'More is on its way.'} In "
                 "30 s at most it goes on as spec.memory.whenFull says. Until then: interrupt or restart it, or give it "
-                "more: kubernel resize NAME --memory AMOUNT."
+                f"more: {resize} --memory AMOUNT."
             )
             return Outcome("True", Reason.MEMORY_LIMIT, message)
     if observed.report is None and situation.stage is Stage.RUNNING:
         return None  # an operator that has just started asks; till then what was said holds
     if observed.report is not None and observed.report.is_paused:
-        return Outcome("True", Reason.PAUSED, _PAUSED)
+        message = (
+            "The kernel is paused: its processes stand still and keep their memory. It goes on with "
+            f"{_command('resume', kernel)}, or spec.suspend: false."
+        )
+        return Outcome("True", Reason.PAUSED, message)
     said = kernel.status.condition(ConditionType.SUSPENDED)
     return None if said is None else Outcome("False", Reason.RUNNING, "")
+
+
+def _command(what: str, kernel: KernelFacts) -> str:
+    return f"kubernel {what} {kernel.name} -n {kernel.namespace}"
 
 
 def _why_not_more(situation: Situation, pod: PodFacts, report: Report, observed: Observed, now: float) -> str:

@@ -145,10 +145,11 @@ def test_one_that_was_deleted() -> None:
 
 
 @pytest.mark.parametrize("subject", SUBJECTS, ids=["kernelspec", "elsewhere"])
-def test_one_that_stands_still(subject: Subject) -> None:
-    """The commands are for this very kernel, and nothing is said of fields."""
-    paused = "The kernel is paused: it goes on with kubernel resume NAME, or spec.suspend: false."
+@pytest.mark.parametrize("name", [f"{NAME} -n kernels", "NAME"], ids=["this-operator", "an-older-one"])
+def test_one_that_stands_still(subject: Subject, name: str) -> None:
+    """The commands are for this very kernel and cluster, and nothing is said of fields."""
+    paused = f"The kernel is paused: it goes on with kubernel resume {name}, or spec.suspend: false."
     assert explain_suspension(subject, paused) == f"The kernel is paused: it goes on with {subject.kubernel('resume')}."
-    short = "Give it more: kubernel resize NAME --memory AMOUNT. It goes on as spec.memory.whenFull says."
+    short = f"Give it more: kubernel resize {name} --memory AMOUNT. It goes on as spec.memory.whenFull says."
     more = subject.kubernel("resize", "--memory AMOUNT")
     assert explain_suspension(subject, short) == f"Give it more: {more}. It goes on as memory_when_full says."
