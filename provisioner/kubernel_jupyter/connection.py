@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import struct
 import time
@@ -23,11 +24,11 @@ from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebso
 from tornado.websocket import WebSocketClosedError
 
 from kubernel_provisioner import KubernetesProvisioner
+from kubernel_provisioner.reach.replacements import Question, Replacements
 
 from . import words
 from .kernels import KubernelKernelManager, StartCancelledError
 from .pages import Pings
-from .replacements import Question, Replacements
 from .telling import FailedCell, Message, RunningCell, WaitingCells, noted, status
 
 V1 = "v1.kernel.websocket.jupyter.org"
@@ -75,8 +76,10 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
     _cell_watch: asyncio.Task[None] | None = None
     _death: asyncio.Task[None] | None = None
     _spoken: str | None = None
-    # Of pages that are gone, but whose cells wait for their kernel; by session key, in the order of their going.
+    # Of pages that are gone, but whose cells wait for their kernel; by session key.
     _left: ClassVar[dict[str, KubernelConnection]] = {}
+    _turns: ClassVar[itertools.count[int]] = itertools.count()
+    _turn: int | None = None  # in the order in which pages have sent the first of their cells that wait
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -84,7 +87,6 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
         self._cell_has_come, self._gave_up = asyncio.Event(), asyncio.Event()
         self._is_told = asyncio.Event()  # that a start has failed, or was cancelled
         self._question = Question()
-        self._asked: dict[str, frozenset[str]] = {}  # by question: the cells that were sent before it
 
     @property
     def _kernels(self) -> KubernelKernelManager:
@@ -115,7 +117,7 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
         before = self._left.pop(self.session_key, None)
         if before is not None and before._until_open is not None:  # the same page, after its network was away
             before._until_open.cancel()
-            self.held, self._waiting = before.held or [], before._waiting
+            self.held, self._waiting, self._turn = before.held or [], before._waiting, before._turn
 
     def connect(self) -> Any:
         """Called when the websocket is open; no frame of it is read before what is returned here is done."""
@@ -163,6 +165,8 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
         held, self.held = self.held or [], None
         for message in held:
             self.handle_incoming_message(message)
+        if "shell" in self.channels:
+            self.channels["shell"].flush(zmq.POLLOUT)  # now: the next page's cells come after them
 
     async def is_told(self) -> None:
         """Returns when the page has read what became of the start, which is over, or is gone."""
@@ -178,6 +182,7 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
             self._until_open.cancel()
 
     def _drop_cells(self) -> None:
+        self._turn = None
         if self.held is not None:
             self.held = [message for message in self.held if self._cell_in(message) is None]
 
@@ -197,13 +202,13 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
             self._kernels.notify_disconnect(self.kernel_id)
 
     def _earlier(self) -> list[asyncio.Task[None]]:
-        """Pages that are gone and have sent their cells before: those run first."""
+        """Pages that have sent their cells before, and may be gone: those run first."""
         found = []
-        for left in self._left.values():
-            if left is self:
-                break
-            if left.kernel_id == self.kernel_id and left._until_open is not None:
-                found.append(left._until_open)
+        for page in self._kernels.waiting_pages.get(self.kernel_id, ()):
+            if not isinstance(page, KubernelConnection) or page._turn is None or page._until_open is None:
+                continue
+            if self._turn is None or page._turn < self._turn:
+                found.append(page._until_open)
         return found
 
     async def _tell_until_ready(self) -> BaseException | None:
@@ -253,6 +258,7 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
         self.held.append(incoming_msg)
         cell = self._cell_in(incoming_msg)
         if cell is not None:
+            self._turn = next(self._turns) if self._turn is None else self._turn
             self._waiting.add(*cell)
             self._cell_has_come.set()
 
@@ -281,12 +287,14 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
             _, parts = self.session.feed_identities(outgoing_msg)
             if b'"status"' in bytes(parts[1]):
                 state, parent = self.session.unpack(parts[4]).get("execution_state", ""), self.session.unpack(parts[2])
+                if state == "idle":  # it goes on
+                    self._send(*self._running.stands(""))
                 self._running.status(state, parent)
                 self._hear_answer(state, parent)
                 self._watch()
-        elif channel == "shell" and self._asked:
+        elif channel == "shell" and self._question.awaits_reply:
             _, parts = self.session.feed_identities(outgoing_msg)
-            if self.session.unpack(parts[2]).get("msg_id") in self._asked:
+            if self._question.is_reply(self.session.unpack(parts[2]).get("msg_id", "")):
                 return  # the page has not asked
         super().handle_outgoing_message(stream, outgoing_msg)
 
@@ -316,8 +324,8 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
 
     async def _watch_cell(self) -> None:
         """Tells a cell that runs why its kernel stands still, short of memory or paused, and what may be missing."""
-        streams = [self.channels[name] for name in ("shell", "iopub") if name in self.channels]
-        with Replacements(*streams) as replacements:
+        sockets = [self.channels[name].socket for name in ("shell", "iopub") if name in self.channels]
+        with Replacements(*sockets) as replacements:
             while self._running.is_running and self in self._open_sockets:
                 await asyncio.sleep(PROGRESS_SECONDS)
                 self._send(*self._running.stands(self._why_suspended))
@@ -326,12 +334,11 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
                     self._question.raise_at(time.monotonic())
                 if self._question.is_due(time.monotonic()):
                     asked = self.session.send(self.channels["shell"], "kernel_info_request")
-                    self._asked[asked["header"]["msg_id"]] = self._running.sent_ids
+                    self._question.asked(asked["header"]["msg_id"], self._running.sent_ids)
 
     def _hear_answer(self, state: str, parent: dict[str, Any]) -> None:
         """A kernel does one thing after the other: what was sent before a question it has done by the answer."""
-        if state == "idle" and (done := self._asked.get(parent.get("msg_id", ""))) is not None:
-            self._question.settle()
+        if state == "idle" and (done := self._question.answered(parent.get("msg_id", ""))) is not None:
             self._send(*self._running.unheard(done, LOST, words.LOST))
 
     # Deaths.
@@ -343,6 +350,7 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
             super().on_kernel_restarted()
             return
         self._gave_up.clear()
+        self._send(*self._running.stands(""))
         cell = FailedCell(self._running.taken(), DIED)
         self._death = asyncio.ensure_future(self._tell_death(cell, provisioner, Death.of(provisioner)))
 
@@ -376,6 +384,7 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
         if not isinstance(provisioner, KubernetesProvisioner):
             super().on_restart_failed()
             return
+        self._send(*self._running.stands(""))
         cell = FailedCell(self._running.taken(), DIED)
         self._death = asyncio.ensure_future(self._tell_end(cell, provisioner.hear_last_output()))
 

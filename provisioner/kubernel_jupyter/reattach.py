@@ -39,7 +39,7 @@ async def take_up_all(kernels: KubernelKernelManager, sessions: Any) -> None:
 async def _take_up_late(
     kernels: KubernelKernelManager, sessions: Any, provisioner: KubernetesProvisioner, search: asyncio.Task[list[Left]]
 ) -> None:
-    delay = RETRY_SECONDS
+    delay, said = RETRY_SECONDS, ""
     if not search.done():
         kernels.log.warning("Kernels of an earlier server: the cluster has not answered within %d s", FIND_SECONDS)
     while True:
@@ -47,7 +47,9 @@ async def _take_up_late(
             found = await search
             break
         except KubernelError as error:
-            kernels.log.warning("Kernels of an earlier server were not found: %s", error)
+            if str(error) != said:  # once, however long the cluster stays away
+                kernels.log.warning("Kernels of an earlier server were not found: %s", error)
+            said = str(error)
             if not isinstance(error, (ClusterUnreachableError, ClusterBusyError)):
                 return
         await asyncio.sleep(delay)

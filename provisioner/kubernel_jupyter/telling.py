@@ -80,6 +80,22 @@ def noted(header: Header, text: str) -> list[Message]:
     return [Message("iopub", "stream", {"name": "stderr", "text": text}, header)]
 
 
+def shown(header: Header, text: str, *, is_first: bool) -> Message:
+    """Words in a cell that are replaced by later ones, and never saved.
+
+    Args:
+        header: of the request.
+        text: lines.
+        is_first: whether the cell shows none yet.
+    """
+    content = {
+        "data": {"text/plain": text},
+        "metadata": {MARK: True},
+        "transient": {"display_id": f"kubernel-{header['msg_id']}"},
+    }
+    return Message("iopub", "display_data" if is_first else "update_display_data", content, header)
+
+
 def aborted(header: Header) -> list[Message]:
     """Ends a cell that was never run, as a kernel does after another one's error."""
     return [
@@ -122,15 +138,8 @@ class WaitingCells:
         text = words.starting(seconds, reason, message)
         if not self._cells or text == self._shown:
             return []
-        cell = self._cells[0]
-        content = {
-            "data": {"text/plain": text},
-            "metadata": {MARK: True},
-            "transient": {"display_id": f"kubernel-{cell['msg_id']}"},
-        }
-        msg_type = "update_display_data" if self._shown else "display_data"
-        self._shown = text
-        return [Message("iopub", msg_type, content, cell)]
+        is_first, self._shown = not self._shown, text
+        return [shown(self._cells[0], text, is_first=is_first)]
 
     def ready(self) -> list[Message]:
         """Takes the words away, now and not with the cell's first output: it may have none."""
@@ -165,6 +174,7 @@ class RunningCell:
         self._busy: Header | None = None
         self._sent: dict[str, Header] = {}
         self._told: tuple[str, str] | None = None  # why it stands still, and the id of the cell's request
+        self._shows: Header | None = None  # the cell that shows why
 
     @property
     def _header(self) -> Header | None:
@@ -204,13 +214,20 @@ class RunningCell:
         return messages
 
     def stands(self, why: str) -> list[Message]:
-        """The cell is told, once, why its kernel stands still; "" for one that does not."""
+        """The cell shows why its kernel stands still, and nothing once it goes on; "" for one that does not stand."""
         header = self._header
         told = (why, header["msg_id"]) if why and header is not None else None
         is_news, self._told = told != self._told, told
-        if not is_news or header is None or not why:
+        if not is_news:
             return []
-        return noted(header, why)
+        messages: list[Message] = []
+        if self._shows is not None and (told is None or self._shows["msg_id"] != told[1]):
+            messages.append(shown(self._shows, "", is_first=False))
+            self._shows = None
+        if header is not None and told is not None:
+            messages.append(shown(header, "\n".join(wrapped(why)), is_first=self._shows is None))
+            self._shows = header
+        return messages
 
     def status(self, state: str, parent: Header) -> None:
         """A status message of the kernel's."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kubernel_provisioner.launch.explaining import OVER
 from kubernel_provisioner.words import wrapped
 
 
@@ -18,7 +19,8 @@ LOST = (
 
 
 def ended_unseen(why: str) -> str:
-    """What the next cell is told of a kernel that ended while no page was connected."""
+    """What the next cell is told of a kernel that ended while no page was connected. It runs in another one already."""
+    why = "\n".join(line for line in why.splitlines() if line != OVER)
     return f"This notebook's kernel ended while no page was open, and its variables are lost:\n{why}"
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from fixtures.kubectl import Kubectl
+from fixtures.kubectl import Kubectl, Object
 
-from .conftest import HostServer, new_kernel, own_outputs, until_busy
+from .conftest import HostServer, new_kernel, until_busy
 
 pytestmark = pytest.mark.extension
 LATER = "import time; print('begun', flush=True); time.sleep(5); print('done')"
@@ -27,7 +27,16 @@ def test_a_cell_is_told_of_a_pause(server: HostServer, kubectl: Kubectl, namespa
             socket.until_answered()
         suspend("true")
         cell = cell or socket.execute("print('done')")
-        told = next(o for o in socket.outputs(cell) if "The kernel is paused" in o.get("text", ""))
-        assert told["name"] == "stderr"
+        told = next(shown(message) for message in socket.messages(cell) if shown(message))
+        assert "The kernel is paused" in told
+        assert f"kubernel resume {name} -n {namespace}" in " ".join(told.split())
         suspend("false")
-        assert "done" in next(own_outputs(socket, cell))["text"]
+        rest = list(socket.messages(cell))
+        assert [shown(message) for message in rest if shown(message) is not None] == [""]
+        assert any("done" in message["content"].get("text", "") for message in rest)
+
+
+def shown(message: Object) -> str | None:
+    """The words of a cell that are not saved, and "" where they are taken back."""
+    is_shown = message["content"].get("metadata", {}).get("kubernel_transient")
+    return str(message["content"]["data"]["text/plain"]) if is_shown else None

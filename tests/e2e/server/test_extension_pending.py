@@ -1,12 +1,13 @@
 """While kernels are pending the page can do all it wants, and what it sends runs later."""
 
 import contextlib
+import json
 import sys
 
 import pytest
 from websockets.sync.client import connect
 
-from fixtures.jupyter_server import ServerError
+from fixtures.jupyter_server import KernelSocket, ServerError
 from fixtures.kubectl import Kubectl
 from fixtures.waiting import wait_until
 
@@ -47,6 +48,30 @@ def test_what_a_page_has_sent_runs_without_it(server: HostServer, room: Room) ->
         assert value(other, "print(x)") == "42\n"
         assert server.request("GET", f"/kernels/{kernel_id}")["connections"] == 2
     server.request("DELETE", f"/sessions/{session['id']}")
+
+
+def test_pages_run_in_the_order_in_which_they_were_used(server: HostServer, room: Room) -> None:
+    """Not in that in which they were opened; both are there all the time."""
+    session = server.start_session("python3")
+    kernel_id = session["kernel"]["id"]
+    with server.kernel(kernel_id, "opened-first") as page, server.kernel(kernel_id, "used-first") as other:
+        messages_until(page, "starting")
+        messages_until(other, "starting")
+        other.execute("x = 6")
+        other.execute("x *= 7")
+        room.until_refused()
+        until_shown(other)
+        cell = page.execute("print(x)")
+        until_shown(page)
+        room.make()
+        assert [output["text"] for output in own_outputs(page, cell)] == ["42\n"]
+    server.request("DELETE", f"/sessions/{session['id']}")
+
+
+def until_shown(page: KernelSocket) -> None:
+    """Waits until a cell of the page shows what its kernel waits for: the server has it."""
+    while json.loads(page.socket.recv(timeout=30))["msg_type"] != "display_data":
+        pass
 
 
 def test_seven_pending_notebooks(server: HostServer, room: Room, local_kernelspec: object) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from fixtures.waiting import until
 from kubernel_jupyter import reattach
-from kubernel_provisioner.errors import ClusterUnreachableError, KubernelError, NotPermittedError
+from kubernel_provisioner.errors import ClusterBusyError, ClusterUnreachableError, KubernelError, NotPermittedError
 from kubernel_provisioner.launch.claiming import Left
 
 UNREACHABLE = ClusterUnreachableError("Nobody answers.")
@@ -65,11 +65,15 @@ async def test_what_is_found_at_once_is_there_before_the_first_request(monkeypat
 
 
 async def test_a_cluster_that_answers_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    server = Server(monkeypatch, Place(UNREACHABLE, UNREACHABLE, [left("late")]), Place([left("a")]))
+    """Until then the log says why once, and again when that has changed."""
+    busy = ClusterBusyError("It is busy.")
+    answers = [UNREACHABLE, UNREACHABLE, UNREACHABLE, busy, busy, UNREACHABLE, [left("late")]]
+    server = Server(monkeypatch, Place(*answers), Place([left("a")]))
     await server.start()
     assert server.taken == ["a"]
     await until("the other one", lambda: server.taken == ["a", "late"])
-    assert server.said == ["Kernels of an earlier server were not found: Nobody answers."] * 2
+    why = ("Nobody answers.", "It is busy.", "Nobody answers.")
+    assert server.said == [f"Kernels of an earlier server were not found: {each}" for each in why]
 
 
 async def test_the_notebook_has_another_kernel_by_then(monkeypatch: pytest.MonkeyPatch) -> None:

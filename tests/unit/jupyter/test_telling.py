@@ -175,11 +175,17 @@ class TestStands:
         running = RunningCell()
         running.status("busy", cell(1))
         (message,) = running.stands("It uses 300Mi of its 350Mi of memory.")
-        assert (message.channel, message.msg_type, message.parent) == ("iopub", "stream", cell(1))
-        assert message.content == {"name": "stderr", "text": "It uses 300Mi of its 350Mi of memory.\n"}
+        assert (message.channel, message.msg_type, message.parent) == ("iopub", "display_data", cell(1))
+        assert message.content["data"] == {"text/plain": "It uses 300Mi of its 350Mi of memory."}
+        assert message.content["metadata"] == {MARK: True}
         assert running.stands("It uses 300Mi of its 350Mi of memory.") == []
+        (other,) = running.stands("It is paused.")
+        (gone,) = running.stands("")
+        assert (other.msg_type, gone.msg_type, gone.parent) == ("update_display_data", "update_display_data", cell(1))
+        assert other.content["transient"] == gone.content["transient"] == message.content["transient"]
+        assert gone.content["data"] == {"text/plain": ""}
         assert running.stands("") == []
-        assert len(running.stands("It uses 300Mi of its 350Mi of memory.")) == 1
+        assert [message.msg_type for message in running.stands("It is paused.")] == ["display_data"]
 
     def test_a_cell_that_is_sent_to_a_paused_kernel_is_told(self) -> None:
         running = RunningCell()
@@ -204,7 +210,9 @@ class TestStands:
         assert [message.parent for message in running.stands("It is paused.")] == [cell(1)]
         running.status("idle", cell(1))
         running.sent(cell(2))
-        assert [message.parent for message in running.stands("It is paused.")] == [cell(2)]
+        before, now = running.stands("It is paused.")
+        assert (before.parent, before.content["data"]) == (cell(1), {"text/plain": ""})
+        assert (now.parent, now.msg_type) == (cell(2), "display_data")
 
 
 class TestLost:

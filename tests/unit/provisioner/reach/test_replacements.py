@@ -6,14 +6,7 @@ import pytest
 import zmq
 
 from fixtures.waiting import wait_until
-from kubernel_jupyter.replacements import Question, Replacements
-
-
-class Stream:
-    """As much of a ZMQStream as is looked at."""
-
-    def __init__(self, socket: zmq.Socket[bytes]) -> None:
-        self.socket = socket
+from kubernel_provisioner.reach.replacements import Question, Replacements
 
 
 @pytest.fixture
@@ -32,7 +25,7 @@ def answers(one: zmq.Socket[bytes], other: zmq.Socket[bytes]) -> bool:
 def test_a_connection_that_is_made_anew(context: zmq.Context[zmq.Socket[bytes]]) -> None:
     kernel, page = context.socket(zmq.ROUTER), context.socket(zmq.DEALER)
     port = kernel.bind_to_random_port("tcp://127.0.0.1")
-    with Replacements(Stream(page)) as replacements:
+    with Replacements(page) as replacements:
         page.connect(f"tcp://127.0.0.1:{port}")
         assert answers(page, kernel)
         assert not replacements.seen(), "it is the first one"
@@ -59,7 +52,7 @@ def _bound(socket: zmq.Socket[bytes], port: int) -> Callable[[], bool]:
 
 def test_a_socket_that_is_closed_meanwhile(context: zmq.Context[zmq.Socket[bytes]]) -> None:
     page = context.socket(zmq.DEALER)
-    with Replacements(Stream(page)) as replacements:
+    with Replacements(page) as replacements:
         page.close(linger=0)
         assert not replacements.seen()
 
@@ -69,5 +62,23 @@ def test_a_kernel_that_is_busy_is_asked_more_and_more_seldom() -> None:
     assert not question.is_due(0.0)
     question.raise_at(10.0)
     assert [now for now in range(10, 30) if question.is_due(now)] == [11, 13, 17, 25]
-    question.settle()
+    question.asked("q", frozenset({"cell"}))
+    assert question.answered("cell") is None
+    assert question.answered("q") == {"cell"}
     assert not question.is_due(1000.0)
+
+
+def test_answers_come_once_and_settle_what_was_asked_before() -> None:
+    """However many were lost, a page that is open for weeks keeps none of them."""
+    question = Question()
+    for number in range(5):
+        question.asked(f"q{number}", frozenset({f"cell{number}"}))
+    assert question.answered("q3") == {"cell3"}
+    assert (question.answered("q1"), question.answered("q3")) == (None, None)
+    assert question.awaits_reply
+    assert not question.is_reply("what the page asked")
+    assert question.is_reply("q3")
+    assert not question.is_reply("q2")
+    assert question.is_reply("q4")
+    assert not question.awaits_reply
+    assert question.answered("q4") == {"cell4"}

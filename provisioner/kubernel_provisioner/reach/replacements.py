@@ -12,14 +12,14 @@ FIRST_QUESTION_SECONDS = 1.0
 
 
 class Replacements:
-    """Watches ZMQ streams for as long as it is entered.
+    """Watches ZMQ sockets for as long as it is entered.
 
     Args:
-        streams: each connects to one address, and again by itself.
+        sockets: each connects to one address, and again by itself.
     """
 
-    def __init__(self, *streams: Any) -> None:
-        self._sockets = [stream.socket for stream in streams]
+    def __init__(self, *sockets: Any) -> None:
+        self._sockets = sockets
         self._lost: set[int] = set()
         self._monitors: list[Any] = []
 
@@ -54,12 +54,15 @@ class Replacements:
 class Question:
     """When a kernel is to be asked for a sign that it has done all that it was sent. It may be busy for hours.
 
-    Questions and answers may be lost, too, so it is asked again, each time after twice as long.
+    Questions and answers may be lost, too, so it is asked again, each time after twice as long. A kernel answers in the
+    order of the questions: one that is answered settles those before it, whose answers were lost.
     """
 
     def __init__(self) -> None:
         self._at: float | None = None
         self._pause = FIRST_QUESTION_SECONDS
+        self._cells: dict[str, frozenset[str]] = {}  # by question that is not answered: the cells sent before it
+        self._replies: list[str] = []  # questions whose replies have not come
 
     def raise_at(self, now: float) -> None:
         """Something may have been lost."""
@@ -74,6 +77,34 @@ class Question:
         self._at = now + self._pause
         return True
 
-    def settle(self) -> None:
-        """It has answered."""
-        self._at = None
+    def asked(self, msg_id: str, cells: frozenset[str]) -> None:
+        """It was asked.
+
+        Args:
+            msg_id: of the request.
+            cells: requests that the kernel was sent before.
+        """
+        self._cells[msg_id] = cells
+        self._replies.append(msg_id)
+
+    def answered(self, msg_id: str) -> frozenset[str] | None:
+        """The kernel has done what has this id: the requests that it had done before; None: it was no question."""
+        done = self._cells.get(msg_id)
+        if done is not None:
+            self._at = None
+            settled = list(self._cells)
+            for each in settled[: settled.index(msg_id) + 1]:
+                del self._cells[each]
+        return done
+
+    @property
+    def awaits_reply(self) -> bool:
+        """Whether a reply is to come, or was lost."""
+        return bool(self._replies)
+
+    def is_reply(self, msg_id: str) -> bool:
+        """Whether a reply to what has this id is for us, and not for the page; once for each question."""
+        if msg_id not in self._replies:
+            return False
+        del self._replies[: self._replies.index(msg_id) + 1]
+        return True
