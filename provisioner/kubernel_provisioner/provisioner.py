@@ -376,6 +376,7 @@ class KubernetesProvisioner(LastSeen, Ending, Running, ProvisionerOptions):
         self.connection_info = cast("KernelConnectionInfo", connection)
         self.namespace = provisioner_info["namespace"] or self.namespace
         self._remote = None
+        prepare(self.parent)
         if provisioner_info["instance"] is not None:
             held = Held(**{**provisioner_info["instance"], "info": connection})
             self.connection_info = cast(

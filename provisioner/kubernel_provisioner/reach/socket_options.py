@@ -15,6 +15,8 @@ from typing import Any, Final
 
 import zmq
 
+from .shell_channels import CHANNELS
+
 #: Milliseconds, but for keepalive: seconds, and a number of probes. Dead for two minutes is dead.
 OPTIONS: Final[Mapping[int, int]] = {
     zmq.CONNECT_TIMEOUT: 2_000,
@@ -27,9 +29,16 @@ OPTIONS: Final[Mapping[int, int]] = {
 
 
 class KernelsAfar:
-    """Mixed into a client's class: a context that a client makes for itself has the defaults, too."""
+    """Mixed into a client's class: a context that a client makes for itself has the defaults, too.
+
+    Its shell channel knows of replies that were lost, unless the class has channels of its own.
+    """
 
     ip: str
+
+    def _shell_channel_class_default(self) -> Any:
+        theirs = type(self).shell_channel_class.default_value  # type: ignore[attr-defined]
+        return CHANNELS.get(theirs, theirs)
 
     def _context_default(self) -> Any:
         context = super()._context_default()  # type: ignore[misc]
