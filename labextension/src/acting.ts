@@ -2,18 +2,19 @@
 
 import { ISessionContext, ISessionContextDialogs, Notification } from '@jupyterlab/apputils';
 
-import { change } from './server.js';
-import { Action, IKernel, more } from './telling.js';
+import { change, look } from './server.js';
+import { Action, hasAlready, IKernel, losesVariables, more } from './telling.js';
 
 /** Does it, and says what came of it where nothing else does.
  *
- * @param dialogs asks before variables are lost; null: nothing is to be lost any more.
+ * @param kernel what was known of it when that was offered.
+ * @param dialogs asks before variables are lost.
  */
 export async function act(
   action: Action,
   session: ISessionContext,
   kernel: IKernel | null,
-  dialogs: ISessionContextDialogs | null
+  dialogs: ISessionContextDialogs
 ): Promise<void> {
   const id = session.session?.kernel?.id;
   try {
@@ -30,8 +31,11 @@ export async function act(
         break;
       case 'grow':
         if (id && kernel) {
-          await change(id, 'resize', { memory: more(kernel) });
-          Notification.success(`The kernel has ${more(kernel)} of memory`, { autoClose: 5000 });
+          const has = hasAlready(kernel, (await look(id))?.kernel ?? null);
+          if (!has) {
+            await change(id, 'resize', { memory: more(kernel) });
+          }
+          Notification.success(`The kernel has ${has || more(kernel)} of memory`, { autoClose: 5000 });
         }
         break;
       default:
@@ -44,12 +48,13 @@ export async function act(
   }
 }
 
-async function restart(session: ISessionContext, dialogs: ISessionContextDialogs | null): Promise<void> {
-  if (session.session?.kernel && dialogs) {
-    await dialogs.restart(session);
-  } else if (session.session?.kernel) {
-    await session.restartKernel();
-  } else {
+async function restart(session: ISessionContext, dialogs: ISessionContextDialogs): Promise<void> {
+  const kernel = session.session?.kernel;
+  if (!kernel) {
     await session.changeKernel({ name: session.prevKernelName });
+  } else if (losesVariables(kernel.status, (await look(kernel.id))?.kernel ?? null)) {
+    await dialogs.restart(session);
+  } else {
+    await session.restartKernel();
   }
 }

@@ -8,6 +8,7 @@ import { IStatusBar } from '@jupyterlab/statusbar';
 import { addCommands } from './commands.js';
 import { tellDeaths } from './deaths.js';
 import { addTooltips } from './launcher.js';
+import { endLostCells } from './lost.js';
 import { KernelStatus } from './status.js';
 import { KernelWatch } from './watch.js';
 
@@ -42,9 +43,23 @@ const deaths: JupyterFrontEndPlugin<void> = {
   description: 'Says why a kernel on Kubernetes died, with the button that helps.',
   autoStart: true,
   requires: [INotebookTracker],
+  optional: [IConsoleTracker, ISessionContextDialogs],
+  activate: (
+    app: JupyterFrontEnd,
+    notebooks: INotebookTracker,
+    consoles: IConsoleTracker | null,
+    dialogs: ISessionContextDialogs | null
+  ) => tellDeaths(app.serviceManager, notebooks, consoles, dialogs ?? new SessionContextDialogs())
+};
+
+const lost: JupyterFrontEndPlugin<void> = {
+  id: '@kubernel/labextension:lost',
+  description: 'Ends cells whose end was lost with the server that was killed.',
+  autoStart: true,
+  requires: [INotebookTracker],
   optional: [IConsoleTracker],
-  activate: (app: JupyterFrontEnd, notebooks: INotebookTracker, consoles: IConsoleTracker | null) =>
-    tellDeaths(app.serviceManager, notebooks, consoles)
+  activate: (_: JupyterFrontEnd, notebooks: INotebookTracker, consoles: IConsoleTracker | null) =>
+    endLostCells(notebooks, consoles)
 };
 
 const launcher: JupyterFrontEndPlugin<void> = {
@@ -54,4 +69,4 @@ const launcher: JupyterFrontEndPlugin<void> = {
   activate: (app: JupyterFrontEnd) => addTooltips(app.serviceManager.kernelspecs)
 };
 
-export default [status, deaths, launcher];
+export default [status, deaths, lost, launcher];

@@ -3,9 +3,11 @@ import test from 'node:test';
 
 import {
   clock,
+  hasAlready,
   IKernel,
   IKernelEvent,
   label,
+  losesVariables,
   more,
   NOTHING,
   obituary,
@@ -13,6 +15,7 @@ import {
   remedy,
   shown,
   specOfLogo,
+  takesBack,
   tooltip,
   words
 } from './telling.js';
@@ -120,6 +123,32 @@ test('what helps', () => {
   assert.equal(remedy({ ...OOM, phase: 'failed' }, kernel), 'restart');
   assert.equal(remedy(OOM, null), 'startNew');
   assert.equal(remedy({ ...OOM, over: true }, kernel), 'startNew'); // the server forgets it a moment later
+});
+
+test('an offer that is hours old does no harm', () => {
+  for (const state of ['ready', 'suspended'] as const) {
+    assert.ok(losesVariables('idle', { ...kernel, state }));
+  }
+  for (const state of ['dead', 'pending'] as const) {
+    assert.ok(!losesVariables('unknown', { ...kernel, state }));
+  }
+  assert.ok(losesVariables('busy', null)); // another provisioner's
+  assert.ok(!losesVariables('dead', null));
+  const grown = (limit: number) => ({ ...kernel, memory: { usage: 1, limit } });
+  assert.equal(hasAlready(grown(300 * MIB), grown(700 * MIB)), '700Mi');
+  assert.equal(hasAlready(grown(300 * MIB), grown(300 * MIB)), '');
+  assert.equal(hasAlready(grown(300 * MIB), null), '');
+  assert.equal(hasAlready({ ...kernel, memory: null }, grown(600 * MIB)), '');
+});
+
+test('what is no longer true is taken back', () => {
+  const failed: IKernelEvent = { ...OOM, phase: 'failed' };
+  const ready: IKernelEvent = { ...OOM, phase: 'ready' };
+  assert.ok(takesBack(failed, failed)); // the second try says it anew
+  assert.ok(takesBack(failed, ready));
+  assert.ok(takesBack(OOM, OOM));
+  assert.ok(!takesBack(OOM, ready)); // why the variables are gone
+  assert.ok(!takesBack(failed, { ...OOM, phase: 'waiting' }));
 });
 
 function spec(config: object, name = 'kubernel') {

@@ -147,6 +147,29 @@ export function remedy(event: IKernelEvent, kernel: IKernel | null): Action | nu
   return event.message?.includes(OUT_OF_MEMORY) && more(kernel) ? 'grow' : null;
 }
 
+/** Whether a restart loses variables, and is asked for first. An offer may be hours old, and the kernel work again.
+ *
+ * @param status what the page knows of the kernel.
+ * @param kernel what the server knows of it now; null: nothing, or it is none of ours.
+ */
+export function losesVariables(status: string, kernel: IKernel | null): boolean {
+  return status !== 'dead' && kernel?.state !== 'dead' && kernel?.state !== 'pending';
+}
+
+/** The memory that a kernel has by now, as Kubernetes writes it, if that is as much as was offered; empty: it is not. */
+export function hasAlready(offered: IKernel, now: IKernel | null): string {
+  const limit = now?.memory?.limit ?? 0;
+  return limit >= 2 * (offered.memory?.limit ?? Infinity) ? `${mib(limit)}Mi` : '';
+}
+
+/** Whether news of a kernel make what was said of it before untrue, and it is taken back.
+ *
+ * @param before the event that was told of it.
+ */
+export function takesBack(before: IKernelEvent, event: IKernelEvent): boolean {
+  return obituary(event, '') !== null || (event.phase === 'ready' && before.phase === 'failed');
+}
+
 /** A kernelspec as JupyterLab knows it. */
 export interface ISpec {
   display_name: string;
@@ -202,6 +225,12 @@ function paragraph(text: string): string {
   const whole = (end < 0 ? lines : lines.slice(0, end)).join(' ');
   return /^.*?\([A-Za-z, ]+\)\./.exec(whole)?.[0] ?? whole;
 }
+
+/** Lines of a cell whose end was lost; what the server extension says where the server lives. */
+export const LOST = [
+  'The connection to the kernel was lost for a while. How this cell ended did not arrive, nor',
+  'what it printed then. The kernel is there, with its variables.'
+];
 
 /** What is said when a page meets a server that has just been started; empty when there is nothing to say. */
 export function reattached(before: string | null, now: string, kernels: number): string {

@@ -50,7 +50,7 @@ export class KernelWatch {
     if (this.session && this.kernel) {
       const isDead = this.kernel.state === 'dead';
       const title = isDead ? 'Why the kernel did not start' : 'Why the kernel died';
-      void explain(title, this.kernel.died, isDead ? 'restart' : null, this.session, this.kernel);
+      void explain(title, this.kernel.died, isDead ? 'restart' : null, this.session, this.kernel, this.dialogs);
     }
   }
 

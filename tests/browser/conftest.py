@@ -156,6 +156,7 @@ def place(
     found.install("expired", names[0], "--display-name", "Expired", "--image", image)
     found.change("expired", lambda spec: spec.update(argv=["python3", "-c", EXPIRED, "{connection_file}"]))
     found.install("full", names[1], "--display-name", "Full", "--image", image)
+    found.install("impatient", names[1], "--display-name", "Impatient", "--image", image, "--start-deadline", "5")
     found.fill()
     yield found
     for server in found.started:

@@ -25,8 +25,13 @@ def test_out_of_memory(open_notebook: OpenNotebook, make_notebook: MakeNotebook)
     notebook.run(1)
     expect(notebook.output(1)).to_have_text("42")
     expect(notebook.output(0)).to_contain_text("OOMKilled")
-    notebook.press_in_toast("Give It 600Mi of Memory")
-    expect(notebook.bar).to_contain_text("/ 600 MiB")
+    for size in (600, 1200):
+        notebook.choose_in_bar(f"Give It {size}Mi of Memory")
+        expect(notebook.bar).to_contain_text(f"/ {size} MiB")
+    expect(notebook.toast).to_have_count(1)
+    notebook.press_in_toast("Give It 600Mi of Memory")  # an old offer takes nothing away
+    expect(notebook.toast).to_have_text("The kernel has 1200Mi of memory")
+    expect(notebook.bar).to_contain_text("/ 1200 MiB")
 
 
 def test_a_crash(open_notebook: OpenNotebook, make_notebook: MakeNotebook) -> None:
@@ -158,5 +163,6 @@ def test_an_end_that_no_page_saw(
     expect(notebook.output(1)).to_have_text("56")
     expect(notebook.output(0)).to_contain_text("ended while no page was open, and its variables are lost:")
     expect(notebook.output(0)).to_contain_text("The kernel's KernelInstance was deleted.")
+    expect(notebook.output(0)).not_to_contain_text("start a new kernel")  # it is started
     expect(notebook.output(0)).to_contain_text("42")
     notebook.picture("ended-unseen")

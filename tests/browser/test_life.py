@@ -46,16 +46,32 @@ def test_another_name(
     assert [kernel["metadata"]["name"] for kernel in place.kernels()] == [f"k-{sessions[0]['kernel']['id']}"]
 
 
+#: A cell that ends when it is told to, and leaves a word of that.
+GO = """import os, time
+print('on', flush=True)
+while not os.path.exists('/tmp/go'): time.sleep(0.1)
+open('/tmp/gone', 'w').close()"""
+
+
+def files(place: Place) -> str:
+    """What is in the folders /tmp of the kernels' pods."""
+    pods = [pod["metadata"]["name"] for pod in place.here.items("pods")]
+    return " ".join(place.here("exec", pod, "--", "ls", "/tmp").stdout for pod in pods)
+
+
 def until_ready(place: Place, number: int) -> None:
     """Waits until so many KernelInstances run: one that still starts is not re-attached, but gone on with."""
     wait_until("kernels that run", lambda: place.reasons() == ["Running"] * number, seconds=SECONDS)
 
 
 def test_the_server_is_killed(open_notebook: OpenNotebook, make_notebook: MakeNotebook, place: Place) -> None:
-    """The open page goes on with the next server, and with its name, after JupyterLab's word that there was none."""
+    """The open page goes on with the next server, and with its name, after JupyterLab's word that there was none.
+
+    A cell that ended meanwhile ends in the page, too.
+    """
     first = place.start()
     first.start_session("science")  # of a notebook that no page shows
-    name = make_notebook("x = 42", "print(x)")
+    name = make_notebook("x = 42", "print(x)", GO)
     notebook = open_notebook(name, server=first)
     notebook.run(0)
     expect(notebook.prompt(0)).to_have_text("[1]:")
@@ -63,14 +79,21 @@ def test_the_server_is_killed(open_notebook: OpenNotebook, make_notebook: MakeNo
     until_ready(place, 2)
     pods = [pod["metadata"]["uid"] for pod in place.here.items("pods")]
     notebook.close_if_it_comes("Server Connection Error")
+    notebook.run(2)
+    expect(notebook.output(2)).to_have_text("on")
     first.stop(signal.SIGKILL)
+    for pod in place.here.items("pods"):
+        place.here("exec", pod["metadata"]["name"], "--", "touch", "/tmp/go")
+    wait_until("the cell's end", lambda: "gone" in files(place), seconds=SECONDS)
     second = place.start(first)
     expect(notebook.toast).to_have_text("2 kernels re-attached")
     wait_until("the page", lambda: connections(second, name) > 0, seconds=SECONDS)
     notebook.until_idle()
+    expect(notebook.output(2)).to_contain_text("How this cell ended did not arrive")
+    expect(notebook.prompt(2)).to_have_text("[ ]:")
     notebook.run(1)
     expect(notebook.output(1)).to_have_text("42")
-    expect(notebook.prompt(1)).to_have_text("[2]:")
+    expect(notebook.prompt(1)).to_have_text("[3]:")
     expect(notebook.title).to_have_text(name)
     assert [pod["metadata"]["uid"] for pod in place.here.items("pods")] == pods
     notebook.picture("reattached")

@@ -56,6 +56,22 @@ def test_a_start_that_fails(open_notebook: OpenNotebook, make_notebook: MakeNote
     expect(notebook.bar).to_contain_text("Hasty: unschedulable 0:")
 
 
+def test_a_second_start_that_goes_well(open_notebook: OpenNotebook, make_notebook: MakeNotebook, place: Place) -> None:
+    """Nothing on the page offers to restart the kernel that works now."""
+    notebook = open_notebook(make_notebook("print(6 * 7)", kernel="impatient"))
+    for _ in range(2):
+        notebook.run(0)
+        expect(notebook.bar).to_contain_text("Impatient: quota exceeded")
+        expect(notebook.output(0)).to_contain_text("Given up after 5 s.")
+        expect(notebook.bar).to_have_attribute("data-level", "dead")
+        expect(notebook.toast).to_have_count(1)
+    place.make_room()
+    notebook.run(0)
+    expect(notebook.output(0)).to_have_text("42")
+    expect(notebook.toast).to_have_count(0)
+    place.fill()
+
+
 def test_memory(open_notebook: OpenNotebook, make_notebook: MakeNotebook) -> None:
     """It is amber when it is scarce, and a click brings more; the variables stay."""
     notebook = open_notebook(make_notebook("x = 1", "print(len(x))"))
@@ -93,7 +109,7 @@ def test_a_pause(open_notebook: OpenNotebook, make_notebook: MakeNotebook) -> No
     notebook.picture("bar-paused")
     expect(notebook.said).to_have_text("Science: paused")
     notebook.menu("Kernel", "Resume Kernel")
-    expect(notebook.output(1)).to_contain_text("42")
+    expect(notebook.output(1)).to_have_text("42")
     memory(notebook)
 
 
