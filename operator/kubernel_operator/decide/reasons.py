@@ -13,7 +13,7 @@ from kubernel_operator.observe.facts import Condition, EventFacts, finalizers_of
 from kubernel_operator.observe.observed import Refusal
 from kubernel_operator.observe.pod_facts import Container, PodFacts, Terminated, Waiting
 
-from .refused_containers import CREATION_FAILED, is_final, is_passing
+from .refused_containers import CREATION_FAILED, is_final, is_passing, registrys_words
 
 TOO_MANY_REQUESTS = 429
 _NOT_PULLED = frozenset(
@@ -308,7 +308,8 @@ def _waiting(container: Container, waiting: Waiting, *, believed: bool) -> tuple
             remedy = "; correct spec.image" if container.name == KERNEL_CONTAINER else ""
             return Reason.INVALID_IMAGE_NAME, f"The image name {image} is not valid: {message}{remedy}"
         case _ if reason in _NOT_PULLED:
-            return Reason.IMAGE_PULL_FAILED, f"The image {image} cannot be pulled ({reason}): {message}"
+            said = registrys_words(container.image, message)
+            return Reason.IMAGE_PULL_FAILED, f"The image {image} cannot be pulled ({reason}): {said}"
         case _ if reason in CREATION_FAILED and not is_passing(waiting) and (believed or is_final(waiting)):
             return Reason.CONFIG_ERROR, f"{what} cannot be created ({reason}): {with_remedy(message)}"
         case _ if reason in CREATION_FAILED:

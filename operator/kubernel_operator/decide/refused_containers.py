@@ -32,6 +32,11 @@ _PASSING = re.compile(
     r"|no such host|server misbehaving|temporary failure|network is unreachable|no route to host|\bEOF\b|canceled",
     re.IGNORECASE,
 )
+# What the kubelet and the runtime put before that, each with the image's name once more.
+_PREFIX = re.compile(
+    r'(?:rpc error: code = \w+ desc = |Back-off pulling image "[^"]*": |Err[A-Z]\w+: '
+    r'|failed to (?:pull(?: and unpack)? image|resolve reference) "[^"]*": )*'
+)
 _PULL_FAILED = frozenset({"ErrImagePull", "ImagePullBackOff"})
 CREATION_FAILED = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
 # What each try will say: image and pod do not fit together.
@@ -57,6 +62,12 @@ def is_verdict(image: str, message: str) -> bool:
     """
     said = re.sub(r'"[^"]*"|https?://\S+', " ", message).replace(image, " ")
     return bool(_VERDICT.search(said)) and not _PASSING.search(said)
+
+
+def registrys_words(image: str, message: str) -> str:
+    """What is new in the kubelet's message to whoever knows that this image cannot be pulled."""
+    said = message[_PREFIX.match(message).end() :]  # type: ignore[union-attr]  # it matches nothing, too
+    return said.removeprefix(f"{image}: ") or message
 
 
 def refused_container(pod: PodFacts) -> Container | None:

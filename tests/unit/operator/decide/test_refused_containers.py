@@ -10,6 +10,7 @@ from kubernel_operator.decide.refused_containers import (
     believed_at,
     is_verdict,
     refused_container,
+    registrys_words,
 )
 from kubernel_operator.decide.situation import situation
 from kubernel_operator.decide.status import build_status
@@ -74,6 +75,22 @@ def test_names_of_images_are_no_words_of_registries(image: str) -> None:
 @pytest.mark.parametrize("image", ["r.org/timeout:1", "r.org/x:503", "r.org/team/x:rate limit"])
 def test_names_of_images_excuse_no_registry(image: str) -> None:
     assert is_verdict(image, f'failed to pull image "{image}": {image}: not found')
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        (f"{PULL}{IMAGE}: not found", "not found"),
+        (f'Back-off pulling image "{IMAGE}": ErrImagePull: rpc error: code = NotFound desc = {PULL}gone', "gone"),
+        (f'failed to pull image "{IMAGE}": Head "https://r/v2/": EOF', 'Head "https://r/v2/": EOF'),
+        (f'Back-off pulling image "{IMAGE}"', f'Back-off pulling image "{IMAGE}"'),
+        (PULL, PULL),
+        ("reading manifest 1: manifest unknown", "reading manifest 1: manifest unknown"),
+        ("", ""),
+    ],
+)
+def test_the_image_is_named_once(message: str, words: str) -> None:
+    assert registrys_words(IMAGE, message) == words
 
 
 def waiting(reason: str, message: str) -> dict[str, object]:
