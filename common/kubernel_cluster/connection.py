@@ -213,8 +213,14 @@ class Connection:
             fresh = await self._log_in()
             pool = self._pool if self._pool.fits(fresh.configuration) else Pool(fresh.configuration)
         except NoLoginError as error:
+            is_news = str(error) != str(self._failure)  # a laptop whose login ended tries all night
             self._failure = error
-            log.warning("The credentials for %s were not renewed: %s", self.host, error)
+            log.log(
+                logging.WARNING if is_news else logging.DEBUG,
+                "The credentials for %s were not renewed: %s",
+                self.host,
+                error,
+            )
         else:
             self._failure = None
             self._renewals += 1

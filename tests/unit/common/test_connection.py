@@ -172,6 +172,29 @@ async def test_a_login_command_that_fails_is_quoted_and_never_makes_anonymous_re
     assert None not in [authorization for _, _, authorization in api_server.authorizations]
 
 
+async def test_a_login_that_fails_for_long_is_said_once(
+    api_server: ApiServer,
+    write_kubeconfig: WriteKubeconfig,
+    plugin: Plugin,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """And again after one that went well."""
+    monkeypatch.setattr(connection_module, "RENEWAL_PAUSE_SECONDS", 0.0)
+    api_server.token = "t1"
+    async with opened(write_kubeconfig(api_server.url, plugin.user)) as cluster:
+        for token in ("t2", "t3"):
+            api_server.token = token
+            plugin.give_out("")
+            for _ in range(3):
+                with pytest.raises(NoLoginError):
+                    await cluster.list("/pods")
+            plugin.give_out(token)
+            await cluster.list("/pods")
+    assert plugin.runs == 1 + 2 * 4
+    assert [record.levelname for record in caplog.records if "were not renewed" in record.message] == ["WARNING"] * 2
+
+
 async def test_a_token_that_stays_refused_is_an_answer(
     api_server: ApiServer, write_kubeconfig: WriteKubeconfig, plugin: Plugin
 ) -> None:
