@@ -18,6 +18,16 @@ from .texts import with_output
 # A signal's number is added to this in the exit code of a shell and of a container.
 SIGNAL_BASE = 128
 SIGNAL_MAX = 64  # of Linux; exit code 255 is a program's -1
+# Those that a program's own fault brings, or somebody sends.
+_NAMES = {
+    4: ", SIGILL",
+    6: ", SIGABRT",
+    7: ", SIGBUS",
+    8: ", SIGFPE",
+    9: ", SIGKILL",
+    11: ", SIGSEGV",
+    15: ", SIGTERM",
+}
 # What container runtimes call a container whose first process could not be executed: containerd, Docker.
 NEVER_RAN = frozenset({"StartError", "ContainerCannotRun"})
 # A kubelet ends a container by SIGTERM, and by SIGKILL after the grace period.
@@ -264,7 +274,7 @@ def _process_message(reason: Reason, code: int | None, signal: int | None, memor
                 "The kernel was ended: no client was connected and no CPU used for spec.lifecycle.idleTimeoutSeconds."
             )
         case _ if signal is not None:
-            return f"The kernel was ended by signal {signal}."
+            return f"The kernel was ended by signal {signal}{_NAMES.get(signal, '')}."
         case _ if code is not None:
             return f"The kernel ended with exit code {code}."
         case _:

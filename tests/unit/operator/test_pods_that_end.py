@@ -457,8 +457,8 @@ def kubelet_event(name: str, reason: str, message: str, second: int) -> dict[str
             30,
             "The node ended the kernel's container: PostStartHook failed.",
         ),
-        ("Unhealthy", "Liveness probe failed: ", 1, "The kernel was ended by signal 15."),
-        ("Unhealthy", "Readiness probe failed: ", 30, "The kernel was ended by signal 15."),
+        ("Unhealthy", "Liveness probe failed: ", 1, "The kernel was ended by signal 15, SIGTERM."),
+        ("Unhealthy", "Readiness probe failed: ", 30, "The kernel was ended by signal 15, SIGTERM."),
     ],
     ids=["probe", "hook", "probe that healed", "probe that ends nothing"],
 )

@@ -67,7 +67,7 @@ def killed_init(code: int, reason: str = "Error") -> dict[str, Any]:
         ),
         pytest.param(
             report("exited", signal=11),
-            Ending(0, Reason.KERNEL_CRASHED, "The kernel was ended by signal 11.", NOW - 1, 139, 11),
+            Ending(0, Reason.KERNEL_CRASHED, "The kernel was ended by signal 11, SIGSEGV.", NOW - 1, 139, 11),
             id="signal",
         ),
         pytest.param(
@@ -117,7 +117,7 @@ def test_ending_of_report(said: Report, ending: Ending) -> None:
         ),
         pytest.param(
             pod(**terminated(139)),
-            Ending(7, Reason.KERNEL_CRASHED, "The kernel was ended by signal 11.", NOW - 1, 139, 11),
+            Ending(7, Reason.KERNEL_CRASHED, "The kernel was ended by signal 11, SIGSEGV.", NOW - 1, 139, 11),
             id="signal",
         ),
         pytest.param(
