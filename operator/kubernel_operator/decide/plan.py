@@ -159,9 +159,9 @@ def _needs_pod(kernel: KernelFacts, situation: Situation, observed: Observed, co
         return Plan((), min(not_before, situation.start_began + kernel.lifecycle.start_deadline))
     actions: tuple[Action, ...] = ()
     if situation.objection is None and observed.member is not None:
-        actions = (
-            *_missing_children(kernel, observed, context, None),
+        actions = (  # what takes the API server longest is sent first
             *claim(kernel, observed.member, observed, context.settings, now),
+            *_missing_children(kernel, observed, context, None),
         )
     elif situation.objection is None:
         actions = tuple(_create(kernel, situation, observed, context))
