@@ -8,6 +8,7 @@ from fixtures.callbacks import callback
 from fixtures.objects import cr, pod
 from fixtures.operator_world import World
 from fixtures.pools import apply_pool, settle
+from kubernel_api.conditions import ConditionType, find_condition
 from kubernel_cluster.errors import ApiError, ApiUnavailableError
 
 
@@ -105,9 +106,13 @@ def test_a_pools_pod_that_no_operator_would_know_again_is_not_kept(world: World,
     assert world.cluster.requests.count(("create", "pods")) in range(4, 8)
     assert world.pods() == []
     pools = [obj for path, obj in world.cluster.objects.items() if "/kernelpools/" in path]
-    (condition,) = pools[0]["status"]["conditions"]
-    assert (condition["status"], condition["reason"]) == ("False", "ConfigError")
-    assert "probably an admission webhook" in condition["message"]
+    ready, stalled = (
+        find_condition(pools[0]["status"]["conditions"], each) for each in (ConditionType.READY, ConditionType.STALLED)
+    )
+    assert ready is not None
+    assert stalled is not None
+    assert (ready["status"], stalled["status"], ready["reason"]) == ("False", "True", "ConfigError")
+    assert "probably an admission webhook" in ready["message"]
     world.cluster.webhook = lambda resource, obj: None
     world.now += 60
     settle(world)
