@@ -7,6 +7,7 @@ KUBERNEL_TEST_AWAY_SECONDS=600, what they are.
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import time
@@ -126,6 +127,8 @@ def test_packets_are_swallowed(
         (lease,) = (each for each in here.items("leases") if each["metadata"]["name"].startswith("kubernel-server-"))
         return str(lease["spec"]["renewTime"])
 
+    if AWAY_SECONDS:
+        faulthandler.cancel_dump_traceback_later()  # pytest's last resort ends any test after 400 s
     environment = {**program_environment, **cluster_environment, "KUBERNEL_ACCESS": access}
     log = tmp_path / "client"
     with agent(environment, log, network.command()) as client:
