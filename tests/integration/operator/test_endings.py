@@ -128,9 +128,10 @@ def test_finished_is_the_end(kernels: Kernels) -> None:
     kernel = kernels.start(lifecycle={"activeDeadlineSeconds": 1})
     finished = kernel.finished()
     kernel.restart(1)
-    kernels.start()  # by then the operator has seen the restart
+    status = kernel.wait_status("the restart to be observed", lambda s: s["observedGeneration"] == 2)
     kernel.wait("no pod", lambda: not kernel.children("pods"))
-    assert kernel.status == finished
+    conditions = [{**each, "observedGeneration": 2} for each in finished["conditions"]]
+    assert status == {**finished, "observedGeneration": 2, "conditions": conditions}
 
 
 @pytest.mark.parametrize("ahead", [-180, 0, 180])
