@@ -10,7 +10,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
@@ -26,6 +25,7 @@ from cluster import browser as installed
 from fixtures.api_client import ApiClient
 from fixtures.cluster import LAYOUT, REPO
 from fixtures.host_server import HostServer, launch
+from fixtures.kernelspecs import install_into
 from fixtures.kubectl import Kubectl, Object
 from fixtures.namespaces import PREFIX, create_namespace, remove_namespace
 from fixtures.operator_release import OperatorRelease
@@ -108,9 +108,7 @@ class Place:
 
     def install(self, name: str, namespace: str, *options: str) -> None:
         """Installs a kernelspec."""
-        program = str(Path(sys.executable).with_name("kubernel"))
-        where = ["--prefix", str(self.folder / "prefix"), "--namespace", namespace]
-        subprocess.run([program, "install", "--name", name, *where, *options], check=True, capture_output=True)
+        install_into(self.folder / "prefix", name, namespace, *options)
 
 
 #: A kernel that ends as soon as it is started, with a word why.
