@@ -35,7 +35,9 @@ class Place:
         through_proxy = replace(self._kubectl, kubeconfig=self.proxy.kubeconfig)
         log_path = self._folder / log
         options = (*self._options, *options)
-        return build_operator(through_proxy, self.namespace, log_path, *options, callback_port=callback_port)
+        return build_operator(
+            through_proxy, self.namespace, log_path, *options, callback_port=callback_port, forked=True
+        )
 
     def ensure_operator(self) -> None:
         """The operator runs."""
