@@ -60,7 +60,7 @@ def render() -> Render:
         text = rendered(
             release, str(CHART), f"--namespace={namespace}", PROMETHEUS_OPERATOR, *OWN_CRDS, *files, *options
         )
-        return [each for each in yaml.safe_load_all(text) if each]
+        return [each for each in yaml.load_all(text, Loader=yaml.CSafeLoader) if each]  # ten times as fast as safe_load
 
     return render_
 
