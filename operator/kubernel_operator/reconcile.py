@@ -33,6 +33,7 @@ from .observe.kernel_facts import kernel_facts
 from .observe.kinds import PODS, is_partial, pool_of
 from .observe.members import Members
 from .observe.observed import Memory
+from .observe.pod_facts import PodFacts
 from .observe.report import merged
 from .observe.templates import Templates
 from .observer import Observer, remember
@@ -227,6 +228,17 @@ class Reconciler:
             self.queue.add(next(iter(waiting)))
         else:
             self._refused.pop(namespace, None)
+
+    def pod_is_gone(self, key: Key, pod: PodFacts) -> None:
+        """Remember the last of a pod: it may have been deleted between two passes, and only it says by whom.
+
+        Args:
+            key: of its KernelInstance.
+            pod: as the API server deleted it.
+        """
+        memory = self._memory.get(key)
+        if memory is not None and (memory.last_seen is None or memory.last_seen.incarnation <= pod.incarnation):
+            memory.last_seen = pod
 
     def template_changed(self, name: str) -> None:
         """A KernelTemplate came, changed or went: for those that it kept from getting a pod."""

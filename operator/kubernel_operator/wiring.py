@@ -37,6 +37,7 @@ from .housekeeping import Sweeps
 from .observe.cache import Cache, Key, key_of
 from .observe.kinds import PODS, SERVICES, pool_of, pool_that_made
 from .observe.members import Members
+from .observe.pod_facts import pod_facts
 from .observe.templates import Templates
 from .pools import WORKERS, Pools
 from .reconcile import Reconciler
@@ -239,6 +240,8 @@ class Operator:
         kinds = {"pod": PODS, "service": SERVICES}
         owner = kinds[kind].link(obj) if kind in kinds else name
         if owner is not None:
+            if kind == "pod" and type_ == "DELETED":
+                self._reconciler.pod_is_gone((namespace, owner), pod_facts(obj))
             self._add(kind, (namespace, owner))
         pool = pool_that_made(obj) if kind == "pod" else None
         if pool is not None and pool_of(owner or "") is None and not self._is_ignored(namespace):

@@ -144,15 +144,20 @@ def test_a_node_that_is_lost_before_its_kernel_was_ready(place: Place, node: Nod
     kernel.wait("another pod", lambda: kernel.child_names("pods") == [first, f"{kernel.name}-2"])
 
 
-def test_a_node_that_is_to_be_empty(place: Place, node: Node) -> None:
-    """Its administrator gives it a taint; nothing is wrong with it."""
+@pytest.mark.parametrize("operator_is", ["quick", "late"])
+def test_a_node_that_is_to_be_empty(place: Place, node: Node, operator_is: str) -> None:
+    """Its administrator gives it a taint; nothing is wrong with it. A late operator sees it gone at once."""
     kernel = place.kernels.create(**node.placement)
     pod = on_node(kernel)
     node.start(pod)
     say_ready(place, kernel, pod)
+    if operator_is == "late":
+        place.operator.pause()
     node.taint()
     kernel.wait("the pod's deletion", lambda: "deletionTimestamp" in kernel.children("pods")[0]["metadata"])
     node.confirm_end(pod)
+    if operator_is == "late":
+        place.operator.resume()
     status = kernel.reason("Evicted")
     assert "its node has a taint that it does not tolerate" in status["message"]
 

@@ -6,6 +6,7 @@ import pytest
 
 from fixtures.objects import NOW, cr, disrupted, finished_status, pod, terminated
 from fixtures.operator_world import World
+from kubernel_operator.observe.pod_facts import pod_facts
 from kubernel_wire.callback import Callback
 
 REJECTED: dict[str, Any] = {
@@ -120,6 +121,31 @@ def test_a_pod_that_was_preempted_and_is_gone_is_replaced(world: World) -> None:
     )
     passes(world, 1.0)
     assert names(world) == ["k1-2"]
+
+
+def test_a_pod_that_is_evicted_and_gone_between_two_passes(world: World) -> None:
+    """The object that the API server deleted has the cause."""
+    run(world)
+    evicted = newest(world) | {"status": {"phase": "Running", **disrupted("EvictionByEvictionAPI", "drained")}}
+    world.cluster.remove("/api/v1/namespaces/ns/pods/k1-1")
+    world.reconciler.pod_is_gone(("ns", "k1"), pod_facts(evicted))
+    passes(world)
+    assert words(world)[1:] == ("Evicted", "Pod k1-1 was evicted. drained")
+
+
+def test_the_last_of_an_older_pod_says_nothing_of_a_newer_one(world: World) -> None:
+    begin(world)
+    world.change_pod(newest(world), **REJECTED)
+    passes(world)
+    passes(world, 1.0)
+    old, new = world.pods()
+    evicted = old | {"status": disrupted("EvictionByEvictionAPI", "drained")}
+    world.reconciler.pod_is_gone(("ns", "k1"), pod_facts(new))
+    world.reconciler.pod_is_gone(("ns", "k1"), pod_facts(evicted))
+    for pod_name in names(world):
+        world.cluster.remove(f"/api/v1/namespaces/ns/pods/{pod_name}")
+    passes(world)
+    assert "drained" not in words(world)[2]
 
 
 def test_five_other_pods_are_tried_and_no_more(world: World) -> None:
