@@ -31,7 +31,7 @@ from fixtures.namespaces import PREFIX, create_namespace, remove_namespace
 from fixtures.operator_release import OperatorRelease
 from fixtures.waiting import wait_until
 
-from .person import SECONDS, Notebook
+from .person import KEEP_MESSAGES, SECONDS, Notebook
 from .quiet_network import quiet
 
 QUOTA = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "full"}, "spec": {"hard": {"pods": "0"}}}
@@ -219,6 +219,7 @@ def open_notebook(
 
     def show(name: str, page: Page = page, server: HostServer = server, program: str = "JupyterLab") -> Notebook:
         path = f"lab/workspaces/{uuid.uuid4().hex}/tree" if program == "JupyterLab" else "notebooks"
+        page.add_init_script(KEEP_MESSAGES)
         notebook = Notebook(page)
         notebook.bear_with_jupyterlab()
         page.goto(f"http://{server.host}/{path}/{name}?token={server.token}")
@@ -234,7 +235,9 @@ def open_notebook(
         file = place.folder / f"{re.sub('[^a-z0-9]+', '-', request.node.name)}.png"
         page.screenshot(path=file)
         print(f"see {file} and {place.folder / 'server.log'}")
-    end_all(server)
+    for each in place.started:
+        if each.process.poll() is None:
+            end_all(each)
     wait_until("no KernelInstance", lambda: place.kernels() == [], seconds=SECONDS)
 
 

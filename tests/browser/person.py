@@ -14,6 +14,13 @@ SECONDS = 90.0
 CONNECTED = re.compile("starting|idle|busy")
 # JupyterLab gives a theme's file a few seconds, which a busy machine may not have, and goes on without it.
 THEME = "Error Loading Theme"
+# The texts of all messages that a page has shown at its bottom right; some leave again by themselves.
+KEEP_MESSAGES = """
+window.messages = new Set();
+new MutationObserver(() => {
+  for (const toast of document.querySelectorAll(".Toastify__toast")) window.messages.add(toast.textContent);
+}).observe(document, {childList: true, subtree: true, characterData: true});
+"""
 SCREENSHOTS = "KUBERNEL_SCREENSHOTS"  # a folder for pictures of what the tests see
 
 expect.set_options(timeout=SECONDS * 1000)
@@ -58,6 +65,10 @@ class Notebook:
     def press_in_toast(self, button: str) -> None:
         """Presses a button of a message, of the newest that has it: it is above the others."""
         self.toast.locator("button", has_text=re.compile(f"^{button}$")).first.click()
+
+    def until_told(self, text: str) -> None:
+        """Waits until the page has shown a message of that text, which may be gone again."""
+        self.page.wait_for_function("text => window.messages.has(text)", arg=text, timeout=SECONDS * 1000)
 
     @property
     def bar(self) -> Locator:

@@ -86,7 +86,7 @@ def test_the_server_is_killed(open_notebook: OpenNotebook, make_notebook: MakeNo
         place.here("exec", pod["metadata"]["name"], "--", "touch", "/tmp/go")
     wait_until("the cell's end", lambda: "gone" in files(place), seconds=SECONDS)
     second = place.start(first)
-    expect(notebook.toast).to_have_text("2 kernels re-attached")
+    notebook.until_told("2 kernels re-attached")
     wait_until("the page", lambda: connections(second, name) > 0, seconds=SECONDS)
     notebook.until_idle()
     expect(notebook.output(2)).to_contain_text("How this cell ended did not arrive")

@@ -89,7 +89,7 @@ def test_memory(open_notebook: OpenNotebook, make_notebook: MakeNotebook) -> Non
     notebook.picture("bar-memory")
     notebook.page.keyboard.press("ArrowDown")
     notebook.page.keyboard.press("Enter")
-    expect(notebook.toast).to_have_text("The kernel has 600Mi of memory")
+    notebook.until_told("The kernel has 600Mi of memory")
     expect(notebook.bar).to_contain_text("/ 600 MiB")
     expect(notebook.bar).to_have_attribute("data-level", "ok")
     notebook.run(1)

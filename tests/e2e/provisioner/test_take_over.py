@@ -37,7 +37,7 @@ def start_and_die() -> dict[str, object]:
 def ask(info: dict[str, object], code: str) -> str:
     client = BlockingKernelClient()
     client.load_connection_info(info)
-    client.start_channels()
+    client.start_channels(hb=False)  # an echo that takes longer than 1 s would be a kernel's death to it
     client.wait_for_ready(timeout=60)
     printed: list[str] = []
     client.execute_interactive(
