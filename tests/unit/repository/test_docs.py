@@ -30,7 +30,7 @@ def test_admins_find_every_reason() -> None:
 def test_every_reason_is_said_by_some_line_of_code() -> None:
     """F6: APIError was documented, had its place in two tables, and nothing ever said it."""
     folders = [REPO / "operator" / "kubernel_operator" / room for room in ("decide", "act")]
-    code = "".join(page.read_text() for folder in folders for page in folder.glob("*.py"))
+    code = "".join(page.read_text() for folder in folders for page in folder.rglob("*.py"))
     code += (REPO / "crds" / "kubernel_api" / "status.py").read_text()
     without_tables = re.sub(r"frozenset\(\s*\{.*?\}\s*\)", "", code, flags=re.DOTALL)
     assert [reason.name for reason in Reason if f"Reason.{reason.name}" not in without_tables] == []
