@@ -310,7 +310,7 @@ async def measure(options: argparse.Namespace, namespace: str, aside: str, log: 
     """All of it; the report. ``aside``: a namespace that no operator looks after."""
     cluster = await Cluster.connect(os.environ["KUBECONFIG"])
     bench, untended = Bench(cluster, namespace, options, log), Kernels(cluster, aside)
-    following = asyncio.gather(*(each.follower.follow_for_ever() for each in (bench.kernels, untended)))
+    following = [asyncio.create_task(each.follower.follow_for_ever()) for each in (bench.kernels, untended)]
     rows: dict[str, list[float]] = {name: [] for name in ROWS}
     try:
         await bench.pool.create()
@@ -325,7 +325,8 @@ async def measure(options: argparse.Namespace, namespace: str, aside: str, log: 
         await asyncio.sleep(SETTLE_SECONDS)
         loop, cold, lasted = await bench.open_loop(options.rate, options.seconds)
     finally:
-        following.cancel()
+        for task in following:
+            task.cancel()
         await cluster.close()
     title = f"{options.rate:g} a second for {options.seconds:g} s from {options.replicas}"
     return "\n\n".join(
