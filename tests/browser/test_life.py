@@ -88,7 +88,6 @@ def test_the_server_is_killed(open_notebook: OpenNotebook, make_notebook: MakeNo
     second = place.start(first)
     notebook.until_told("2 kernels re-attached")
     wait_until("the page", lambda: connections(second, name) > 0, seconds=SECONDS)
-    notebook.until_idle()
     expect(notebook.output(2)).to_contain_text("How this cell ended did not arrive")
     expect(notebook.prompt(2)).to_have_text("[ ]:")
     notebook.run(1)
