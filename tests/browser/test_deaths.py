@@ -30,7 +30,7 @@ def test_out_of_memory(open_notebook: OpenNotebook, make_notebook: MakeNotebook)
         expect(notebook.bar).to_contain_text(f"/ {size} MiB")
     expect(notebook.toast).to_have_count(1)
     notebook.press_in_toast("Give It 600Mi of Memory")  # an old offer takes nothing away
-    expect(notebook.toast).to_have_text("The kernel has 1200Mi of memory")
+    expect(notebook.toast.first).to_have_text("The kernel has 1200Mi of memory")
     expect(notebook.bar).to_contain_text("/ 1200 MiB")
 
 
