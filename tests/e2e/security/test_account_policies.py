@@ -62,10 +62,17 @@ def instance(owner: str | None = "alice/default", name: str = "k", **spec: Any) 
     return {**head, "spec": {**spec, **({"owner": owner} if owner else {})}}
 
 
-@pytest.fixture
-def user(kubectl: Kubectl, operator: object, namespace: str) -> Iterator[Callable[[str], Kubectl]]:
+@pytest.fixture(scope="module")
+def here(kubectl: Kubectl, module_namespace: str) -> Kubectl:
+    """An administrator's: bounds are for all, accounts are not."""
+    return kubectl.within(module_namespace)
+
+
+@pytest.fixture(scope="module")
+def user(kubectl: Kubectl, operator: object, here: Kubectl) -> Iterator[Callable[[str], Kubectl]]:
     """``user("alice")``: kubectl in her name. All users may do all with KernelInstances, for all that RBAC says."""
-    made, here = policies(namespace), kubectl.within(namespace)
+    namespace = here.namespace or ""
+    made = policies(namespace)
     here("create", "role", "user", "--verb=*", "--resource=kernelinstances.kubernel.dev")
     here("create", "rolebinding", "user", "--role=user", f"--group=system:serviceaccounts:{namespace}")
     kubectl.apply(*made)
@@ -141,15 +148,14 @@ def refusal(kubectl: Kubectl, obj: Object) -> str:
     ],
 )
 def test_bounds_of_kernels_without_a_template(
-    kubectl: Kubectl, namespace: str, user: Callable[[str], Kubectl], bad: Object, good: Object, words: str
+    here: Kubectl, user: Callable[[str], Kubectl], bad: Object, good: Object, words: str
 ) -> None:
-    here = kubectl.within(namespace)  # an administrator: bounds are for all, accounts are not
     assert words in refusal(here, instance(**bad))
     assert refusal(here, instance(**good)) == ""
 
 
-def test_whose_kernels(user: Callable[[str], Kubectl], kubectl: Kubectl, namespace: str) -> None:
-    alice, bob, here = user("alice"), user("bob"), kubectl.within(namespace)
+def test_whose_kernels(user: Callable[[str], Kubectl], here: Kubectl) -> None:
+    alice, bob = user("alice"), user("bob")
     for owner in (None, "bob", "bob/alice", "alicea", "/alice"):
         assert "spec.owner: must be alice or alice/SERVER, as your account is called" in refusal(alice, instance(owner))
     for owner in ("alice", "alice/default"):
@@ -169,7 +175,7 @@ def test_whose_kernels(user: Callable[[str], Kubectl], kubectl: Kubectl, namespa
         alice(*rename, change)
         alice("delete", "kernel", "k", "--wait=false")
     finally:
-        here("delete", "kernel", "k", "--ignore-not-found", "--wait=false")
+        here("delete", "kernel", "k", "--ignore-not-found")
 
 
 def test_claims_of_accounts(user: Callable[[str], Kubectl]) -> None:

@@ -38,11 +38,11 @@ def create_as(kubectl: Kubectl, user: str) -> Try:
     return try_
 
 
-@pytest.fixture
-def template(kubectl: Kubectl, operator: OperatorRelease, namespace: str) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def template(kubectl: Kubectl, operator: OperatorRelease, module_namespace: str) -> Iterator[str]:
     """A template with bounds that the namespace's notebook server may use, and policies that know it."""
     name, there = f"t-{secrets.token_hex(4)}", kubectl.within(operator.namespace)
-    here = kubectl.within(namespace)
+    namespace, here = module_namespace, kubectl.within(module_namespace)
     here.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": ACCOUNT}}, *client_role(namespace))
     rule = {"apiGroups": ["kubernel.dev"], "resources": ["kerneltemplates"], "resourceNames": [name], "verbs": ["use"]}
     head = {"apiVersion": "rbac.authorization.k8s.io/v1", "metadata": {"name": name}}
@@ -70,9 +70,13 @@ def instance(template: str, **spec: Any) -> Object:
     }
 
 
-def test_a_template_is_for_those_who_may_use_it(kubectl: Kubectl, namespace: str, template: str) -> None:
-    here = kubectl.within(namespace)
-    try_ = create_as(here, f"system:serviceaccount:{namespace}:{ACCOUNT}")
+@pytest.fixture
+def try_(kubectl: Kubectl, module_namespace: str) -> Try:
+    """What the namespace's notebook server is told when it wants to create an object."""
+    return create_as(kubectl.within(module_namespace), f"system:serviceaccount:{module_namespace}:{ACCOUNT}")
+
+
+def test_a_template_is_for_those_who_may_use_it(try_: Try, template: str) -> None:
     assert try_(instance(template)) == ""
     said = try_(instance("another"))
     assert "spec.templateName: you may not use KernelTemplate another; it takes the verb use on it in namespace" in said
@@ -107,10 +111,7 @@ def test_a_template_is_for_those_who_may_use_it(kubectl: Kubectl, namespace: str
     ],
     ids=["image", "claim", "deadline", "idle", "ttl"],
 )
-def test_bounds_are_said_at_once(
-    kubectl: Kubectl, namespace: str, template: str, bad: Object, good: Object, words: str
-) -> None:
-    try_ = create_as(kubectl.within(namespace), f"system:serviceaccount:{namespace}:{ACCOUNT}")
+def test_bounds_are_said_at_once(try_: Try, template: str, bad: Object, good: Object, words: str) -> None:
     assert f"{words} KernelTemplate {template}" in try_(instance(template, **bad))
     assert try_(instance(template, **good)) == ""
 
