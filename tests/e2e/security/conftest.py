@@ -85,4 +85,4 @@ class KubectlAs(Kubectl):
 def as_user(kubectl: Kubectl, user: str, *groups: str) -> Kubectl:
     """kubectl in the name of a user with those groups."""
     who = (f"--as={user}", *(f"--as-group={group}" for group in (*groups, "system:authenticated")))
-    return KubectlAs(kubectl.program, kubectl.kubeconfig, kubectl.namespace, who)
+    return KubectlAs(kubectl.program, kubectl.kubeconfig, kubectl.namespace, impersonation=who)
