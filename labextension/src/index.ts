@@ -8,7 +8,7 @@ import { IStatusBar } from '@jupyterlab/statusbar';
 import { addCommands } from './commands.js';
 import { tellDeaths } from './deaths.js';
 import { addTooltips } from './launcher.js';
-import { endLostCells } from './lost.js';
+import { nameLostCells } from './lost.js';
 import { KernelStatus } from './status.js';
 import { KernelWatch } from './watch.js';
 
@@ -54,12 +54,12 @@ const deaths: JupyterFrontEndPlugin<void> = {
 
 const lost: JupyterFrontEndPlugin<void> = {
   id: '@kubernel/labextension:lost',
-  description: 'Ends cells whose end was lost with the server that was killed.',
+  description: 'Ends cells whose end was lost, with a server that was killed for instance.',
   autoStart: true,
   requires: [INotebookTracker],
   optional: [IConsoleTracker],
   activate: (_: JupyterFrontEnd, notebooks: INotebookTracker, consoles: IConsoleTracker | null) =>
-    endLostCells(notebooks, consoles)
+    nameLostCells(notebooks, consoles)
 };
 
 const launcher: JupyterFrontEndPlugin<void> = {

@@ -32,6 +32,15 @@ export async function change(id: string, what: 'resize' | 'pause' | 'resume', bo
   }
 }
 
+/** Which cells a page waits for; a server without such an extension, or with an older one, takes no notice. */
+export async function tellCells(id: string, session: string, headers: object[]): Promise<void> {
+  try {
+    await request(id, '/cells', { method: 'POST', body: JSON.stringify({ session, headers }) });
+  } catch {
+    // The page says elsewhere that there is no server, and comes here again when there is one.
+  }
+}
+
 function request(id: string, what: string, init: RequestInit = {}): Promise<Response> {
   const settings = ServerConnection.makeSettings();
   const url = URLExt.join(settings.baseUrl, 'kubernel/kernels', encodeURIComponent(id)) + what;

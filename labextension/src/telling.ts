@@ -226,12 +226,6 @@ function paragraph(text: string): string {
   return /^.*?\([A-Za-z, ]+\)\./.exec(whole)?.[0] ?? whole;
 }
 
-/** Lines of a cell whose end was lost; what the server extension says where the server lives. */
-export const LOST = [
-  'The connection to the kernel was lost for a while. How this cell ended did not arrive, nor',
-  'what it printed then. The kernel is there, with its variables.'
-];
-
 /** What is said when a page meets a server that has just been started; empty when there is nothing to say. */
 export function reattached(before: string | null, now: string, kernels: number): string {
   if (before === null || before === now || kernels === 0) {

@@ -10,7 +10,6 @@ import time
 from collections.abc import Awaitable
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import zmq
@@ -27,6 +26,7 @@ from kubernel_provisioner import KubernetesProvisioner
 from kubernel_provisioner.reach.replacements import Question, Replacements
 
 from . import words
+from .death import Death
 from .kernels import KubernelKernelManager, StartCancelledError
 from .pages import Pings
 from .telling import FailedCell, Message, RunningCell, WaitingCells, noted, status
@@ -36,30 +36,6 @@ PROGRESS_SECONDS = 1.0
 # A restart in place takes a moment, or fails; one that takes longer is announced before it is known what becomes of it.
 RESTART_SECONDS, RESTART_LOOK_SECONDS = 30.0, 0.1
 DIED, LOST = "KernelDied", "ConnectionLost"
-
-
-@dataclass(frozen=True)
-class Death:
-    """What is known of a kernel when it has just died; a restart changes it.
-
-    Args:
-        cause: in words, with its last output, which has to be asked for.
-        is_over: whether it does not come back.
-        restarts_in_place: whether only its process has ended.
-        launches: how often it was started.
-    """
-
-    cause: Awaitable[str]
-    is_over: bool
-    restarts_in_place: bool
-    launches: int
-
-    @classmethod
-    def of(cls, provisioner: KubernetesProvisioner) -> Death:
-        """As its provisioner knows it now."""
-        return cls(
-            provisioner.hear_last_output(), provisioner.is_over, provisioner.restarts_in_place, provisioner.launches
-        )
 
 
 class KubernelConnection(ZMQChannelsWebsocketConnection):
@@ -310,6 +286,33 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
                     self.write_message(serialize_msg_to_ws_v1(message, each.channel, self.session.pack), binary=True)
                 else:
                     self.write_message(json.dumps({**message, "channel": each.channel}, default=json_default))
+
+    # Cells whose end the page has not heard of.
+
+    @classmethod
+    def of_page(cls, kernel_id: str, session: str) -> KubernelConnection | None:
+        """The open one of a page, to a kernel of ours that is ready; None when there is none.
+
+        Args:
+            kernel_id: which kernel.
+            session: the page's own name of its connection.
+        """
+        key = f"{kernel_id}:{session}"
+        pages = (each for each in cls._open_sockets if isinstance(each, cls) and each.session_key == key)
+        return next((each for each in pages if each.held is None and each._kernels.is_ours(kernel_id)), None)
+
+    def waits_for(self, headers: list[dict[str, Any]]) -> None:
+        """The page has sent these cells before it came here, by way of a server that is no more, for instance.
+
+        Their end may have been lost with that: then it is told, as where a connection to the kernel was lost.
+
+        Args:
+            headers: of the requests, in their order.
+        """
+        for header in headers:
+            self._running.sent(header)
+        self._question.raise_at(time.monotonic())
+        self._watch()
 
     # Kernels that stand still.
 

@@ -1,4 +1,4 @@
-"""``/kubernel/kernels/ID``: what a page shows of a kernel beside its cells; more memory for it, and a pause."""
+"""``/kubernel/kernels/ID``: what a page shows of a kernel beside its cells, and what it asks for: memory, a pause."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from kubernel_api.quantity import amount
 from kubernel_provisioner import KubernetesProvisioner
 from kubernel_provisioner.errors import ConfigurationError, KubernelError
 
+from .connection import KubernelConnection
 from .kernels import KubernelKernelManager
 
 _KERNEL = r"/kernels/([^/]+)"
@@ -128,6 +129,36 @@ class PauseHandler(APIHandler):
         self.finish()
 
 
+class CellsHandler(APIHandler):
+    """What a page still waits for."""
+
+    auth_resource = "kernels"
+
+    @web.authenticated
+    @authorized
+    async def post(self, kernel_id: str) -> None:
+        """Takes the ``headers`` of the page's requests and its ``session``; answers with nothing.
+
+        Cells that the kernel has done end in the page.
+        """
+        asked = self.get_json_body()
+        if not _is_about_cells(asked):
+            raise web.HTTPError(400, "The body has a session, and headers of requests, each with a msg_id")
+        page = KubernelConnection.of_page(kernel_id, asked["session"])
+        if page is None:
+            raise web.HTTPError(404, f"No such page is connected to a kernel on Kubernetes: {kernel_id}")
+        page.waits_for(asked["headers"])
+        self.set_status(204)
+        self.finish()
+
+
+def _is_about_cells(asked: Any) -> bool:
+    if not isinstance(asked, dict) or not isinstance(asked.get("session"), str):
+        return False
+    headers = asked.get("headers")
+    return isinstance(headers, list) and all(isinstance(h, dict) and isinstance(h.get("msg_id"), str) for h in headers)
+
+
 def _provisioner(handler: APIHandler, kernel_id: str) -> KubernetesProvisioner:
     kernels: KubernelKernelManager = handler.kernel_manager
     provisioner = kernels.provisioner_of(kernel_id)
@@ -144,5 +175,6 @@ def add_handlers(serverapp: Any) -> None:
         (url_path_join(base, rf"{_KERNEL}/?"), KernelHandler, {"facts": facts}),
         (url_path_join(base, rf"{_KERNEL}/resize/?"), ResizeHandler),
         (url_path_join(base, rf"{_KERNEL}/(pause|resume)/?"), PauseHandler),
+        (url_path_join(base, rf"{_KERNEL}/cells/?"), CellsHandler),
     ]
     serverapp.web_app.add_handlers(".*$", routes)

@@ -90,6 +90,7 @@ def test_the_server_is_killed(open_notebook: OpenNotebook, make_notebook: MakeNo
     wait_until("the page", lambda: connections(second, name) > 0, seconds=SECONDS)
     expect(notebook.output(2)).to_contain_text("How this cell ended did not arrive")
     expect(notebook.prompt(2)).to_have_text("[ ]:")
+    notebook.until_idle()
     notebook.run(1)
     expect(notebook.output(1)).to_have_text("42")
     expect(notebook.prompt(1)).to_have_text("[3]:")

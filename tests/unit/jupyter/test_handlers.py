@@ -13,6 +13,7 @@ from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
 from tornado.web import Application
 
+from kubernel_jupyter.connection import KubernelConnection
 from kubernel_jupyter.handlers import add_handlers
 from kubernel_provisioner.errors import ConfigurationError, OperatorNotRunningError, ResizeError
 
@@ -238,3 +239,54 @@ async def test_who_may_only_read(kernels: Kernels) -> None:
     assert (await server.ask("kernels/k/pause", {}))[0] == 403
     assert (kernels.provisioner.asked, kernels.provisioner.suspended) == ([], ("", ""))
     server.http.stop()
+
+
+class Page(KubernelConnection):
+    """A page's connection, without its channels."""
+
+    def __init__(self, session: str) -> None:
+        self.session_key = f"k:{session}"
+        self.named: list[Any] = []
+        self.kernels = Kernels()
+
+    _kernels = property(lambda self: self.kernels)  # type: ignore[assignment]
+
+    def waits_for(self, headers: list[dict[str, Any]]) -> None:
+        self.named += headers
+
+
+HEADERS = [{"msg_id": "1", "msg_type": "execute_request"}, {"msg_id": "2"}]
+
+
+@pytest.fixture
+def page(monkeypatch: pytest.MonkeyPatch) -> Page:
+    page = Page("p")
+    monkeypatch.setattr(KubernelConnection, "_open_sockets", [Page("other"), page])
+    return page
+
+
+async def test_a_page_names_the_cells_that_it_waits_for(server: Server, page: Page) -> None:
+    assert await server.ask("kernels/k/cells", {"session": "p", "headers": HEADERS}) == (204, None)
+    assert page.named == HEADERS
+
+
+async def test_a_page_whose_kernel_is_pending_or_that_is_not_connected(server: Server, page: Page) -> None:
+    page.held = []
+    for session in ("p", "q"):
+        assert (await server.ask("kernels/k/cells", {"session": session, "headers": HEADERS}))[0] == 404
+    assert page.named == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        [],
+        {},
+        {"session": "p"},
+        {"session": 1, "headers": []},
+        *({"session": "p", "headers": x} for x in ({}, [1], [{}])),
+    ],
+)
+async def test_what_names_no_cells(server: Server, page: Page, body: Any) -> None:
+    assert (await server.ask("kernels/k/cells", body))[0] == 400
+    assert page.named == []
