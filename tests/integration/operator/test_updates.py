@@ -53,6 +53,7 @@ def test_there_and_back_again(make_place: Callable[..., Place], newer: Path) -> 
     def update(path: str) -> None:
         place.operator.stop()
         place.operator.environment["PYTHONPATH"] = path
+        place.operator.forked = False  # other modules than this process has imported
         place.operator.start()
 
     update(str(newer))
