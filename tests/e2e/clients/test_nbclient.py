@@ -8,6 +8,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 from fixtures.kubectl import Kubectl
+from fixtures.waiting import wait_until
 from kubernel_provisioner.errors import KernelFailedError
 
 pytestmark = pytest.mark.usefixtures("on_the_cluster")
@@ -75,4 +76,4 @@ def test_a_start_that_fails(kubectl: Kubectl, namespace: str, monkeypatch: pytes
     with pytest.raises(KernelFailedError, match=r"exit code 1 \(KernelCrashed") as caught:
         NotebookClient(notebook("1"), kernel_name="python3").execute()
     assert caught.value.reason == "KernelCrashed"
-    assert kubectl.within(namespace).items("kernels") == []
+    wait_until("no kernels", lambda: kubectl.within(namespace).items("kernels") == [], seconds=30)

@@ -108,7 +108,7 @@ def test_a_start_that_fails(start_server: StartServer, kubectl: Kubectl, namespa
         assert (model["id"], model["execution_state"]) == (kernel_id, "dead")
         assert "No module named no_such_kernel" in model["reason"]
         assert server.request("GET", f"/sessions/{session['id']}")["kernel"]["reason"] == model["reason"]
-        assert kubectl.within(namespace).items("kernels") == []
+        wait_until("no kernels", lambda: kubectl.within(namespace).items("kernels") == [], seconds=30)
         assert "Traceback" not in server.log.read_text()
         (error,) = socket.outputs(socket.execute("1"))
         assert "No module named no_such_kernel" in "\n".join(error["traceback"])

@@ -39,7 +39,7 @@ def test_a_start_that_fails(start_server: StartServer, namespace: str, kubectl: 
     assert lines[0] == "The kernel ended with exit code 1 (KernelCrashed)."
     assert lines[2].endswith("No module named no_such_kernel")
     assert f"More: kubernel events k-{kernel_id} -n {namespace}" in "\n".join(lines)
-    assert kubectl.within(namespace).items("kernels") == []
+    wait_until("no kernels", lambda: kubectl.within(namespace).items("kernels") == [], seconds=30)
     server.request("DELETE", f"/kernels/{kernel_id}")
     assert server.request("GET", "/kernels") == []
 
@@ -61,4 +61,4 @@ def test_a_start_that_waits_until_its_deadline(start_server: StartServer, namesp
     assert reason.startswith("The pod cannot be scheduled: 0/")
     assert "(StartTimeout, Unschedulable)" in reason
     assert "didn't match Pod's node affinity/selector" in " ".join(reason.split())
-    assert kubectl.within(namespace).items("kernels") == []
+    wait_until("no kernels", lambda: kubectl.within(namespace).items("kernels") == [], seconds=30)
