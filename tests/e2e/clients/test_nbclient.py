@@ -1,17 +1,23 @@
 """nbclient in this process, as services that run notebooks use it."""
 
 import asyncio
+from typing import Any
 
 import nbformat
 import pytest
+from jupyter_client.connect import port_names
+from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
+from fixtures.kernel_managers import connected, run
 from fixtures.kubectl import Kubectl
-from fixtures.waiting import wait_until
+from fixtures.link import HOST, Link
+from fixtures.waiting import until, wait_until
 from kubernel_provisioner.errors import KernelFailedError
 
 pytestmark = pytest.mark.usefixtures("on_the_cluster")
+SECONDS = 90.0
 
 
 def notebook(*sources: str) -> nbformat.NotebookNode:
@@ -69,6 +75,51 @@ def test_a_kernel_that_is_killed_from_outside(kubectl: Kubectl, namespace: str) 
     )
     with pytest.raises(DeadKernelError, match="Kernel died"):
         client.execute()
+
+
+class FarManager(AsyncKernelManager):
+    """Its clients reach their kernels over links that can be lost."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.links: list[Link] = []
+
+    def client(self, **options: Any) -> Any:
+        ports = {}
+        for name in port_names:
+            self.links.append(Link(self.ip, getattr(self, name)))
+            ports[name] = self.links[-1].port
+        return super().client(**{"ip": HOST, **ports, **options})
+
+    def near(self) -> dict[str, Any]:
+        """Options for a client that needs no link."""
+        return {"ip": self.ip, **{name: getattr(self, name) for name in port_names}}
+
+
+async def test_a_cell_whose_end_is_lost_with_its_connection() -> None:
+    """Nobody waits for ever, and the kernel is there with its variables."""
+    manager = FarManager(kernel_name="python3")
+    book = notebook("import time\nprint('on', flush=True)\ntime.sleep(2)\nx = 42")
+    client = NotebookClient(book, km=manager)
+    running = asyncio.create_task(client.async_execute())
+    try:
+        await until("the cell", lambda: printed(book) == ["on\n"], seconds=SECONDS)
+        for link in manager.links:
+            link.lose()
+        async with connected(manager, **manager.near()) as near:
+            assert await run(near, "print(x)") == "42\n"
+        for link in manager.links:
+            link.forget()
+        with pytest.raises(CellExecutionError) as caught:
+            await running
+        assert caught.value.ename == "ConnectionLost"
+    finally:
+        running.cancel()
+        if client.kc is not None:  # it is its caller's
+            client.kc.stop_channels()
+        await manager.shutdown_kernel(now=True)
+        for link in manager.links:
+            link.close()
 
 
 def test_a_start_that_fails(kubectl: Kubectl, namespace: str, monkeypatch: pytest.MonkeyPatch) -> None:
