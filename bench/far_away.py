@@ -12,7 +12,7 @@ import os
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -54,9 +54,10 @@ async def relay(host: str, port: int, seconds: float) -> AsyncIterator[int]:
         await sending
 
     async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(2 * seconds)  # of TCP's handshake
-        there = await asyncio.open_connection(host, port)
-        await asyncio.gather(pump(reader, there[1]), pump(there[0], writer), return_exceptions=True)
+        with suppress(asyncio.CancelledError):  # when the loop ends; its server would print it
+            await asyncio.sleep(2 * seconds)  # of TCP's handshake
+            there = await asyncio.open_connection(host, port)
+            await asyncio.gather(pump(reader, there[1]), pump(there[0], writer), return_exceptions=True)
 
     server = await asyncio.start_server(take, "127.0.0.1", 0)
     try:
