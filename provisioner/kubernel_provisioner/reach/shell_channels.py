@@ -5,7 +5,10 @@ jupyter_client's own wait for such a reply for ever, and nbclient, papermill and
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from queue import Empty
 from typing import Any
 
@@ -77,9 +80,12 @@ class Requests:
         self._replacements.__exit__()
 
 
-def _slice(until: float | None) -> float:
-    """Seconds to wait for a message now."""
-    return LOOK_SECONDS if until is None else min(LOOK_SECONDS, max(until - time.monotonic(), 0.0))
+def _waits(timeout: float | None) -> Iterator[float]:
+    """Seconds to wait for a message, one time after the other; the last time, when ``timeout`` is over, 0.0."""
+    until = math.inf if timeout is None else time.monotonic() + timeout
+    while (left := until - time.monotonic()) > 0.0:
+        yield min(LOOK_SECONDS, left)
+    yield 0.0
 
 
 class _WithRequests(ZMQSocketChannel):
@@ -105,18 +111,14 @@ class BlockingShellChannel(_WithRequests):
 
     def get_msg(self, timeout: float | None = None) -> Message:
         """The next reply; raises ``queue.Empty`` when none comes within ``timeout`` seconds."""
-        until = None if timeout is None else time.monotonic() + timeout
-        while True:
+        for seconds in _waits(timeout):
             if (lost := self.requests.look()) is not None:
                 return lost
-            try:
-                reply: Message = super().get_msg(timeout=_slice(until))
-            except Empty:
-                if until is not None and time.monotonic() >= until:
-                    raise
-            else:
+            with suppress(Empty):
+                reply: Message = super().get_msg(timeout=seconds)
                 if self.requests.received(reply):
                     return reply
+        raise Empty
 
 
 class AsyncShellChannel(_WithRequests, AsyncZMQSocketChannel):
@@ -124,18 +126,14 @@ class AsyncShellChannel(_WithRequests, AsyncZMQSocketChannel):
 
     async def get_msg(self, timeout: float | None = None) -> Message:  # type: ignore[override]  # noqa: ASYNC109
         """The next reply; raises ``queue.Empty`` when none comes within ``timeout`` seconds."""
-        until = None if timeout is None else time.monotonic() + timeout
-        while True:
+        for seconds in _waits(timeout):
             if (lost := self.requests.look()) is not None:
                 return lost
-            try:
-                reply: Message = await AsyncZMQSocketChannel.get_msg(self, timeout=_slice(until))
-            except Empty:
-                if until is not None and time.monotonic() >= until:
-                    raise
-            else:
+            with suppress(Empty):
+                reply: Message = await AsyncZMQSocketChannel.get_msg(self, timeout=seconds)
                 if self.requests.received(reply):
                     return reply
+        raise Empty
 
 
 #: By a client's class of shell channels: the one that knows of lost replies.
