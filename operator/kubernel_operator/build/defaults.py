@@ -7,12 +7,10 @@ defaults; what a user may ask for at most is said by bounds (``decide.bounds``).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from kubernel_api.quantity import amount, whole
 from kubernel_api.resizing import RESIZABLE
-
-Json = dict[str, Any]
+from kubernel_operator.observe.facts import Json
 
 _NEED_NO_LIMIT = ("cpu", "memory", "ephemeral-storage")
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from kubernel_api.quantity import amount
-from kubernel_operator.observe.facts import part
+from kubernel_operator.observe.facts import Json, part
 from kubernel_operator.observe.observed import Cold
 from kubernel_operator.observe.pool_facts import Shape
 from kubernel_operator.observe.template_facts import TemplateFacts
@@ -19,7 +19,6 @@ from kubernel_operator.settings import Settings
 from .pod import build_pod
 from .shape import growing_memory, shaped
 
-Json = dict[str, Any]
 #: Told to a member when it is claimed, or nothing that its pod knows.
 _BOUND_LATE = ("env", "workingDir", "lifecycle", "owner", "connection", "suspend", "restartGeneration", "startupCPU")
 # So many fields of those that differ are named with their values.

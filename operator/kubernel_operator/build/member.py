@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from kubernel_api.children import child_metadata, pod_labels
 from kubernel_api.constants import (
     ANNOTATION_GENERATION,
@@ -23,7 +21,7 @@ from kubernel_api.constants import (
     POOL_KIND,
 )
 from kubernel_api.names import member_subject, pod_name, service_name
-from kubernel_operator.observe.facts import part
+from kubernel_operator.observe.facts import Json, part
 from kubernel_operator.observe.pool_facts import PoolFacts
 from kubernel_operator.observe.template_facts import TemplateFacts
 from kubernel_operator.settings import Settings
@@ -36,7 +34,6 @@ from .secret import pods_variables, qualified_secret_name
 from .service import service_spec
 from .shape import bounds_for, implied_idle_timeout, shaped
 
-Json = dict[str, Any]
 _SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict"
 
 

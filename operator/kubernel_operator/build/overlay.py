@@ -9,8 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from kubernel_api.constants import GROUP, KERNEL_CONTAINER, LABEL_COMPONENT, LABEL_MANAGED_BY
-
-Json = dict[str, Any]
+from kubernel_operator.observe.facts import Json
 
 #: By which field the items of a list are told apart; of the others, the overlay's list stands.
 MERGE_KEYS = {

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from kubernel_api.children import child_secret
 from kubernel_api.constants import (
     KEY_VARIABLES,
@@ -14,11 +12,10 @@ from kubernel_api.constants import (
     SECRET_TOKEN,
 )
 from kubernel_api.names import pod_secret_name, secret_name
+from kubernel_operator.observe.facts import Json
 from kubernel_supervisor.bootstrap import bootstrap_script, supervisor_digest
 from kubernel_wire.callback import pod_secret_mark, token
 from kubernel_wire.sealed_keys import keys_sealed_in
-
-Json = dict[str, Any]
 
 
 def qualified_secret_name(cr: Json) -> str:

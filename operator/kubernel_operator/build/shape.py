@@ -6,15 +6,13 @@ from the defaults, and what would collide with the template's pod yields.
 
 from __future__ import annotations
 
-from typing import Any
-
 from kubernel_api.quantity import amount, whole
+from kubernel_operator.observe.facts import Json
 from kubernel_operator.observe.template_facts import Bounds, TemplateFacts, named
 from kubernel_operator.settings import Settings
 
 from .defaults import capped_resources, merged_node_selector, merged_resources, merged_tolerations, whole_resources
 
-Json = dict[str, Any]
 #: Taken from the template where the KernelInstance does not say.
 _SIMPLE = ("image", "imagePullPolicy", "workingDir", "runtimeClassName", "priorityClassName")
 

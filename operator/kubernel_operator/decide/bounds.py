@@ -9,11 +9,11 @@ from kubernel_api.conditions import Reason
 from kubernel_api.quantity import amount
 from kubernel_api.resizing import RESIZABLE
 from kubernel_operator.build.shape import bounds_for, encryption_of, own_runtime_class
+from kubernel_operator.observe.facts import Json
 from kubernel_operator.observe.observed import Observed, Refusal
 from kubernel_operator.observe.template_facts import Bounds, Patterns, TemplateFacts
 from kubernel_operator.settings import Settings
 
-Json = dict[str, Any]
 _DURATIONS = (
     ("activeDeadlineSeconds", "max_active_deadline_seconds", "maxActiveDeadlineSeconds"),
     ("idleTimeoutSeconds", "max_idle_timeout_seconds", "maxIdleTimeoutSeconds"),

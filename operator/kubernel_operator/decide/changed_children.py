@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from kubernel_api.conditions import Reason
 from kubernel_api.constants import (
@@ -13,10 +12,8 @@ from kubernel_api.constants import (
     LABEL_MANAGED_BY_VALUE,
     SECRET_BOOTSTRAP,
 )
-from kubernel_operator.observe.facts import controller_uid
+from kubernel_operator.observe.facts import Json, controller_uid
 from kubernel_operator.observe.observed import Refusal
-
-Json = dict[str, Any]
 
 
 def refusal_of_changed(asked: Json, made: Json) -> Refusal | None:

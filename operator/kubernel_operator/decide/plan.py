@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from kubernel_api.conditions import ConditionType, Reason
 from kubernel_api.constants import LABEL_MEMBER, RESTART_GRACE_SECONDS
@@ -13,6 +12,7 @@ from kubernel_operator.build.pod import build_pod, with_own_keys, without_startu
 from kubernel_operator.build.secret import holds_keys, own_secret
 from kubernel_operator.build.service import build_service
 from kubernel_operator.build.supervisor import build_supervisor_map
+from kubernel_operator.observe.facts import Json
 from kubernel_operator.observe.kernel_facts import KernelFacts
 from kubernel_operator.observe.observed import Observed, Purpose
 from kubernel_operator.observe.pod_facts import PodFacts
@@ -43,7 +43,6 @@ from .resources.resizing import due_resize, resize_again_at
 from .situation import EVENTS_SECONDS, EXPLAINED_SECONDS, Situation, Stage, active_deadline, time_to_live
 from .status import SLOW_START_SECONDS
 
-Json = dict[str, Any]
 # Seconds after the start at which a pod's Events are read, where the pod itself does not say what it waits for. The API
 # server finds them by reading all Events of the namespace, so they are read seldom. Later: every five minutes.
 EXPLAIN_AT_SECONDS = (2.0, 12.0, 60.0, 300.0)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from kubernel_api.conditions import STALLING, ConditionStatus, whether_ready
 from kubernel_api.constants import LABEL_POOL
 from kubernel_operator.clock import rfc3339
-from kubernel_operator.observe.facts import finalizers_of
+from kubernel_operator.observe.facts import Json, finalizers_of
 from kubernel_operator.observe.observed import Observed, Refusal, Woken
 from kubernel_operator.observe.pod_facts import PodFacts
 from kubernel_operator.observe.pool_facts import PoolFacts
@@ -18,7 +17,6 @@ from .reasons import pending_reason
 from .refused_containers import wake_due
 from .texts import for_people
 
-Json = dict[str, Any]
 # A member that does not wait after this time never will; a first pull of a large image takes minutes.
 START_SECONDS = 600.0
 # A member that was claimed is replaced so much later. A start takes a core for a second, and the kernel that has just

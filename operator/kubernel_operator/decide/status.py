@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from kubernel_api.conditions import STALLING, ConditionStatus, ConditionType, Phase, Reason, condition, find_condition
 from kubernel_api.constants import CONTROL_PORT, PORTS, SIGNATURE_SCHEME, TRANSPORT
 from kubernel_api.names import secret_name
 from kubernel_operator.build.shape import bounds_for, encryption_of, image_of
 from kubernel_operator.clock import rfc3339, rfc3339_micro
-from kubernel_operator.observe.facts import seconds_of
+from kubernel_operator.observe.facts import Json, seconds_of
 from kubernel_operator.observe.kernel_facts import Address, KernelFacts, StatusFacts
 from kubernel_operator.observe.observed import Observed
 from kubernel_operator.settings import Settings
@@ -25,7 +24,6 @@ from .resources.resizing import TROUBLES, outcome, sizes_in_force
 from .situation import Situation, Stage
 from .texts import for_people
 
-Json = dict[str, Any]
 # lastActivityTime is written when it moved by this much: it must not become a heartbeat.
 ACTIVITY_STEP_SECONDS = 60.0
 # A slow start gets a status; a fast one goes from nothing to Ready in one write.

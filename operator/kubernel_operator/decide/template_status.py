@@ -6,20 +6,19 @@ Pure; ``act.template_checks`` asks.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from kubernel_api.conditions import ConditionStatus, ConditionType, Reason, whether_ready
 from kubernel_cluster.errors import ApiError
 from kubernel_operator.build.overlay import reserved_fields
 from kubernel_operator.build.pod import build_pod
 from kubernel_operator.clock import rfc3339
+from kubernel_operator.observe.facts import Json
 from kubernel_operator.observe.template_facts import TemplateFacts
 from kubernel_operator.settings import Settings
 
 from .reasons import refusal_of
 from .texts import for_people
 
-Json = dict[str, Any]
 #: What depends on the namespace: where the kernels run it may be otherwise.
 _LOCAL = frozenset({Reason.POD_SECURITY_VIOLATION, Reason.QUOTA_EXCEEDED, Reason.PENDING})
 
