@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import time
 import unittest
 from unittest import mock
 
@@ -42,3 +43,11 @@ class ActivityTest(unittest.TestCase):
 
     def test_what_the_next_restart_is_forked_from_is_nobodys_activity(self):
         self.assertFalse(self.is_active(Activity(NO_PORT, lambda: [self.process.pid])))
+
+    def test_a_clock_that_is_set(self):
+        clock = time.time()
+        activity = Activity(NO_PORT)
+        with mock.patch("time.time", lambda: clock + 3600):
+            self.assertLess(activity.sample(), 60)
+        with mock.patch("time.time", lambda: clock - 3600):
+            self.assertGreaterEqual(activity.sample(), 0)
