@@ -159,8 +159,6 @@ def test_an_operator_that_is_killed_at_the_resize(place: Place, when: str) -> No
     kernel.wait_status(
         "the new size, and nothing on its way",
         lambda s: (
-            memory(s) == "256Mi"
-            and s["observedGeneration"] == generation
-            and not is_true(s, ConditionType.RESIZING)
+            memory(s) == "256Mi" and s["observedGeneration"] == generation and not is_true(s, ConditionType.RESIZING)
         ),
     )
