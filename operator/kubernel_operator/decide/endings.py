@@ -9,7 +9,7 @@ from kubernel_api.conditions import Reason
 from kubernel_operator.observe.facts import Condition
 from kubernel_operator.observe.kernel_facts import Exit
 from kubernel_operator.observe.observed import Observed
-from kubernel_operator.observe.pod_facts import PodFacts, Terminated
+from kubernel_operator.observe.pod_facts import KUEUE_STOPS, PodFacts, Terminated
 from kubernel_operator.observe.report import Report, in_mib
 
 from .reasons import init_failure, with_remedy
@@ -235,11 +235,12 @@ def disruption_of(pod: PodFacts) -> tuple[Reason, str] | None:
 
 def _disruption_by_condition(pod: PodFacts, disruption: Condition) -> tuple[Reason, str]:
     why = disruption.message or pod.message
+    if disruption.type == KUEUE_STOPS:  # whatever its reason: each version of Kueue has more of them
+        is_preempted = "reempt" in f"{disruption.reason} {why}"
+        return Reason.PREEMPTED if is_preempted else Reason.EVICTED, f"Kueue took pod {pod.name} back. {why}".strip()
     match disruption.reason:
         case "PreemptionByScheduler":
             return Reason.PREEMPTED, f"Pod {pod.name} made room for one of higher priority. {why}".strip()
-        case "StoppedByKueue":
-            return Reason.PREEMPTED if "reempt" in why else Reason.EVICTED, f"Kueue took pod {pod.name} back. {why}"
         case "DeletionByTaintManager" if not pod.node_is_silent:
             return Reason.EVICTED, f"Pod {pod.name} was evicted: its node has a taint that it does not tolerate. {why}"
         case "DeletionByTaintManager" | "DeletionByPodGC":

@@ -29,9 +29,9 @@ OOM = (
 )
 
 
-def stopped_by_kueue(why: str) -> dict[str, Any]:
-    """What Kueue writes into a pod that it is about to delete."""
-    return {"conditions": [{"type": "TerminationTarget", "status": "True", "reason": "StoppedByKueue", "message": why}]}
+def stopped_by_kueue(why: str, reason: str = "StoppedByKueue") -> dict[str, Any]:
+    """What Kueue writes into a pod that it is about to delete; up to 0.6 with one reason for all."""
+    return {"conditions": [{"type": "TerminationTarget", "status": "True", "reason": reason, "message": why}]}
 
 
 def killed_init(code: int, reason: str = "Error") -> dict[str, Any]:
@@ -228,6 +228,16 @@ def test_ending_of_report(said: Report, ending: Ending) -> None:
                 by_cluster=True,
             ),
             id="evicted by Kueue",
+        ),
+        pytest.param(
+            pod(phase="Failed", state={}, **stopped_by_kueue("For a higher one", "WorkloadEvictedDueToPreempted")),
+            Ending(7, Reason.PREEMPTED, "Kueue took pod k1-1 back. For a higher one", NOW, by_cluster=True),
+            id="preempted by a newer Kueue",
+        ),
+        pytest.param(
+            pod(phase="Failed", state={}, **stopped_by_kueue("node1 is gone", "WorkloadEvictedDueToNodeFailures")),
+            Ending(7, Reason.EVICTED, "Kueue took pod k1-1 back. node1 is gone", NOW, by_cluster=True),
+            id="evicted by a newer Kueue",
         ),
         pytest.param(
             pod(
