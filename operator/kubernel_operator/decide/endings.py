@@ -32,6 +32,9 @@ _NAMES = {
 NEVER_RAN = frozenset({"StartError", "ContainerCannotRun"})
 # A kubelet ends a container by SIGTERM, and by SIGKILL after the grace period.
 _OF_KUBELET = frozenset({9, 15})
+# Container runtimes say OOMKilled of whatever ends a container in which any process ever was short of memory; the
+# kernel that was killed for that has another exit code than a good end or SIGTERM.
+_NOT_OUT_OF_MEMORY = frozenset({0, SIGNAL_BASE + 15})
 # What another pod would be told, too, of the image or of the KernelInstance: no such program, no such folder, less
 # memory than a container needs to begin. All else may be the node's trouble: cgroups, devices, a busy runtime.
 _UNSUITABLE = re.compile(
@@ -130,7 +133,7 @@ def ending_of_pod(
     code = None if ended.reason in NEVER_SEEN else ended.exit_code
     signal = code - SIGNAL_BASE if code is not None and 0 < code - SIGNAL_BASE <= SIGNAL_MAX else None
     time = ended.finished or now
-    oom = ended.reason == "OOMKilled"
+    oom = ended.reason == "OOMKilled" and code not in _NOT_OUT_OF_MEMORY
     if not oom and (disruption := disruption_of(pod)):
         return Ending(generation, *disruption, time, code, signal, by_cluster=True)
     if ended.reason in NEVER_RAN:

@@ -131,6 +131,16 @@ def test_ending_of_report(said: Report, ending: Ending) -> None:
             id="out of memory",
         ),
         pytest.param(
+            pod(**terminated(0, reason="OOMKilled")),
+            Ending(7, Reason.COMPLETED, "The kernel ended by itself (exit code 0).", NOW - 1, 0),
+            id="a child was out of memory long ago",
+        ),
+        pytest.param(
+            pod(**terminated(143, reason="OOMKilled"), **disrupted("EvictionByEvictionAPI", "drain")),
+            Ending(7, Reason.EVICTED, "Pod k1-1 was evicted. drain", NOW - 1, 143, 15, by_cluster=True),
+            id="evicted, and a child was out of memory long ago",
+        ),
+        pytest.param(
             pod(**terminated(128, reason="StartError", message='exec: "sh": executable file not found in $PATH')),
             Ending(
                 7,
