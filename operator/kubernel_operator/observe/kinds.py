@@ -85,6 +85,7 @@ _CONTAINER: Fields = {
         "running": {"startedAt": TIME},
         "terminated": _TERMINATED,
     },
+    "lastState": {"terminated": _TERMINATED},
     "resources": _RESOURCES,
 }
 _INSTANCE: Fields = {

@@ -6,7 +6,7 @@ mesh, a Vault agent, an admission webhook. What happens to them is never what ha
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from kubernel_api.constants import (
     ANNOTATION_GENERATION,
@@ -208,6 +208,7 @@ def pod_facts(obj: Json) -> PodFacts:
     meta, spec, status = obj["metadata"], part(obj, "spec"), part(obj, "status")
     annotations = part(meta, "annotations")
     containers = _containers(status, "containerStatuses", frozenset())
+    kernel = next((c for c in containers if c.name == KERNEL_CONTAINER), None)
     conditions = {c.type: c for c in conditions_of(status)}
     return PodFacts(
         namespace=meta["namespace"],
@@ -229,7 +230,7 @@ def pod_facts(obj: Json) -> PodFacts:
         ips=_ips(status),
         gates=tuple(str(gate.get("name")) for gate in spec.get("schedulingGates") or []),
         queue=str(part(meta, "labels").get(LABEL_KUEUE_QUEUE) or ""),
-        kernel=next((c for c in containers if c.name == KERNEL_CONTAINER), None),
+        kernel=_first_run(kernel, meta, status),
         inits=_containers(status, "initContainerStatuses", _sidecars(spec)),
         others=tuple(c for c in containers if c.name != KERNEL_CONTAINER),
         scheduled=conditions.get("PodScheduled"),
@@ -308,6 +309,19 @@ def _container(obj: Json, sidecars: frozenset[str]) -> Container:
         sidecar=name in sidecars,
         sizes=sizes(part(obj, "resources")),
     )
+
+
+def _first_run(kernel: Container | None, meta: Json, status: Json) -> Container | None:
+    """The kernel's container; one that was started again, or is to be, has ended: its process was the kernel.
+
+    Kubelets do so in spite of the pod's restart policy, when its runtime has lost the container or its image was
+    changed. While it deletes a pod, it says the same of containers that it has removed.
+    """
+    if kernel is None or kernel.terminated is not None or meta.get("deletionTimestamp"):
+        return kernel
+    found = next(c for c in status["containerStatuses"] if c.get("name") == KERNEL_CONTAINER)
+    ended = part(found, "lastState").get("terminated")
+    return replace(kernel, terminated=_terminated(ended)) if ended else kernel
 
 
 def _terminated(obj: Json) -> Terminated:
