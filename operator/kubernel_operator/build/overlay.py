@@ -30,8 +30,18 @@ MERGE_KEYS = {
 _WHOLE = {"volumes", "env"}
 #: Both lists, each item once.
 _UNITED = {"tolerations", "envFrom"}
-#: Of the kernel's container: how it is started, and how Kubernetes would judge it. A kernel is judged by its ports.
-RESERVED = ("command", "args", "livenessProbe", "readinessProbe", "startupProbe", "terminationMessagePolicy")
+#: Of the kernel's container: how it is started, whether again, and how Kubernetes would judge it. A kernel is judged by
+#: its ports, and ends with its process: what Kubernetes starts again has lost its variables.
+RESERVED = (
+    "command",
+    "args",
+    "livenessProbe",
+    "readinessProbe",
+    "startupProbe",
+    "restartPolicy",
+    "restartPolicyRules",
+    "terminationMessagePolicy",
+)
 
 
 def overlaid(pod: Json, overlay: Json) -> Json:

@@ -115,6 +115,8 @@ def test_what_makes_the_kernel_work_stays() -> None:
                     "command": ["sleep"],
                     "args": ["1d"],
                     "livenessProbe": {"exec": {"command": ["false"]}},
+                    "restartPolicy": "OnFailure",
+                    "restartPolicyRules": [{"action": "Restart", "exitCodes": {"operator": "In", "values": [1]}}],
                     "env": [{"name": "KUBERNEL_TOKEN", "value": "x"}],
                     "envFrom": None,
                     "ports": [{"containerPort": 80, "name": "http"}],
@@ -141,6 +143,8 @@ def test_what_makes_the_kernel_work_stays() -> None:
         "spec.containers[kernel].command",
         "spec.containers[kernel].args",
         "spec.containers[kernel].livenessProbe",
+        "spec.containers[kernel].restartPolicy",
+        "spec.containers[kernel].restartPolicyRules",
         "spec.containers[kernel].env[KUBERNEL_TOKEN]",
     ]
 
