@@ -290,9 +290,9 @@ def _trouble(container: Container) -> str:
 
 def _blocked(init: Container, *, believed: bool) -> tuple[Reason, str]:
     """Why an init container keeps the kernel's from starting."""
-    if init.terminated is not None and init.terminated.exit_code and not init.sidecar:
+    if init.terminated is not None and init.terminated.exit_code and not init.tried_again:
         return Reason.CONFIG_ERROR, f"The kernel cannot start: {init_failure(init)}."
-    # A sidecar that ends is started again and again; that may heal.
+    # What is started again and again may heal.
     if init.waiting is not None and init.waiting.reason not in {*_ON_ITS_WAY, "CrashLoopBackOff"}:
         return _waiting(init, init.waiting, believed=believed)
     return Reason.CONTAINER_CREATING, f"The pod waits for init container {init.name}."

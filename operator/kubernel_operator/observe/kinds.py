@@ -105,7 +105,7 @@ _POD: Fields = {
         "schedulerName": 63,
         "volumes": [{"persistentVolumeClaim": {"claimName": NAME}}],
         "schedulingGates": [{"name": WORD}],
-        "initContainers": [{"name": 63, "restartPolicy": 63}],
+        "initContainers": [{"name": 63, "restartPolicy": 63, "restartPolicyRules": [{"action": 63}]}],
         "containers": [{"name": 63, "resources": _RESOURCES}],
     },
     "status": {

@@ -6,6 +6,7 @@ mesh, a Vault agent, an admission webhook. What happens to them is never what ha
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from kubernel_api.constants import (
@@ -58,6 +59,7 @@ class Container:
 
     Attributes:
         sidecar: whether it is an init container that goes on running beside the others.
+        tried_again: whether it is one that its kubelet starts again when it fails, in spite of the pod's policy.
         sizes: cpu and memory that are in force, as the kubelet says.
     """
 
@@ -68,6 +70,7 @@ class Container:
     terminated: Terminated | None = None
     started: bool = False
     sidecar: bool = False
+    tried_again: bool = False
     sizes: Sizes = field(default_factory=Sizes)
 
     @property
@@ -207,7 +210,7 @@ def pod_facts(obj: Json) -> PodFacts:
     """From a Pod."""
     meta, spec, status = obj["metadata"], part(obj, "spec"), part(obj, "status")
     annotations = part(meta, "annotations")
-    containers = _containers(status, "containerStatuses", frozenset())
+    containers = _containers(status, "containerStatuses", {})
     kernel = next((c for c in containers if c.name == KERNEL_CONTAINER), None)
     conditions = {c.type: c for c in conditions_of(status)}
     return PodFacts(
@@ -231,7 +234,7 @@ def pod_facts(obj: Json) -> PodFacts:
         gates=tuple(str(gate.get("name")) for gate in spec.get("schedulingGates") or []),
         queue=str(part(meta, "labels").get(LABEL_KUEUE_QUEUE) or ""),
         kernel=_first_run(kernel, meta, status),
-        inits=_containers(status, "initContainerStatuses", _sidecars(spec)),
+        inits=_containers(status, "initContainerStatuses", {c["name"]: c for c in spec.get("initContainers") or []}),
         others=tuple(c for c in containers if c.name != KERNEL_CONTAINER),
         scheduled=conditions.get("PodScheduled"),
         ready=conditions.get("Ready"),
@@ -287,26 +290,23 @@ def _ips(status: Json) -> tuple[str, ...]:
     return tuple(ips)
 
 
-def _sidecars(spec: Json) -> frozenset[str]:
-    return frozenset(c["name"] for c in spec.get("initContainers") or [] if c.get("restartPolicy") == "Always")
+def _containers(status: Json, field: str, inits: Mapping[str, Json]) -> tuple[Container, ...]:
+    return tuple(_container(c, inits.get(str(c.get("name") or ""), {})) for c in status.get(field) or [])
 
 
-def _containers(status: Json, field: str, sidecars: frozenset[str]) -> tuple[Container, ...]:
-    return tuple(_container(c, sidecars) for c in status.get(field) or [])
-
-
-def _container(obj: Json, sidecars: frozenset[str]) -> Container:
+def _container(obj: Json, init: Json) -> Container:
+    """A container by its status. ``init``: its part of the pod's spec, if it is an init container."""
     state = part(obj, "state")
     waiting, terminated = state.get("waiting"), state.get("terminated")
-    name = str(obj.get("name") or "")
     return Container(
-        name=name,
+        name=str(obj.get("name") or ""),
         image=str(obj.get("image") or ""),
         running="running" in state,
         waiting=Waiting(str(waiting.get("reason") or ""), str(waiting.get("message") or "")) if waiting else None,
         terminated=_terminated(terminated) if terminated else None,
         started=bool(obj.get("started")),
-        sidecar=name in sidecars,
+        sidecar=init.get("restartPolicy") == "Always",
+        tried_again=init.get("restartPolicy") in {"Always", "OnFailure"} or bool(init.get("restartPolicyRules")),
         sizes=sizes(part(obj, "resources")),
     )
 

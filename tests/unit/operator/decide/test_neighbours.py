@@ -11,6 +11,7 @@ from kubernel_operator.decide.reasons import pending_reason
 from kubernel_operator.decide.situation import Stage, situation
 from kubernel_operator.decide.status import build_status
 from kubernel_operator.observe.kernel_facts import kernel_facts
+from kubernel_operator.observe.kinds import PODS
 from kubernel_operator.observe.observed import Observed
 from kubernel_operator.observe.pod_facts import pod_facts
 
@@ -162,6 +163,21 @@ def test_a_native_sidecar_that_runs_is_not_waited_for() -> None:
 def test_a_native_sidecar_that_keeps_ending_may_heal(state: dict[str, Any]) -> None:
     waiting = pod_facts(sidecar(state, started=False, phase="Pending", state=INITIALIZING))
     assert pending_reason(waiting) == (Reason.CONTAINER_CREATING, "The pod waits for init container logs.")
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        pytest.param({"restartPolicy": "OnFailure"}, id="policy"),
+        pytest.param({"restartPolicy": "Never", "restartPolicyRules": [{"action": "Restart"}]}, id="rules"),
+    ],
+)
+def test_an_init_container_that_is_tried_again_may_heal(policy: dict[str, Any]) -> None:
+    """Kubernetes 1.35: a container may have a restart policy of its own. The last try makes the pod Failed."""
+    made = pod(phase="Pending", state=INITIALIZING, inits=(neighbour(ENDED, "mesh-init"),))
+    made["spec"]["initContainers"] = [{"name": "mesh-init", **policy}]
+    waits_for = (Reason.CONTAINER_CREATING, "The pod waits for init container mesh-init.")
+    assert pending_reason(pod_facts(PODS.cut(made))) == waits_for
 
 
 def test_a_native_sidecar_that_ends_is_no_end_of_the_kernel() -> None:
