@@ -64,6 +64,7 @@ class PoolMemory:
 @dataclass
 class _Asked:
     since: float  # Unix seconds when the pod was first seen
+    placed: float | None = None  # and with a node
     at: float = 0.0
     times: int = 0  # in vain
     woken: Woken | None = None
@@ -186,6 +187,8 @@ class Pools:
     def _state(self, pod: PodFacts, now: float) -> MemberState:
         key = pod.namespace, pod.name
         report, asked = self._members.report(key), self._asked.setdefault(key, _Asked(now))
+        if asked.placed is None and pod.node is not None:
+            asked.placed = now
         return MemberState(
             pod,
             ready=pod.kernel_may_run and self._members.is_ready(pod),
@@ -193,6 +196,7 @@ class Pools:
             strayed=report is not None and bool(report.claim),
             silent=report is not None and asked.times >= ASK_TIMES,
             since=asked.since,
+            placed=asked.placed,
             woken=asked.woken,
         )
 

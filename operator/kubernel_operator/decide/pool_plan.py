@@ -17,7 +17,8 @@ from .reasons import pending_reason
 from .refused_containers import wake_due
 from .texts import for_people
 
-# A member that does not wait after this time never will; a first pull of a large image takes minutes.
+# A member that does not wait so long after it got a node never will; a first pull of a large image takes minutes. One
+# without a node would only lose its place in a queue, or the node that is being added for it.
 START_SECONDS = 600.0
 # A member that was claimed is replaced so much later. A start takes a core for a second, and the kernel that has just
 # come out of the pool, its first cells and the next claims have better use for it. It does not pile up: under claims
@@ -37,6 +38,7 @@ class MemberState:
         strayed: whether its supervisor has started something although nobody has claimed the pod.
         silent: whether its supervisor does not answer any more.
         since: Unix seconds when this process first saw it.
+        placed: Unix seconds when this process first saw it with a node; None: it has none.
         woken: that the kubelet was made to try again to start it.
     """
 
@@ -46,6 +48,7 @@ class MemberState:
     strayed: bool = False
     silent: bool = False
     since: float = 0.0
+    placed: float | None = None
     woken: Woken | None = None
 
 
@@ -113,7 +116,7 @@ def plan_pool(
     if refusal is None and now >= not_before:
         missing = pool.replicas - len(updated) - len(held_back) - sum(m.chosen for m in members)
         create = max(0, min(missing, max(1, pool.max_starting - starts) - len(starting)))
-    again = [m.since + START_SECONDS for m in living if not m.ready]
+    again = [m.placed + START_SECONDS for m in living if not m.ready and m.placed is not None]
     again += [not_before, *held_back]
     again += [m.since + WITHOUT_SECRET_SECONDS for m in living if _misses_secret(m.pod)]
     wakes = [(m.pod, due) for m in starting if (due := wake_due(m.pod, Observed(woken=m.woken))) is not None]
@@ -187,7 +190,7 @@ def _why_broken(member: MemberState, now: float) -> str:
         return "its supervisor serves a kernel that nobody knows"
     if member.silent:
         return "its supervisor does not answer"
-    if not member.ready and now >= member.since + START_SECONDS:
+    if not member.ready and member.placed is not None and now >= member.placed + START_SECONDS:
         return f"it has not become ready in {START_SECONDS:.0f} s"
     if _misses_secret(pod) and now >= member.since + WITHOUT_SECRET_SECONDS:
         return "its Secret was not made"

@@ -85,6 +85,24 @@ def test_a_member_that_hangs_is_replaced(world: World) -> None:
     assert len(members(world)) == 2
 
 
+def test_a_member_that_got_its_node_late_has_time_to_start(world: World) -> None:
+    apply_pool(world, replicas=1)
+    world.watch()
+    world.fill()
+    (pod,) = members(world)
+    world.now += 590
+    pod = {**pod, "spec": {**pod["spec"], "nodeName": "node1"}}
+    world.change_pod(pod, phase="Pending")
+    for _ in range(2):
+        world.watch()
+        world.fill()
+        world.now += 300
+    assert [m["metadata"]["name"] for m in members(world)] == [pod["metadata"]["name"]]
+    world.now += 300
+    world.fill()
+    assert [m["metadata"]["name"] for m in members(world)] != [pod["metadata"]["name"]]
+
+
 def test_another_image_replaces_members_gently(world: World) -> None:
     filled(world, replicas=2)
     old = {m["metadata"]["name"] for m in members(world)}

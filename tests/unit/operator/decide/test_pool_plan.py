@@ -8,7 +8,7 @@ import pytest
 
 from fixtures.objects import NOW, pod
 from fixtures.pools import pool
-from kubernel_operator.decide.pool_plan import REFILL_SECONDS, MemberState, PoolPlan, plan_pool
+from kubernel_operator.decide.pool_plan import REFILL_SECONDS, START_SECONDS, MemberState, PoolPlan, plan_pool
 from kubernel_operator.observe.pod_facts import pod_facts
 from kubernel_operator.observe.pool_facts import pool_facts
 
@@ -47,3 +47,27 @@ def test_one_that_is_about_to_be_claimed_is_not_made_again_yet() -> None:
 def test_kernels_that_start_go_first_but_the_pool_goes_on(starts: int, made: int) -> None:
     assert planned(max_starting=3, starts=starts).create == made
     assert planned(member(1), max_starting=3, starts=starts).create == max(0, made - 1)
+
+
+def unready(number: int = 1, *, since: float, placed: float | None) -> MemberState:
+    state = {"waiting": {"reason": "ContainerCreating"}}
+    made = pod(phase="Pending", ip=None, state=state) if placed is not None else pod(phase="Pending", ip=None, state={})
+    made["metadata"].update(name=f"pool-{number}", uid=f"pod-{number}", annotations={})
+    return MemberState(pod_facts(made), since=since, placed=placed)
+
+
+def test_one_that_does_not_come_to_wait_is_replaced() -> None:
+    long_ago = NOW - START_SECONDS
+    ((given_up, why),) = planned(unready(since=long_ago, placed=long_ago)).delete
+    assert (given_up.name, why) == ("pool-1", "it has not become ready in 600 s")
+
+
+def test_one_that_has_no_node_keeps_its_place_in_the_queue() -> None:
+    """Of the scheduler, of Kueue, of an autoscaler that adds a node."""
+    assert planned(unready(since=NOW - 10 * START_SECONDS, placed=None)).delete == ()
+
+
+def test_a_member_has_its_time_from_when_it_got_a_node() -> None:
+    """A new node takes minutes, and to pull a large image to it does, too: together they are more than the time."""
+    plan = planned(unready(since=NOW - START_SECONDS, placed=NOW - 60), replicas=1)
+    assert (plan.delete, plan.again_at) == ((), NOW - 60 + START_SECONDS)
