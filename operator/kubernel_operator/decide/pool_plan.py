@@ -13,7 +13,7 @@ from kubernel_operator.observe.observed import Observed, Refusal, Woken
 from kubernel_operator.observe.pod_facts import PodFacts
 from kubernel_operator.observe.pool_facts import PoolFacts
 
-from .reasons import pending_reason
+from .reasons import misses, pending_reason
 from .refused_containers import wake_due
 from .texts import for_people
 
@@ -198,8 +198,8 @@ def _why_broken(member: MemberState, now: float) -> str:
 
 
 def _misses_secret(pod: PodFacts) -> bool:
-    waiting = pod.kernel.waiting if pod.kernel is not None else None
-    return waiting is not None and waiting.reason == "CreateContainerConfigError"
+    """Whether the kubelet looks in vain for the pod's own Secret, whose name begins with the pod's."""
+    return misses(pod, f'secret "{pod.name}-')
 
 
 def _oldest(members: list[MemberState]) -> list[MemberState]:

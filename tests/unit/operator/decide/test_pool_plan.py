@@ -71,3 +71,24 @@ def test_a_member_has_its_time_from_when_it_got_a_node() -> None:
     """A new node takes minutes, and to pull a large image to it does, too: together they are more than the time."""
     plan = planned(unready(since=NOW - START_SECONDS, placed=NOW - 60), replicas=1)
     assert (plan.delete, plan.again_at) == ((), NOW - 60 + START_SECONDS)
+
+
+def not_created(message: str) -> MemberState:
+    waiting = {"reason": "CreateContainerConfigError", "message": message}
+    made = pod(phase="Pending", ip=None, state={"waiting": waiting})
+    made["metadata"].update(name="pool-1", uid="pod-1", annotations={})
+    return MemberState(pod_facts(made), since=NOW - 60, placed=NOW - 60)
+
+
+def test_one_whose_own_secret_was_not_made_is_replaced() -> None:
+    ((_, why),) = planned(not_created('secret "pool-1-0123abcd" not found')).delete
+    assert why == "its Secret was not made"
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["container has runAsNonRoot and image will run as root", 'secret "team-registry" not found', "failed to sync"],
+)
+def test_another_would_fare_no_better(message: str) -> None:
+    """The pool's status says what is in the way, in the kubelet's words."""
+    assert planned(not_created(message)).delete == ()
