@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from kubernel_api.constants import POOL_KIND
 from kubernel_api.names import member_subject
-from kubernel_cluster.errors import ApiError, ApiUnavailableError
+from kubernel_cluster.errors import ApiError, ApiUnavailableError, ClusterError
 from kubernel_wire.callback import Callback, MalformedReportError, token
 from kubernel_wire.control import ControlError
 
@@ -22,6 +22,7 @@ from .build.fit import shape_of
 from .decide.bounds import objection
 from .decide.plan import Context
 from .decide.pool_plan import REFILL_SECONDS, MemberState, plan_pool, pool_status
+from .decide.reasons import misses
 from .decide.status import status_patch
 from .observe.cache import Cache, Key
 from .observe.members import Members
@@ -165,6 +166,8 @@ class Pools:
         for pod, times in plan.wake:
             self._asked[pod.namespace, pod.name].woken = Woken(pod.uid, times + 1, now)
             await self._writes.wake_kubelet(pod)
+        if any(misses(state.pod, context.supervisor_map) for state in states):  # somebody deleted it
+            memory.refusal = await self._writes.create_supervisor(pool, memory.kept, context) or memory.refusal
         for _ in range(plan.create):
             if not await self._create(pool, memory, context):
                 break  # so would the next one be
@@ -202,13 +205,12 @@ class Pools:
 
     async def _create(self, pool: PoolFacts, memory: PoolMemory, context: Context) -> bool:
         """Whether a member was made; what was in the way is remembered."""
+        refusal: Refusal | None = None
         if self._cache.supervisors.get(pool.namespace) is None:
-            await self._writes.create_supervisor(pool, memory.kept, context)
-        template = self._templates.get(pool.template) if pool.template else None
-        try:
+            refusal = await self._writes.create_supervisor(pool, memory.kept, context)
+        if refusal is None:
+            template = self._templates.get(pool.template) if pool.template else None
             refusal = await self._writes.create_member(pool, context, template)
-        except (ApiError, ApiUnavailableError) as error:
-            refusal = self._writes.refusal_of(error)
         memory.refusal = refusal
         if refusal is None:
             memory.told = ""
@@ -217,11 +219,11 @@ class Pools:
         await self._tell(pool, memory, refusal.reason, refusal.message)
         return False
 
-    async def _delete(self, pool: PoolFacts, memory: PoolMemory, pod: PodFacts, why: str) -> ApiError | None:
+    async def _delete(self, pool: PoolFacts, memory: PoolMemory, pod: PodFacts, why: str) -> ClusterError | None:
         """Why it could not be deleted: that keeps nobody from making and counting the others."""
         try:
             await self._writes.delete_member(pod, why)
-        except ApiError as error:
+        except (ApiError, ApiUnavailableError) as error:
             return error
         if pod.has_ended or not pod.kernel_may_run:
             if self._clock() < self._asked[pod.namespace, pod.name].since + YOUNG_SECONDS:

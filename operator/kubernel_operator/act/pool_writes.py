@@ -39,20 +39,22 @@ class PoolWrites:
         """Writes nothing yet. ``cluster`` refuses writes of an operator that does not lead."""
         self._cluster, self._cache, self._applier = cluster, cache, applier
 
-    async def create_supervisor(self, pool: PoolFacts, memory: Memory, context: Context) -> None:
-        """The ConfigMap that all kernels of the namespace share."""
+    async def create_supervisor(self, pool: PoolFacts, memory: Memory, context: Context) -> Refusal | None:
+        """The ConfigMap that all kernels of the namespace share; returns why there is none."""
         body = build_supervisor_map(pool.namespace, context.supervisor)
-        await self._applier.apply(pool.raw, memory, Create("supervisor", body, "members run it"))
+        memory.refusals.pop("supervisor", None)
+        try:
+            await self._applier.apply(pool.raw, memory, Create("supervisor", body, "members run it"))
+        except (ApiError, ApiUnavailableError) as error:
+            return _refusal("ConfigMap", error)
+        return memory.refusals.get("supervisor")
 
     async def create_member(self, pool: PoolFacts, context: Context, template: TemplateFacts | None) -> Refusal | None:
         """A pod that waits, then its Secret and Service, which go when it goes.
 
         Returns:
-            Why the pod is of no use although it was made, and was deleted: nobody would count it as the pool's.
-
-        Raises:
-            ApiError: the pod was refused.
-            ApiUnavailableError: it is not known whether it was made.
+            Why one of them was refused, or it is not known whether it was made; or why the pod is of no use although it
+            was made, and was deleted: nobody would count it as the pool's.
         """
         name = f"{pool.name}-{''.join(secrets.choice(_LETTERS) for _ in range(_LENGTH))}"
         body = build_member(
@@ -64,17 +66,24 @@ class PoolWrites:
             supervisor_map=context.supervisor_map,
             template=template,
         )
-        pod = await self._cluster.create(paths.core("pods", pool.namespace), body)
+        try:
+            pod = await self._cluster.create(paths.core("pods", pool.namespace), body)
+        except (ApiError, ApiUnavailableError) as error:
+            return _refusal("Pod", error)
         if (refusal := refusal_of_changed(body, pod)) is not None:
             path = f"{paths.core('pods', pool.namespace)}/{name}"
             await self._cluster.delete(path, uid=pod["metadata"]["uid"])
             return refusal
         self._cache.pods.put(pod)
         secret = build_member_secret(pod, context.operator_key, context.supervisor)
-        wanted = [self._cluster.create(paths.core("secrets", pool.namespace), secret)]
+        wanted = {"Secret": self._cluster.create(paths.core("secrets", pool.namespace), secret)}
         if pool.service != "None":
-            wanted.append(self._create_service(pool, pod))
-        await asyncio.gather(*wanted)
+            wanted["Service"] = self._create_service(pool, pod)
+        for kind, made in zip(wanted, await asyncio.gather(*wanted.values(), return_exceptions=True), strict=True):
+            if isinstance(made, ApiError | ApiUnavailableError):
+                return _refusal(kind, made)
+            if isinstance(made, BaseException):
+                raise made
         logger.info("KernelPool %s/%s: made pod %s", pool.namespace, pool.name, name)
         return None
 
@@ -105,9 +114,9 @@ class PoolWrites:
         """An Event on the pool."""
         await self._applier.post_event(pool.raw, reason, message, POOL_KIND)
 
-    @staticmethod
-    def refusal_of(error: ApiError | ApiUnavailableError) -> Refusal:
-        """Why no member can be made."""
-        if isinstance(error, ApiUnavailableError):
-            return refusal_of_failure("Pod could not be created", error)
-        return refusal_of("Pod", error)
+
+def _refusal(kind: str, error: ApiError | ApiUnavailableError) -> Refusal:
+    """Why a member, or what it needs, cannot be made."""
+    if isinstance(error, ApiUnavailableError):
+        return refusal_of_failure(f"{kind} could not be created", error)
+    return refusal_of(kind, error)

@@ -211,13 +211,14 @@ def test_a_pool_says_what_keeps_it_empty(world: World) -> None:
     assert said["message"] == f"Pod could not be created yet, it is tried again: {WEBHOOK} (500)"
 
 
-def test_a_member_that_cannot_be_deleted_keeps_no_other_from_being_made(world: World) -> None:
+@pytest.mark.parametrize("error", [ApiError(403, "Forbidden", "a policy keeps pods"), DOWN], ids=["policy", "webhook"])
+def test_a_member_that_cannot_be_deleted_keeps_no_other_from_being_made(world: World, error: ClusterError) -> None:
     filled(world)
     lost = members(world)[0]
     world.change_pod(lost, **{**lost["status"], "phase": "Failed"})
-    world.cluster.refusals["delete pods"] = ApiError(403, "Forbidden", "a policy keeps pods")
+    world.cluster.refusals["delete pods"] = error
     world.watch()
     world.now += 100
-    with pytest.raises(ApiError):
+    with pytest.raises(type(error)):
         world.fill()
     assert len(members(world)) == 3
