@@ -45,13 +45,14 @@ from kubernel_operator.decide.reasons import (
 from kubernel_operator.decide.resources.resizing import refusal_of_resize
 from kubernel_operator.metrics import MEMORY_GROWTHS
 from kubernel_operator.observe.cache import Cache
-from kubernel_operator.observe.facts import controller_uid, event_facts
+from kubernel_operator.observe.facts import controller_uid
 from kubernel_operator.observe.observed import CLAIM_REFUSED, Cold, Memory, Purpose, Refusal, ResizeAnswer, Woken
 from kubernel_operator.observe.pod_facts import PodFacts, pod_facts
 from kubernel_wire.sealed_keys import keys_sealed_in
 
 from .describe import describe
 from .failures import forget_failure, remember_failure
+from .pods_events import events_of
 
 logger = logging.getLogger(__name__)
 
@@ -358,9 +359,7 @@ class Applier:
 
     async def _explain(self, memory: Memory, pod: PodFacts) -> None:
         memory.explained_at = self._clock()
-        path = paths.core("events", pod.namespace)
-        listing = await self._cluster.list(path, fieldSelector=f"involvedObject.uid={pod.uid}")
-        found = [event_facts(event) for event in listing.items]
+        found = await events_of(self._cluster, pod)
         memory.pending, memory.hint, memory.killed = (
             reason_from_events(found),
             hint_from_events(found),
