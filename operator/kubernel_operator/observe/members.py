@@ -138,7 +138,8 @@ class Members:
             return None
         pod = pod_facts(obj)
         owner = (obj["metadata"].get("ownerReferences") or [{}])[0]
-        is_free = owner.get("kind") == POOL_KIND and pod.kernel_may_run and pod.shape == shape
+        is_well = pod.kernel_may_run and not pod.may_be_gone_soon
+        is_free = owner.get("kind") == POOL_KIND and is_well and pod.shape == shape
         return Member(pod, str(owner["uid"]), report) if is_free else None
 
     def _pod(self, key: Key) -> PodFacts | None:

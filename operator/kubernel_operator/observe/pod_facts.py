@@ -189,6 +189,11 @@ class PodFacts:
         return self.ready.reason == "" and self.containers_ready is not None and self.containers_ready.is_true
 
     @property
+    def may_be_gone_soon(self) -> bool:
+        """Whether its node is silent, or somebody is about to take the pod away."""
+        return self.node_is_silent or self.disruption is not None
+
+    @property
     def kernel_may_run(self) -> bool:
         """Whether the kernel's container may be running, whatever the others do."""
         return self.may_run and (self.kernel is None or self.kernel.terminated is None)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fixtures.fake_cluster import Request
-from fixtures.objects import NOW, cr
+from fixtures.objects import NOW, cr, disrupted
 from fixtures.operator_world import World
 from fixtures.pools import (
     assert_none_is_anothers,
@@ -101,6 +101,24 @@ def test_what_no_pool_fits_is_cold_and_says_what_differs(world: World, spec: Jso
     message = f"KernelPool pool has {differs}."
     assert status["start"] == {"type": "Cold", "reason": "NoPoolFits", "message": message}
     assert status["podName"] == "k1-1"
+
+
+@pytest.mark.parametrize(
+    "conditions",
+    [
+        pytest.param([{"type": "Ready", "status": "False", "reason": "NodeNotReady"}], id="its node is silent"),
+        pytest.param(disrupted("EvictionByEvictionAPI")["conditions"], id="it is being evicted"),
+    ],
+)
+def test_a_member_that_may_be_gone_is_nobodys(world: World, conditions: list[Json]) -> None:
+    """Who got it would wait for its answer in vain, and for a pod of its own after that."""
+    filled(world)
+    for leaving in members(world):
+        world.change_pod(leaving, **leaving["status"] | {"conditions": conditions})
+    world.watch()
+    world.apply(cr(connection={"service": "None"}))
+    status = start(world, passes=3, seconds=1)
+    assert (status["podName"], status["start"]["reason"]) == ("k1-1", "NoMemberReady")
 
 
 def test_an_empty_pool_is_cold(world: World) -> None:
