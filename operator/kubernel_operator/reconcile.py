@@ -230,15 +230,22 @@ class Reconciler:
             self._refused.pop(namespace, None)
 
     def pod_is_gone(self, key: Key, pod: PodFacts) -> None:
-        """Remember the last of a pod: it may have been deleted between two passes, and only it says by whom.
+        """Remember the last of a pod, which may have been deleted between two passes, and only it says by whom.
+
+        All else of it is forgotten: a kernel may have any number of pods, one after the other.
 
         Args:
             key: of its KernelInstance.
             pod: as the API server deleted it.
         """
         memory = self._memory.get(key)
-        if memory is not None and (memory.last_seen is None or memory.last_seen.incarnation <= pod.incarnation):
+        if memory is None:
+            return
+        if memory.last_seen is None or memory.last_seen.incarnation <= pod.incarnation:
             memory.last_seen = pod
+        memory.reports.pop(pod.name, None)
+        memory.callbacks.pop(pod.name, None)
+        memory.silent_pods.discard(pod.name)
 
     def template_changed(self, name: str) -> None:
         """A KernelTemplate came, changed or went: for those that it kept from getting a pod."""

@@ -97,6 +97,17 @@ def test_the_last_of_an_older_pod_says_nothing_of_a_newer_one(world: World) -> N
     assert "drained" not in words(world)[2]
 
 
+def test_nothing_is_kept_of_pods_that_are_gone(world: World) -> None:
+    """Restarts with new pods may go on for as long as the KernelInstance is there."""
+    run(world)
+    memory = world.reconciler._memory["ns", "k1"]
+    memory.silent_pods.add("k1-1")
+    gone = newest(world)
+    world.cluster.remove("/api/v1/namespaces/ns/pods/k1-1")
+    world.reconciler.pod_is_gone(("ns", "k1"), pod_facts(gone))
+    assert (memory.reports, memory.callbacks, memory.silent_pods) == ({}, {}, set())
+
+
 def test_five_other_pods_are_tried_and_no_more(world: World) -> None:
     begin(world)
     gaps = []
