@@ -23,6 +23,7 @@ from .decide.bounds import objection
 from .decide.plan import Context
 from .decide.pool_plan import REFILL_SECONDS, MemberState, plan_pool, pool_status
 from .decide.reasons import misses
+from .decide.refused_containers import refused_container
 from .decide.status import status_patch
 from .observe.cache import Cache, Key
 from .observe.members import Members
@@ -69,6 +70,7 @@ class _Asked:
     at: float = 0.0
     times: int = 0  # in vain
     woken: Woken | None = None
+    refused_since: float | None = None
 
 
 class Pools:
@@ -192,6 +194,10 @@ class Pools:
         report, asked = self._members.report(key), self._asked.setdefault(key, _Asked(now))
         if asked.placed is None and pod.node is not None:
             asked.placed = now
+        if refused_container(pod) is None:
+            asked.refused_since = None
+        elif asked.refused_since is None:
+            asked.refused_since = now
         return MemberState(
             pod,
             ready=pod.kernel_may_run and self._members.is_ready(pod),
@@ -201,6 +207,7 @@ class Pools:
             since=asked.since,
             placed=asked.placed,
             woken=asked.woken,
+            refused_since=asked.refused_since,
         )
 
     async def _create(self, pool: PoolFacts, memory: PoolMemory, context: Context) -> bool:

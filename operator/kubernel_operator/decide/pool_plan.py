@@ -13,8 +13,8 @@ from kubernel_operator.observe.observed import Observed, Refusal, Woken
 from kubernel_operator.observe.pod_facts import PodFacts
 from kubernel_operator.observe.pool_facts import PoolFacts
 
-from .reasons import misses, pending_reason
-from .refused_containers import wake_due
+from .reasons import believed_reason, misses
+from .refused_containers import believed_at, wake_due
 from .texts import for_people
 
 # A member that does not wait so long after it got a node never will; a first pull of a large image takes minutes. One
@@ -40,6 +40,7 @@ class MemberState:
         since: Unix seconds when this process first saw it.
         placed: Unix seconds when this process first saw it with a node; None: it has none.
         woken: that the kubelet was made to try again to start it.
+        refused_since: Unix seconds when this process first saw that a container of it is refused; None: none is.
     """
 
     pod: PodFacts
@@ -50,6 +51,13 @@ class MemberState:
     since: float = 0.0
     placed: float | None = None
     woken: Woken | None = None
+    refused_since: float | None = None
+
+    @property
+    def observed(self) -> Observed:
+        """What is known of it beside the pod."""
+        since = self.refused_since
+        return Observed(woken=self.woken, refused_since={} if since is None else {self.pod.name: since})
 
 
 @dataclass(frozen=True)
@@ -119,8 +127,9 @@ def plan_pool(
     again = [m.placed + START_SECONDS for m in living if not m.ready and m.placed is not None]
     again += [not_before, *held_back]
     again += [m.since + WITHOUT_SECRET_SECONDS for m in living if _misses_secret(m.pod)]
-    wakes = [(m.pod, due) for m in starting if (due := wake_due(m.pod, Observed(woken=m.woken))) is not None]
+    wakes = [(m.pod, due) for m in starting if (due := wake_due(m.pod, m.observed)) is not None]
     again += [at for _, (_, at) in wakes]
+    again += [at for m in starting if (at := believed_at(m.pod, m.observed)) is not None]
     wake = tuple((pod, times) for pod, (times, at) in wakes if at <= now)
     return PoolPlan(create, tuple(delete), wake, min((t for t in again if t > now), default=None))
 
@@ -137,7 +146,7 @@ def pool_status(
     """The whole status."""
     living = [m for m in members if m.pod.may_run and not m.chosen]
     ready = [m for m in living if m.ready]
-    status, reason, message = _verdict(pool, living, len(ready), refusal)
+    status, reason, message = _verdict(pool, living, len(ready), refusal, now)
     previous = pool.status.get("conditions") or []
     conditions = whether_ready(
         status,
@@ -160,7 +169,7 @@ def pool_status(
 
 
 def _verdict(
-    pool: PoolFacts, living: list[MemberState], ready: int, refusal: Refusal | None
+    pool: PoolFacts, living: list[MemberState], ready: int, refusal: Refusal | None, now: float
 ) -> tuple[ConditionStatus, str, str]:
     if pool.deleting:
         kept = ", ".join(finalizers_of(pool.raw["metadata"]))
@@ -175,8 +184,8 @@ def _verdict(
         return "False", refusal.reason, refusal.message
     for member in living:
         if not member.ready and not member.pod.kernel_runs:
-            reason, message = pending_reason(member.pod)
-            return "False", reason, message
+            since = believed_at(member.pod, member.observed)
+            return "False", *believed_reason(member.pod, believed=since is not None and now >= since)
     return "False", "Filling", "Members are being started."
 
 

@@ -148,6 +148,12 @@ def pending_reason(pod: PodFacts, *, believed: bool = False) -> tuple[Reason, st
     return Reason.SCHEDULED, f"The pod was scheduled to {pod.node or 'a node'}."
 
 
+def believed_reason(pod: PodFacts, *, believed: bool) -> tuple[Reason, str]:
+    """The same, where no Events are read: an image is refused once its registry is believed."""
+    reason, message = pending_reason(pod, believed=believed)
+    return (Reason.IMAGE_REFUSED if believed and reason is Reason.IMAGE_PULL_FAILED else reason), message
+
+
 def reason_from_events(events: Iterable[EventFacts]) -> tuple[Reason, str] | None:
     """What only Events tell about a pod that is being created: image pulls, mounts, sandboxes.
 

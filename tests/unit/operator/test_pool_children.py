@@ -9,6 +9,7 @@ import pytest
 from fixtures.objects import SUPERVISOR_MAP
 from fixtures.operator_world import World
 from fixtures.pools import apply_pool, members, settle
+from kubernel_api.conditions import ConditionType, is_true
 from kubernel_cluster.errors import ApiError, ApiUnavailableError, ClusterError
 
 CONFIG_MAP = f"/api/v1/namespaces/ns/configmaps/{SUPERVISOR_MAP}"
@@ -74,3 +75,33 @@ def test_a_supervisor_that_somebody_deleted_is_made_again(world: World) -> None:
     world.watch()
     world.fill()
     assert CONFIG_MAP in world.cluster.objects
+
+
+@pytest.mark.parametrize(
+    ("waiting", "reason"),
+    [
+        ({"reason": "ErrImagePull", "message": "manifest unknown"}, "ImageRefused"),
+        ({"reason": "ImagePullBackOff", "message": "connection refused"}, "ImagePullFailed"),
+        ({"reason": "CreateContainerError", "message": "no such device"}, "ConfigError"),
+    ],
+)
+def test_what_a_person_must_mend_is_believed_after_a_while(world: World, waiting: dict[str, str], reason: str) -> None:
+    """As of a KernelInstance: Helm and others that go by kstatus give up what is Stalled."""
+    apply_pool(world, replicas=1)
+    world.watch()
+    world.fill()
+    (pod,) = members(world)
+    scheduled = [{"type": "PodScheduled", "status": "True"}]
+    containers = [{"name": "kernel", "image": "example.org/kernel:1", "state": {"waiting": waiting}}]
+    world.change_pod(pod, phase="Pending", conditions=scheduled, containerStatuses=containers)
+    world.watch()
+    world.fill()
+    status = world.cluster.objects["/apis/kubernel.dev/v1beta1/namespaces/ns/kernelpools/pool"]["status"]
+    assert not is_true(status, ConditionType.STALLED)
+    for _ in range(2):
+        world.now += 15
+        world.watch()
+        world.fill()
+    status = world.cluster.objects["/apis/kubernel.dev/v1beta1/namespaces/ns/kernelpools/pool"]["status"]
+    assert said(world)[0] == reason
+    assert is_true(status, ConditionType.STALLED) == (reason != "ImagePullFailed")
