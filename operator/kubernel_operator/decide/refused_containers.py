@@ -32,6 +32,8 @@ _PASSING = re.compile(
     r"|no such host|server misbehaving|temporary failure|network is unreachable|no route to host|\bEOF\b|canceled",
     re.IGNORECASE,
 )
+# What the node does with an image that its registry has given: some of that is "not found" or "denied", too.
+_UNPACKING = re.compile(r"failed to (unpack|extract|get reader)|adding layer|ApplyLayer", re.IGNORECASE)
 # What the kubelet and the runtime put before that, each with the image's name once more.
 _PREFIX = re.compile(
     r'(?:rpc error: code = \w+ desc = |Back-off pulling image "[^"]*": |Err[A-Z]\w+: '
@@ -61,7 +63,7 @@ def is_verdict(image: str, message: str) -> bool:
         message: the kubelet's.
     """
     said = re.sub(r'"[^"]*"|https?://\S+', " ", message).replace(image, " ")
-    return bool(_VERDICT.search(said)) and not _PASSING.search(said)
+    return bool(_VERDICT.search(said)) and not _PASSING.search(said) and not _UNPACKING.search(said)
 
 
 def registrys_words(image: str, message: str) -> str:

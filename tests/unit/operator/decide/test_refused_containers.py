@@ -37,6 +37,7 @@ PULL = f'failed to pull and unpack image "{IMAGE}": failed to resolve reference 
         "Head https://registry.example.org/v2/: no basic auth credentials",
         f'Back-off pulling image "{IMAGE}": ErrImagePull: {PULL}{IMAGE}: not found',
         f"{PULL}no match for platform in manifest: not found",
+        f'{PULL}403 Forbidden: denied: Permission "repositories.downloadArtifacts" denied on resource',
     ],
 )
 def test_verdicts(words: str) -> None:
@@ -57,6 +58,12 @@ def test_verdicts(words: str) -> None:
         "toomanyrequests: You have reached your pull rate limit. denied: too many",
         f"{PULL}failed to authorize: failed to fetch oauth token: unexpected status from GET request to "
         "https://auth/token: 500 Internal Server Error: unauthorized",
+        f'failed to pull and unpack image "{IMAGE}": failed to unpack image on snapshotter overlayfs: content digest '
+        "sha256:0c18b88b: not found",
+        f'failed to pull and unpack image "{IMAGE}": failed to extract layer (application/vnd.oci.image.layer.v1.tar '
+        'sha256:0465d356) to overlayfs as "extract-26": failed to get reader from content store: content digest '
+        "sha256:5126: not found",
+        'copying system image from manifest list: writing blob: adding layer with blob "sha256:9141": access denied',
         f"{PULL}unexpected EOF",
         f"{PULL}net/http: TLS handshake timeout",
     ],
