@@ -164,10 +164,10 @@ class Pools:
             claims=memory.claims,
             starts=self._starts(pool.namespace),
         )
-        deletions = [await self._delete(pool, memory, pod, why) for pod, why in plan.delete]
+        failures = [await self._delete(pool, memory, pod, why) for pod, why in plan.delete]
         for pod, times in plan.wake:
             self._asked[pod.namespace, pod.name].woken = Woken(pod.uid, times + 1, now)
-            await self._writes.wake_kubelet(pod)
+            failures.append(await self._wake(pod))
         if any(misses(state.pod, context.supervisor_map) for state in states):  # somebody deleted it
             memory.refusal = await self._writes.create_supervisor(pool, memory.kept, context) or memory.refusal
         for _ in range(plan.create):
@@ -181,7 +181,7 @@ class Pools:
         if plan.again_at is not None:
             self.queue.add_after(key, plan.again_at - now)
         self._ask(key, states, now)
-        if (failure := next((error for error in deletions if error is not None), None)) is not None:
+        if (failure := next((error for error in failures if error is not None), None)) is not None:
             raise failure
         if plan.create or plan.delete:
             self.queue.add_after(key, STATUS_SECONDS)
@@ -237,6 +237,14 @@ class Pools:
                 self._pause(memory)
             message = f"Pod {pod.name}: {why}; another is made."
             await self._writes.post_event(pool, MEMBER_FAILED, message)
+        return None
+
+    async def _wake(self, pod: PodFacts) -> ClusterError | None:
+        """Why its kubelet could not be made to look again."""
+        try:
+            await self._writes.wake_kubelet(pod)
+        except (ApiError, ApiUnavailableError) as error:
+            return error
         return None
 
     def _pause(self, memory: PoolMemory) -> None:

@@ -105,3 +105,18 @@ def test_what_a_person_must_mend_is_believed_after_a_while(world: World, waiting
     status = world.cluster.objects["/apis/kubernel.dev/v1beta1/namespaces/ns/kernelpools/pool"]["status"]
     assert said(world)[0] == reason
     assert is_true(status, ConditionType.STALLED) == (reason != "ImagePullFailed")
+
+
+def test_a_kubelet_that_cannot_be_woken_keeps_no_member_from_being_made(world: World) -> None:
+    apply_pool(world, replicas=2, maxStarting=1)
+    world.watch()
+    world.fill()
+    (pod,) = members(world)
+    waiting = {"reason": "CreateContainerConfigError", "message": "failed to sync secret cache"}
+    world.change_pod(pod, phase="Pending", containerStatuses=[{"name": "kernel", "state": {"waiting": waiting}}])
+    world.cluster.fault = lambda request: "refused" if request == ("patch", "pods") else ""
+    apply_pool(world, replicas=2, maxStarting=2)
+    world.watch()
+    with pytest.raises(ApiUnavailableError):
+        world.fill()
+    assert len(members(world)) == 2
