@@ -315,8 +315,9 @@ def pod_env(
     """
     names = set(spec.env) | set(options.env_allow) | {_SESSION_VARIABLE}
     named = {key: value for key, value in given.items() if key in names and _may_pass(key)}
-    env = {key: value for key, value in {**named, **options.env}.items() if value is not None}
-    room = ENV_BYTES - sum(_bytes(key) + _bytes(str(value)) for key, value in env.items())
+    # A kernel.json may say 4 where "4" is meant.
+    env = {key: str(value) for key, value in {**named, **options.env}.items() if value is not None}
+    room = ENV_BYTES - sum(_bytes(key) + _bytes(value) for key, value in env.items())
     unfit = []
     for key in sorted(key for key in given if key.startswith(_PASSED_ON_PREFIX) and key not in {*env, *options.env}):
         size = _bytes(key) + _bytes(given[key])

@@ -250,6 +250,12 @@ def test_null_unsets_a_variable() -> None:
     assert pod_env(given, SpecFacts(env={"B": "2"}), PodOptions(env={"KERNEL_A": None, "B": None})) == {}
 
 
+def test_numbers_are_texts() -> None:
+    """``"env": {"OMP_NUM_THREADS": 4}`` in a kernel.json: a supervisor refuses what is no text, at each restart."""
+    env = pod_env({}, SpecFacts(), PodOptions(env={"OMP_NUM_THREADS": 4, "SHARE": 0.5}))  # type: ignore[dict-item]
+    assert env == {"OMP_NUM_THREADS": "4", "SHARE": "0.5"}
+
+
 @pytest.mark.parametrize("resources", [{"limits": 3}, {"limit": {"cpu": "1"}}])
 def test_resources_that_are_none(resources: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match="The option resources is wrong"):
