@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import socket
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -35,6 +36,7 @@ class Pool:
         from kubernetes.aio.client.rest import RESTClientObject
 
         with _reporting():
+            _refuse_passphrase(configuration)
             self._certificates = _certificates(configuration)
             self._ssl = RESTClientObject(configuration).ssl_context
         self._session: Any = None
@@ -103,6 +105,20 @@ def _reporting() -> Iterator[None]:
         yield
     except OSError as error:  # ssl's errors are such, too
         raise NoLoginError("the certificates of the cluster or its user cannot be used", str(error)) from error
+
+
+def _refuse_passphrase(configuration: Any) -> None:
+    """OpenSSL would ask the terminal for it, and this thread and all that it does would wait for the answer."""
+
+    def refuse() -> str:
+        raise NoLoginError(
+            "the private key of the cluster's user has a passphrase",
+            "Nobody can be asked for it: kubectl, too, needs a key without one.",
+        )
+
+    if configuration.cert_file:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_cert_chain(configuration.cert_file, configuration.key_file, password=refuse)
 
 
 def _certificates(configuration: Any) -> tuple[object, ...]:

@@ -2,7 +2,9 @@
 
 import socket
 import ssl
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import kopf
@@ -56,6 +58,16 @@ async def test_certificates_that_are_none(write_kubeconfig: Callable[..., str]) 
     path = write_kubeconfig("https://10.96.0.1", {}, **{"certificate-authority-data": "bm9uZQ=="})
     with pytest.raises(NoLoginError, match="the certificates of the cluster or its user cannot be used: "):
         await Connection.open(ClusterKey(path), "test")
+
+
+async def test_a_key_with_a_passphrase(write_kubeconfig: Callable[..., str], tmp_path: Path) -> None:
+    """OpenSSL would ask the terminal of the notebook server for it, and all kernels would wait for that."""
+    kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-passout", "pass:secret", "-subj", "/CN=me"]
+    files = {"client-certificate": str(tmp_path / "me.crt"), "client-key": str(tmp_path / "me.key")}
+    out = ["-out", files["client-certificate"], "-keyout", files["client-key"]]
+    subprocess.run(["openssl", "req", "-x509", *kind, *out], check=True, capture_output=True)  # noqa: ASYNC221
+    with pytest.raises(NoLoginError, match=r"^the private key of the cluster's user has a passphrase: Nobody can be"):
+        await Connection.open(ClusterKey(write_kubeconfig("https://10.96.0.1", files)), "test")
 
 
 async def test_any_number_of_connections(write_kubeconfig: Callable[..., str]) -> None:
