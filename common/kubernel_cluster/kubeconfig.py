@@ -12,15 +12,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-import yaml
 from kubernetes.aio.config.kube_config import ConfigNode, FileOrData, KubeConfigLoader
 
 from .errors import NoLoginError
 from .exec_plugin import run_plugin
-from .login import lifetime_of
+from .login import first_document, lifetime_of
 
-# libyaml's reads a kubeconfig of 500 clusters in a third of a second, Python's own in five, and nothing else goes on.
-YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # What in a kubeconfig's user stands for credentials.
 CREDENTIALS = frozenset(
     {"exec", "token", "tokenFile", "auth-provider", "client-certificate", "client-certificate-data", "username"}
@@ -100,8 +97,7 @@ def _merged(path: str, files: list[str]) -> dict[str, Any]:
     merged: dict[str, Any] = {"current-context": None, **{kind: [] for kind in LISTS}}
     is_empty = True
     for file in files:
-        with Path(file).open("rb") as text:  # of a file, yaml's errors quote nothing: it may be a secret
-            config = next(yaml.load_all(text, YAML), None)  # the first one, as kubectl does
+        config = first_document(file)
         if config is None:
             continue
         is_empty = False

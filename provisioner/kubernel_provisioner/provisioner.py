@@ -294,7 +294,7 @@ class KubernetesProvisioner(LastSeen, Ending, Running, ProvisionerOptions):
     def place(self) -> ClusterKey:
         """Where its kernels are: the same place for as long as this lives, whatever becomes of KUBECONFIG meanwhile."""
         if self._kubeconfig is None:
-            self._kubeconfig = found_kubeconfig(ClusterKey(self.kubeconfig))
+            self._kubeconfig = found_kubeconfig(ClusterKey(self.kubeconfig, self.context))
         return ClusterKey(self.kubeconfig, self.context, self.namespace, self._kubeconfig)
 
     @property

@@ -57,12 +57,30 @@ def _in_a_pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_in_a_pod_its_own_account_is_the_last_resort(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert kubeconfig_path(ClusterKey()) is None
     (tmp_path / ".kube").mkdir()
-    (tmp_path / ".kube" / "config").touch()
+    (tmp_path / ".kube" / "config").write_text("current-context: x")
     assert kubeconfig_path(ClusterKey()) == str(tmp_path / ".kube" / "config")
     monkeypatch.setenv("KUBECONFIG", "/other")
     assert kubeconfig_path(ClusterKey()) == "/other"
     assert kubeconfig_path(ClusterKey("~/mine")) == str(tmp_path / "mine")
     assert kubeconfig_path(ClusterKey(IN_CLUSTER)) is None, "whatever kubeconfig a user made for other things"
+
+
+@pytest.mark.usefixtures("_in_a_pod")
+@pytest.mark.parametrize("text", ["", "# none yet", 'current-context: ""', "contexts: [{name: a}]", "current-context:"])
+@pytest.mark.parametrize("variable", ["", "config"])
+def test_in_a_pod_a_kubeconfig_that_chooses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, variable: str
+) -> None:
+    """As ``kubectl config unset current-context`` leaves it, or ``touch``: kubectl uses the pod's account then."""
+    file = tmp_path / ".kube" / "config"
+    file.parent.mkdir()
+    file.write_text(text)
+    monkeypatch.setenv("KUBECONFIG", str(file) if variable else "")
+    assert kubeconfig_path(ClusterKey()) is None
+    assert kubeconfig_path(ClusterKey(context="a")) == str(file)
+    assert kubeconfig_path(ClusterKey(str(file))) == str(file), "it was asked for, and what it lacks is said"
+    file.write_text("[")
+    assert kubeconfig_path(ClusterKey()) == str(file), "and what is wrong with it"
 
 
 @pytest.mark.usefixtures("_in_a_pod")

@@ -12,6 +12,7 @@ from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning import KernelProvisionerFactory
 
+from kubernel_cluster import login
 from kubernel_cluster.login import kubeconfig_path
 from kubernel_provisioner import KubernetesProvisioner
 
@@ -227,6 +228,17 @@ def test_it_stays_with_its_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert (by_environment.place.found, by_option.place.found) == (found, f"{tmp_path}/config")
     assert kubeconfig_path(by_environment.place) == found
     assert KubernetesProvisioner().place.found == f"{tmp_path}/elsewhere/another"
+
+
+def test_in_a_pod_a_context_is_looked_for_in_the_kubeconfig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One without a current context is left alone there, unless a context is asked for."""
+    (tmp_path / "token").touch()
+    (tmp_path / "config").write_text("contexts: [{name: a}]")
+    monkeypatch.setattr(login, "ACCOUNT", tmp_path)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
+    assert KubernetesProvisioner().place.found == login.IN_CLUSTER
+    assert KubernetesProvisioner(context="a").place.found == str(tmp_path / "config")
 
 
 def test_where_this_process_is_was_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
