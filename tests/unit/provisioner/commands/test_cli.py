@@ -266,6 +266,15 @@ def test_a_terminal_that_cannot_show_all_letters(monkeypatch: pytest.MonkeyPatch
     assert r"Gr\xf6\xdfe" in run.stdout
 
 
+@pytest.mark.usefixtures("_some_kernelspecs")
+@pytest.mark.parametrize("closed", [1, 2])
+def test_a_stream_that_was_closed(closed: int) -> None:
+    """``kubernel stop NAME >&-`` of a daemon or cron: what was done is no failure."""
+    closing = ["sh", "-c", f'exec "$@" {closed}>&-', "sh"]
+    run = subprocess.run([*closing, *LISTING], capture_output=True, text=True, check=False, timeout=60)
+    assert (run.returncode, run.stderr) == (0, "")
+
+
 def test_an_interruption_is_no_error(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     def interrupt(*args: object) -> None:
         raise KeyboardInterrupt
