@@ -40,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     complete(parser)
     arguments = parser.parse_args(argv)
     _prepare_streams()
+    _prepare_home()
     try:
         status = int(arguments.run(arguments))
         sys.stdout.flush()
@@ -66,6 +67,12 @@ def _prepare_streams() -> None:
         stream = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names of any language, whatever a terminal can show
+
+
+def _prepare_home() -> None:
+    """An account of which the machine knows no more than a number may have none; Jupyter fails without."""
+    if os.path.expanduser("~") == "~":  # noqa: PTH111 - pathlib's raises a RuntimeError there
+        os.environ["HOME"] = os.sep  # as container runtimes do
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -275,6 +275,28 @@ def test_a_stream_that_was_closed(closed: int) -> None:
     assert (run.returncode, run.stderr) == (0, "")
 
 
+WITHOUT_A_HOME = """
+import os, pwd, sys
+from kubernel_provisioner.commands.cli import main
+
+def fail(_):
+    raise KeyError
+
+pwd.getpwuid = fail
+for name in ("HOME", "JUPYTER_DATA_DIR"):
+    os.environ.pop(name)
+prefix = os.environ["JUPYTER_PATH"].removesuffix("/share/jupyter")
+sys.exit(main(["install", "--name", "n", "--prefix", prefix]) + main(["list"]) + main(["remove", "n"]))
+"""
+
+
+def test_an_account_without_a_home() -> None:
+    """A number that no passwd knows, as OpenShift gives them; Jupyter cannot look for kernelspecs there."""
+    command = [sys.executable, "-c", WITHOUT_A_HOME]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (run.returncode, run.stderr) == (0, "")
+
+
 def test_an_interruption_is_no_error(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     def interrupt(*args: object) -> None:
         raise KeyboardInterrupt
