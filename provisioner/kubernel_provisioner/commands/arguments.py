@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from kubernel_cluster.login import ClusterKey
 
 Commands = argparse._SubParsersAction
+_NAME = re.compile(r"[a-z0-9]([-.a-z0-9]*[a-z0-9])?")
+
+
+def object_name(text: str) -> str:
+    """A name as Kubernetes has them, for argparse; any other text would lead to another path on the API server."""
+    if not _NAME.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!r} cannot be the name of an object")
+    return text
+
+
+def namespace_name(text: str) -> str:
+    """A namespace, for argparse; empty for the default, as kubectl has it."""
+    return object_name(text) if text else ""
 
 
 def add_cluster(parser: argparse.ArgumentParser) -> None:
     """``-n``, ``--context`` and ``--kubeconfig``, as kubectl has them."""
-    parser.add_argument("-n", "--namespace", help="default: KUBERNEL_NAMESPACE, or the kubeconfig context's")
+    words = "default: KUBERNEL_NAMESPACE, or the kubeconfig context's"
+    parser.add_argument("-n", "--namespace", type=namespace_name, help=words)
     parser.add_argument("--kubeconfig", metavar="FILE", help="default: as kubectl finds it")
     parser.add_argument("--context", help="context in the kubeconfig; default: its current one")
 
@@ -28,7 +43,7 @@ def add_name(parser: argparse.ArgumentParser, **options: Any) -> argparse.Action
     """The name of a KernelInstance."""
     from .completion import kernel_names
 
-    words = {"help": "name of the kernel, as kubernel ps lists it", **options}
+    words = {"help": "name of the kernel, as kubernel ps lists it", "type": object_name, **options}
     return completed(parser.add_argument("name", metavar="NAME", **words), kernel_names)
 
 

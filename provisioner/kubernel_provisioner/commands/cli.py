@@ -16,7 +16,7 @@ from kubernel_provisioner.errors import KubernelError
 from kubernel_provisioner.launch.kernel_resource import NOT_LOCAL_ARGV
 
 from . import completion, events, install, kernels, logs
-from .arguments import Commands, add_cluster, add_name, cluster_key, print_table, say
+from .arguments import Commands, add_cluster, add_name, cluster_key, namespace_name, print_table, say
 from .completion import complete
 
 NOT_A_LOCAL_KERNEL = """\
@@ -100,7 +100,9 @@ def make_parser() -> argparse.ArgumentParser:
 def _add_templates(commands: Commands[argparse.ArgumentParser]) -> None:
     templates = commands.add_parser("templates", help="list the KernelTemplates that kernels can be made from")
     templates.add_argument(
-        "--operator-namespace", help=f"default: {OPERATOR_NAMESPACE_VARIABLE}, or {OPERATOR_NAMESPACE}"
+        "--operator-namespace",
+        type=namespace_name,
+        help=f"default: {OPERATOR_NAMESPACE_VARIABLE}, or {OPERATOR_NAMESPACE}",
     )
     add_cluster(templates)
     templates.set_defaults(run=_templates)

@@ -11,7 +11,7 @@ from typing import Any
 from kubernel_provisioner.errors import ConfigurationError
 from kubernel_provisioner.options import parse_pairs
 
-from .arguments import Commands, completed, print_table, say
+from .arguments import Commands, completed, namespace_name, print_table, say
 from .completion import kernelspec_names
 
 EXAMPLES = """\
@@ -102,7 +102,7 @@ def _add_life(install: argparse.ArgumentParser) -> None:
 
 def _add_place(install: argparse.ArgumentParser) -> None:
     cluster = install.add_argument_group("on which cluster")
-    cluster.add_argument("-n", "--namespace", help="namespace of the kernels")
+    cluster.add_argument("-n", "--namespace", type=namespace_name, help="namespace of the kernels")
     cluster.add_argument("--context", help="context in the kubeconfig")
     cluster.add_argument("--kubeconfig", metavar="FILE", help="default: as kubectl finds it")
     cluster.add_argument("--access", choices=["auto", "direct", "port-forward"], help="how kernels are reached")

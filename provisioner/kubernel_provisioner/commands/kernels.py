@@ -27,6 +27,7 @@ from .arguments import (
     age,
     cluster_key,
     completed,
+    object_name,
     print_list,
     print_table,
     say,
@@ -47,7 +48,8 @@ def add_commands(commands: Commands[argparse.ArgumentParser]) -> None:
     listing.set_defaults(run=_list)
 
     stop = commands.add_parser("stop", help="end kernels: their pods go, and whatever they hold")
-    completed(stop.add_argument("names", nargs="*", metavar="NAME", help="names of the kernels"), kernel_names)
+    names = stop.add_argument("names", nargs="*", metavar="NAME", type=object_name, help="names of the kernels")
+    completed(names, kernel_names)
     stop.add_argument("--all", action="store_true", help="all of the namespace, whoever started them")
     add_cluster(stop)
     stop.set_defaults(run=_stop)

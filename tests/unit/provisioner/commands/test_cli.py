@@ -105,6 +105,18 @@ def test_wrong_use(arguments: list[str], capsys: Capture) -> None:
     assert "usage: kubernel" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["", "..", "../pods/a", "a b", "k-1/status", "K-1"])
+@pytest.mark.parametrize("command", ["stop", "restart", "logs", "connect", "pause", "ps -n"])
+def test_a_name_that_is_none(command: str, name: str, capsys: Capture) -> None:
+    """``kubernel stop "$UNSET"`` asked for the list of kernels, and took it for one."""
+    if (command, name) == ("ps -n", ""):
+        return  # the default, as for kubectl
+    with pytest.raises(SystemExit) as caught:
+        main([*command.split(), name])
+    assert caught.value.code == 2
+    assert f"{name!r} cannot be the name of" in capsys.readouterr().err
+
+
 def test_a_program_that_ignores_provisioners_is_told_so(capsys: Capture) -> None:
     assert main(["not-a-local-kernel", "/tmp/connection.json", "--HistoryManager.hist_file=:memory:"]) == 1
     assert capsys.readouterr().err.startswith("This kernel runs on Kubernetes")
