@@ -16,7 +16,7 @@ from kubernel_provisioner.cluster.api import Api
 from kubernel_provisioner.errors import KernelUnreachableError
 
 from .heartbeat import Curve, echo
-from .port_forward import ChannelError, PortForward
+from .port_forward import HOST, ChannelError, PortForward
 
 # The Service address of a new kernel answers after kube-proxy's next sync: 1.5 s on an idle node, more on a busy one.
 PATIENCE_SECONDS = 30.0
@@ -177,7 +177,7 @@ async def adopt_route(
     """
     ports = connection.get("ports") or {}
     direct = {**known, "ip": connection.get("ip"), **{f"{name}_port": port for name, port in ports.items()}}
-    if known.get("ip") == connection.get("ip"):
+    if known.get("ip") != HOST or connection.get("ip") == HOST:
         return direct, Route(is_found=True)
     wanted = {name: int(known[f"{name}_port"]) for name in ports}
     return direct, Route(await PortForward.open(api, pod, wanted=wanted), is_found=True)

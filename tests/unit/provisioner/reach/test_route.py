@@ -236,6 +236,14 @@ async def test_what_clients_get(cluster: Cluster, server: FakeApiServer, pod: Po
     assert Route().info(pod.info()) == pod.info()
 
 
+async def test_a_direct_way_whose_address_has_changed(cluster: Cluster) -> None:
+    """Without a Service it is the pod's, which was replaced since its clients had it: that is no port-forward."""
+    known = {"ip": "10.0.0.7", "hb_port": 5, "key": b"k"}
+    direct, way = await adopt_route(cluster.api, known, {"ip": "10.0.0.8", "ports": {"hb": 5}}, lambda: "k-1-2")
+    assert (way.forward, way.is_found) == (None, True)
+    assert direct == {**known, "ip": "10.0.0.8"}
+
+
 @pytest.mark.parametrize(
     ("connection", "expected"),
     [
