@@ -180,7 +180,7 @@ class Connection:
             token = await login.configuration.get_api_key_with_prefix("BearerToken")
         except (ConfigException, OSError) as error:
             raise NoLoginError("the ServiceAccount's token cannot be read", str(error)) from error
-        credentials = [("Authorization", token)] if token else []
+        credentials = [("Authorization", token.strip())] if token else []
         return [*more.items(), ("User-Agent", self._user_agent), *credentials, *login.headers]
 
     async def _renew(self, seen: int) -> bool:

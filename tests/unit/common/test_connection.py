@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from kubernetes.aio.config import incluster_config
 
 from kubernel_cluster import connection as connection_module
 from kubernel_cluster.cluster import Cluster
 from kubernel_cluster.connection import Connection
 from kubernel_cluster.errors import ApiError, ApiUnavailableError, NoLoginError
-from kubernel_cluster.login import ClusterKey
+from kubernel_cluster.login import IN_CLUSTER, ClusterKey, Login, log_in
 
 from .api_server import ApiServer
 
@@ -313,6 +314,29 @@ async def test_who_asks_is_named(api_server: ApiServer, write_kubeconfig: WriteK
         pass
     await connection.close()
     assert api_server.headers[0]["User-Agent"] == f"kubernel-operator/{version('kubernel')}"
+
+
+async def test_an_account_whose_token_ends_with_a_newline(
+    api_server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As ``kubectl create token a >token`` writes it, for a container that is to look like a pod; kubectl takes it."""
+    (tmp_path / "token").write_text("t\n")
+    (tmp_path / "ca.crt").write_text("CA")
+    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(tmp_path / "token"))
+    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(tmp_path / "ca.crt"))
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
+    granted = await log_in(ClusterKey(IN_CLUSTER, namespace="jhub"))
+    granted.configuration.host, granted.configuration.ssl_ca_cert = api_server.url, None
+
+    async def never() -> Login:
+        raise NotImplementedError
+
+    connection = Connection(granted, never, "test")
+    async with connection.send("GET", "/api/v1/pods", seconds=10) as answer:
+        assert answer.status == 200
+    await connection.close()
+    assert [token for _, _, token in api_server.authorizations] == ["bearer t"]
 
 
 async def test_a_proxy_from_the_environment(
