@@ -201,7 +201,7 @@ def _prepared(granted: Login) -> Login:
     configuration.disable_strict_ssl_verification = True
     if not configuration.proxy:
         configuration.proxy = proxy_for(configuration.host, os.environ)
-    if configuration.proxy and not configuration.proxy.startswith(("http://", "https://")):
+    if configuration.proxy and not configuration.proxy.lower().startswith(("http://", "https://")):
         scheme = configuration.proxy.partition(":")[0]  # the rest may hold a password
         raise NoLoginError(
             f"the proxy for {configuration.host} cannot be used: it speaks {scheme}",

@@ -326,6 +326,12 @@ async def test_a_proxy_that_is_none_of_ours(write_kubeconfig: WriteKubeconfig) -
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize("proxy", ["HTTP://10.0.0.1:3128", "Https://10.0.0.1"])
+async def test_a_proxy_in_capitals(write_kubeconfig: WriteKubeconfig, proxy: str) -> None:
+    granted = await log_in(ClusterKey(write_kubeconfig(SERVER, {}, **{"proxy-url": proxy})))
+    assert granted.configuration.proxy == proxy
+
+
 def test_a_kubeconfig_that_was_written_is_noticed(write_kubeconfig: WriteKubeconfig) -> None:
     path = write_kubeconfig(SERVER, {})
     granted = login.Login(None, "ns", sources={path: Path(path).stat().st_mtime})
