@@ -316,9 +316,12 @@ def remove(name: str, manager: KernelSpecManager | None = None) -> str:
     Raises:
         ConfigurationError: there is none of that name, or it is not ours.
     """
-    found = _find(name, manager or KernelSpecManager())
-    shutil.rmtree(found["resource_dir"])
-    return str(found["resource_dir"])
+    folder = Path(_find(name, manager or KernelSpecManager())["resource_dir"])
+    if folder.is_symlink():  # to what others may use, too
+        folder.unlink()
+    else:
+        shutil.rmtree(folder)
+    return str(folder)
 
 
 def _find(name: str, manager: KernelSpecManager) -> Mapping[str, Any]:

@@ -116,6 +116,15 @@ def test_only_our_own_is_removed(tmp_path: Path, manager: KernelSpecManager) -> 
         remove("absent", manager)
 
 
+def test_a_link_is_removed_and_not_what_it_leads_to(tmp_path: Path, manager: KernelSpecManager) -> None:
+    """To a kernelspec that others use, too."""
+    shared, link = install(KernelspecOptions(name="n"), tmp_path / "elsewhere"), tmp_path / "mine"
+    link.symlink_to(shared)
+    assert remove("mine", manager) == str(link)
+    assert not link.is_symlink()
+    assert (shared / "kernel.json").is_file()
+
+
 def test_places(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JUPYTER_DATA_DIR", "/data")
     places = [kernels_folder(), kernels_folder(prefix="/opt"), kernels_folder(user=True)]
