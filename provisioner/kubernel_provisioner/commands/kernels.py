@@ -14,7 +14,7 @@ from kubernel_cluster import paths
 from kubernel_cluster.errors import ApiError, ConflictError
 from kubernel_cluster.login import ClusterKey
 from kubernel_provisioner.cluster.api import Api
-from kubernel_provisioner.errors import KernelDeletedError, KernelFailedError, RefusedError
+from kubernel_provisioner.errors import ClusterError, KernelDeletedError, KernelFailedError, RefusedError
 from kubernel_provisioner.launch.explaining import explain_start
 from kubernel_provisioner.launch.subject import Subject
 from kubernel_provisioner.launch.verdict import Failed, Goal, Gone, Ready, judge
@@ -198,23 +198,36 @@ async def stop(names: Sequence[str], key: ClusterKey, tell: Callable[[str], None
         tell: takes lines for the user.
 
     Raises:
-        KubernelError: there is none of that name, or it may not be deleted.
+        KubernelError: there is none of that name, and nothing was done; or one may not be deleted, and the others were.
     """
     api = await Api.open(key)
     try:
-        found = [await read_kernel(api, name) for name in names] if names else await api.list_instances()
-        for kernel in found:
-            metadata = kernel["metadata"]
-            await api.request("DELETE", f"{api.instances}/{metadata['name']}", body={"preconditions": _same(metadata)})
-            tell(f"Kernel {metadata['name']} is being stopped.")
-    except ApiError as error:
-        raise api.explain(error, "stop kernels") from error
+        refusals = [refusal for kernel in await _to_stop(api, names) if (refusal := await _delete(api, kernel, tell))]
+        if refusals:
+            raise refusals[0]
     finally:
         await api.close()
 
 
-def _same(metadata: Json) -> Json:
-    return {"uid": metadata["uid"]}
+async def _to_stop(api: Api, names: Sequence[str]) -> list[Json]:
+    try:
+        return [await read_kernel(api, name) for name in names] if names else await api.list_instances()
+    except ApiError as error:
+        raise api.explain(error, "list kernels") from error
+
+
+async def _delete(api: Api, kernel: Json, tell: Callable[[str], None]) -> ClusterError | None:
+    """Deletes that very KernelInstance; why not, where it may not be: the others are to go all the same."""
+    name, uid = kernel["metadata"]["name"], kernel["metadata"]["uid"]
+    try:
+        await api.request("DELETE", f"{api.instances}/{name}", body={"preconditions": {"uid": uid}})
+    except ApiError as error:
+        if error.status not in (404, 409):
+            return api.explain(error, f"stop kernel {name}")
+        tell(f"Kernel {name} is gone already.")
+    else:
+        tell(f"Kernel {name} is being stopped.")
+    return None
 
 
 def _restart(arguments: argparse.Namespace) -> int:

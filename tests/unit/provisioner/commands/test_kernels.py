@@ -73,6 +73,18 @@ async def test_stop(server: FakeApiServer, key: ClusterKey) -> None:
     assert server.requests[-1] == ("DELETE", KERNEL, {"preconditions": {"uid": "u1"}})
 
 
+async def test_stop_goes_on_after_what_is_gone_or_may_not_be_deleted(server: FakeApiServer, key: ClusterKey) -> None:
+    """``--all``: one ends by itself meanwhile, and one is another owner's, which a policy forbids."""
+    server.answers["GET", INSTANCES] = [listing(1, *(kernel(f"k-{number}") for number in (1, 2, 3)))]
+    server.answers["DELETE", KERNEL] = [failure(404, "NotFound", name="k-1")]
+    server.answers["DELETE", f"{INSTANCES}/k-2"] = [failure(403, "Forbidden", 'User "me" cannot delete it')]
+    server.answers["DELETE", f"{INSTANCES}/k-3"] = [(200, {})]
+    said: list[str] = []
+    with pytest.raises(NotPermittedError, match="cannot stop kernel k-2"):
+        await kernels.stop([], key, said.append)
+    assert said == ["Kernel k-1 is gone already.", "Kernel k-3 is being stopped."]
+
+
 @pytest.mark.parametrize("what", ["stop", "restart", "pause", "logs"])
 async def test_there_is_no_such_kernel(server: FakeApiServer, key: ClusterKey, what: str) -> None:
     for method in ("GET", "PATCH"):
