@@ -17,7 +17,7 @@ from kubernel_api.connection import connection_info
 from kubernel_cluster.errors import ApiError
 from kubernel_cluster.login import ClusterKey, kubeconfig_path
 from kubernel_provisioner.cluster.api import Api
-from kubernel_provisioner.errors import KernelFailedError
+from kubernel_provisioner.errors import ConfigurationError, KernelFailedError
 from kubernel_provisioner.reach.route import Route, find_route
 
 from .kernels import read_kernel
@@ -91,10 +91,17 @@ def _ready_connection(instance: dict[str, Any], command: str) -> dict[str, Any]:
 
 
 def write_connection_file(info: dict[str, Any], path: Path) -> None:
-    """Writes connection info as Jupyter's clients read it, for the user's eyes only."""
+    """Writes connection info as Jupyter's clients read it, for the user's eyes only.
+
+    Raises:
+        ConfigurationError: no file can be its owner's alone there.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with secure_write(str(path)) as file:
-        json.dump({**info, "key": info["key"].decode()}, file, indent=2)
+    try:
+        with secure_write(str(path)) as file:
+            json.dump({**info, "key": info["key"].decode()}, file, indent=2)
+    except RuntimeError as error:
+        raise ConfigurationError("The connection file cannot be written.", f"{error} --file: another place.") from error
 
 
 def default_path(name: str) -> Path:
