@@ -266,8 +266,9 @@ def _refuse_what_the_api_refuses(options: KernelspecOptions) -> None:
     from kubernel_api.spec import KernelInstanceSpec
     from kubernel_provisioner.provisioner import KubernetesProvisioner
 
+    config = _config(options)
     try:
-        KubernetesProvisioner(**_config(options))
+        taken = KubernetesProvisioner(**config)
     except TraitError as error:
         raise ConfigurationError(f"Kernelspec {options.name!r} could start no kernel.", str(error)) from error
     for name in _RESERVED:
@@ -281,7 +282,7 @@ def _refuse_what_the_api_refuses(options: KernelspecOptions) -> None:
             "memory is what a kernel begins with, and memory_max how far it may grow.",
         )
     known = {field.name for field in dataclasses.fields(PodOptions)}
-    pod = PodOptions(**{name: value for name, value in _config(options).items() if name in known})
+    pod = PodOptions(**{name: getattr(taken, name) for name in config if name in known})
     identity = Identity("", "", "l")
     body = build_kernel_instance("k", identity, SpecFacts(), pod, cmd=pod.argv, env=pod.env, encryption="Auto")
     try:

@@ -199,6 +199,17 @@ def test_an_update_keeps_what_is_not_named(tmp_path: Path, manager: KernelSpecMa
     assert after == mine
 
 
+def test_an_update_of_a_kernelspec_with_numbers(tmp_path: Path, manager: KernelSpecManager) -> None:
+    """Written by hand; kernels start from it, so nothing is wrong with it."""
+    file = install(KernelspecOptions(name="n"), tmp_path) / "kernel.json"
+    made = json.loads(file.read_text())
+    made["metadata"]["kernel_provisioner"]["config"] = {"cpu": 2.5, "cpu_request": 0.5}
+    file.write_text(json.dumps(made))
+    update(KernelspecOptions(name="n", config={"image": "s:2"}), manager=manager)
+    config = json.loads(file.read_text())["metadata"]["kernel_provisioner"]["config"]
+    assert config == {"cpu": 2.5, "cpu_request": 0.5, "image": "s:2"}
+
+
 def test_an_update_into_another_folder(tmp_path: Path, manager: KernelSpecManager) -> None:
     """Of a kernelspec that one may not write, for instance in a hub's image."""
     folder = install(KernelspecOptions(name="n", config={"image": "s:1"}), tmp_path)
