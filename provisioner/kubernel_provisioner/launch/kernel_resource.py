@@ -236,10 +236,15 @@ def build_resources(options: PodOptions) -> dict[str, dict[str, Any]]:
         )
     return _without_unset(
         {
-            "requests": {**shortcuts, **requests, **given.get("requests", {})},
-            "limits": {**shortcuts, **gpus, **given.get("limits", {})},
+            "requests": {**shortcuts, **requests, **_amounts(given.get("requests", {}))},
+            "limits": {**shortcuts, **gpus, **_amounts(given.get("limits", {}))},
         }
     )
+
+
+def _amounts(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Amounts as a custom resource takes them: of a pod ``0.5`` is one, here it is a text."""
+    return {name: str(amount) if isinstance(amount, float) else amount for name, amount in given.items()}
 
 
 def _memory(options: PodOptions) -> dict[str, Any]:

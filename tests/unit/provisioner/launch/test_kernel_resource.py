@@ -256,6 +256,15 @@ def test_numbers_are_texts() -> None:
     assert env == {"OMP_NUM_THREADS": "4", "SHARE": "0.5"}
 
 
+def test_half_a_core() -> None:
+    """As pods have it; a custom resource takes texts and whole numbers."""
+    options = PodOptions(resources={"limits": {"cpu": 0.5, "memory": "1Gi"}, "requests": {"example.org/a": 1}})
+    assert build_resources(options) == {
+        "limits": {"cpu": "0.5", "memory": "1Gi"},
+        "requests": {"example.org/a": 1},
+    }
+
+
 @pytest.mark.parametrize("resources", [{"limits": 3}, {"limit": {"cpu": "1"}}])
 def test_resources_that_are_none(resources: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match="The option resources is wrong"):
