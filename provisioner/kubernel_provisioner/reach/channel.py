@@ -19,6 +19,7 @@ class Channel:
 
     Attributes:
         error: why it ended, for people; "" when it just did.
+        has_spoken: whether anything came from the port.
     """
 
     def __init__(self, socket: Any, stack: AsyncExitStack) -> None:
@@ -26,6 +27,7 @@ class Channel:
         self._announced: set[int] = set()
         self._early = b""
         self.error = ""
+        self.has_spoken = False
 
     @classmethod
     async def open(cls, api: Api, pod: str, port: int) -> Channel:
@@ -73,5 +75,6 @@ class Channel:
                 self.error = data.decode(errors="replace")
                 return b""
             elif data:
+                self.has_spoken = True
                 return bytes(data)
         return b""

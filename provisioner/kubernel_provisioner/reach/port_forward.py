@@ -19,6 +19,11 @@ from .channel import Channel
 HOST = "127.0.0.1"
 POD_PORTS = {**PORTS, "supervisor": CONTROL_PORT}
 CHUNK_BYTES = 64 * 1024
+# A ZMQ socket whose connection ends comes again a tenth of a second later, for as long as its notebook is open; each
+# time costs the API server and the kubelet a connection. Who comes in vain for longer than a restart takes is kept
+# waiting, until the kernel has answered or this is over.
+QUICK_SECONDS = 5.0
+HOLD_SECONDS = 2.0
 # Clients come right after the start. A ZMQ socket waits for 30 s for the other end of a connection to speak.
 AHEAD_SECONDS = 10.0
 
@@ -41,6 +46,8 @@ class PortForward:
         self._servers: list[asyncio.Server] = []
         self._connections: set[asyncio.Task[None]] = set()
         self._ahead: dict[int, Channel] = {}
+        self._in_vain: dict[int, float] = {}  # by port: since when nobody answers there
+        self._has_answered = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self.host = HOST
         self.ports: dict[str, int] = {}
@@ -113,6 +120,9 @@ class PortForward:
         for outcome in await asyncio.gather(*opening, return_exceptions=True):
             if isinstance(outcome, BaseException):
                 raise outcome
+        self._in_vain.clear()
+        self._has_answered.set()
+        self._has_answered = asyncio.Event()
 
     async def _open_ahead(self, port: int) -> None:
         channel = None
@@ -144,20 +154,42 @@ class PortForward:
             await channel.close()
 
     async def _carry(self, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            if not await self._has_carried(port, reader, writer):
+                await self._hold(port)
+        finally:
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+
+    async def _has_carried(self, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Whether the port has said anything, at the connection's end."""
         channel = None
         try:
             channel = await self._channel(port)
             if channel is not None:
-                await _until_one_ends(_upload(reader, channel), _download(channel, writer))
+                await _until_one_ends(_upload(reader, channel), self._download(port, channel, writer))
                 self.last_error = channel.error or self.last_error
         except Exception as error:  # whatever ends a connection: ZMQ makes another one
             self.last_error = str(error) or type(error).__name__
         finally:
             if channel is not None:
                 await channel.close()
-            writer.close()
-            with suppress(OSError):
-                await writer.wait_closed()
+        return channel is not None and channel.has_spoken
+
+    async def _hold(self, port: int) -> None:
+        """Keeps a client waiting that came in vain. Not those of the supervisor, who come once."""
+        since = self._in_vain.setdefault(port, self._loop.time())
+        if port != CONTROL_PORT and self._loop.time() - since >= QUICK_SECONDS:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(HOLD_SECONDS):
+                    await self._has_answered.wait()
+
+    async def _download(self, port: int, channel: Channel, writer: asyncio.StreamWriter) -> None:
+        while data := await channel.read():
+            self._in_vain.pop(port, None)
+            writer.write(data)
+            await writer.drain()
 
     async def _channel(self, port: int) -> Channel | None:
         """One that was opened ahead, or a new one; None while there is no pod."""
@@ -166,12 +198,6 @@ class PortForward:
             return channel
         pod = self._pod()
         return None if pod is None else await Channel.open(self._api, pod, port)
-
-
-async def _download(channel: Channel, writer: asyncio.StreamWriter) -> None:
-    while data := await channel.read():
-        writer.write(data)
-        await writer.drain()
 
 
 async def _upload(reader: asyncio.StreamReader, channel: Channel) -> None:

@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+import zmq
 from aiohttp import WSMsgType, web
 
 from fixtures.fake_api_server import LEASE, NAMESPACE, FakeApiServer
 from kubernel_provisioner.cluster import api as api_module
 from kubernel_provisioner.cluster.api import Api
+from kubernel_provisioner.reach import port_forward
 from kubernel_provisioner.reach.port_forward import PortForward
 
 PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
@@ -22,6 +24,7 @@ class EchoingPods(FakeApiServer):
         self.opened: list[tuple[str, str]] = []
         self.sockets: list[web.WebSocketResponse] = []
         self.is_reachable = True
+        self.greeting = b""
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         if not request.path.endswith("/portforward"):
@@ -37,7 +40,9 @@ class EchoingPods(FakeApiServer):
         port = int(request.query["ports"]).to_bytes(2, "little")
         await socket.send_bytes(b"\0" + port)
         await socket.send_bytes(b"\1" + port)
-        if request.query["ports"] == "18883":
+        if self.greeting:
+            await socket.send_bytes(b"\0" + self.greeting)
+        elif request.query["ports"] == "18883":
             await socket.send_bytes(b"\1connection refused")
         async for message in socket:
             if message.type == WSMsgType.BINARY:
@@ -128,6 +133,36 @@ async def test_a_connection_that_goes_silent_is_given_up_and_the_next_one_works(
 def test_a_silent_connection_is_given_up_within_half_a_minute() -> None:
     """A pong is waited for half as long as the pings are apart."""
     assert api_module.HEARTBEAT_SECONDS * 1.5 <= 30
+
+
+async def test_clients_that_come_in_vain_are_kept_waiting(
+    forward: PortForward, server: EchoingPods, pods: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ZMQ comes again ten times a second with each of a notebook's sockets, while an image is pulled or all night."""
+    monkeypatch.setattr(port_forward, "QUICK_SECONDS", 0.3)
+    pods[0] = "forbidden"
+    with zmq.Context() as context, context.socket(zmq.DEALER) as client:
+        client.linger = 0
+        client.connect(f"tcp://{forward.host}:{forward.ports['shell']}")
+        await asyncio.sleep(1.5)
+        assert 1 <= len(server.opened) < 7
+
+
+async def test_clients_that_are_kept_waiting_come_when_the_kernel_answers(
+    forward: PortForward, server: EchoingPods, pods: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(port_forward, "QUICK_SECONDS", 0.0)
+    monkeypatch.setattr(port_forward, "HOLD_SECONDS", 60.0)
+    pods[0] = "forbidden"
+    reader, writer = await asyncio.open_connection(forward.host, forward.ports["shell"])
+    while not server.opened:  # noqa: ASYNC110 - the server's turn
+        await asyncio.sleep(0.01)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(reader.read(), 0.2)
+    pods[0], server.greeting = "k-1-1", b"\xff"
+    await forward.open_ahead()
+    assert await asyncio.wait_for(reader.read(), 5) == b""
+    writer.close()
 
 
 async def test_a_replaced_pod_is_met_by_the_next_connection(
