@@ -18,8 +18,9 @@ READ_BUFFER_BYTES = 1 << 21
 # find one and pay no handshakes. The API server itself keeps them for 90 s, most load balancers for 60 s.
 IDLE_SECONDS = 30.0
 # A peer that vanished without a word is noticed within 25 s; TCP alone would take a quarter of an hour, and a
-# connection that only listens would never notice. Options that an operating system lacks are left out.
-KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 20_000}
+# connection that only listens would never notice. Options that an operating system lacks are left out: macOS has
+# TCP_KEEPALIVE for TCP_KEEPIDLE.
+KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPALIVE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 20_000}
 
 
 class Pool:

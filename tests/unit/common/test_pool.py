@@ -84,3 +84,11 @@ def test_a_peer_that_vanished_is_noticed() -> None:
         assert made.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
         assert made.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 10
         assert made.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 20_000
+
+
+def test_so_it_is_on_a_mac(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the first of these options has another name; its default is two hours."""
+    monkeypatch.setattr(socket, "TCP_KEEPALIVE", socket.TCP_KEEPIDLE, raising=False)
+    monkeypatch.delattr(socket, "TCP_KEEPIDLE")
+    with keepalive_socket((socket.AF_INET, socket.SOCK_STREAM, 0, "", ("", 0))) as made:
+        assert made.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPALIVE) == 10
