@@ -3,8 +3,9 @@
     python take_over.py start FILE       # starts a kernel, sets a variable, notes in FILE what the other needs, ends
     python take_over.py continue FILE    # takes the kernel over, prints the variable, shuts the kernel down
 
-With JUPYTER_DEFAULT_PROVISIONER_NAME=kubernel the second one has a minute: then the first one's Lease runs out, and the
-operator takes the kernel for an orphan. A local kernel is a child of its first process and cannot be taken over.
+With JUPYTER_DEFAULT_PROVISIONER_NAME=kubernel the second one has a day, or 15 minutes in a pod, or what
+KUBERNEL_ORPHAN_AFTER_SECONDS says: then the first one's Lease runs out, and the operator takes the kernel for an
+orphan. A local kernel is a child of its first process and cannot be taken over.
 """
 
 import asyncio
