@@ -1,4 +1,4 @@
-"""Counts the operator's requests. kopf's three watches have a connection of their own and are not in it."""
+"""Counts the operator's requests. kopf's watches have a connection of their own and are not in it."""
 
 from __future__ import annotations
 
