@@ -24,6 +24,7 @@ BOUNDS = {
     "claims": ["home-*"],
     "maxActiveDeadlineSeconds": 3600,
     "maxIdleTimeoutSeconds": 600,
+    "maxStartDeadlineSeconds": 900,
     "maxTtlSecondsAfterFinished": 300,
 }
 
@@ -104,12 +105,17 @@ def test_a_template_is_for_those_who_may_use_it(try_: Try, template: str) -> Non
             "spec.lifecycle.idleTimeoutSeconds: 601 is more than 600, maxIdleTimeoutSeconds of",
         ),
         (
+            {"lifecycle": {"startDeadlineSeconds": 901}},
+            {"lifecycle": {"startDeadlineSeconds": 900}},
+            "spec.lifecycle.startDeadlineSeconds: 901 is more than 900, maxStartDeadlineSeconds of",
+        ),
+        (
             {"lifecycle": {"ttlSecondsAfterFinished": 301}},
             {"lifecycle": {"ttlSecondsAfterFinished": 300}},
             "spec.lifecycle.ttlSecondsAfterFinished: 301 is more than 300, maxTtlSecondsAfterFinished of",
         ),
     ],
-    ids=["image", "claim", "deadline", "idle", "ttl"],
+    ids=["image", "claim", "deadline", "idle", "start", "ttl"],
 )
 def test_bounds_are_said_at_once(try_: Try, template: str, bad: Object, good: Object, words: str) -> None:
     assert f"{words} KernelTemplate {template}" in try_(instance(template, **bad))

@@ -1,0 +1,28 @@
+"""What the ValidatingAdmissionPolicies ask. What the API server makes of them is in tests/e2e/security."""
+
+from collections.abc import Callable
+from typing import Any
+
+from kubernel_api.template import Bounds
+
+from .conftest import Object
+
+Find = Callable[..., Object]
+
+
+def expressions(policy: Object) -> list[str]:
+    return [" ".join(each["expression"].split()) for each in policy["spec"]["validations"]]
+
+
+def durations() -> list[str]:
+    """The bounds that are a longest time."""
+    names: list[Any] = [field.alias for field in Bounds.model_fields.values()]
+    return [name for name in names if "Seconds" in name]
+
+
+def test_each_duration_is_held_where_a_lifecycle_is_changed_later(find: Find) -> None:
+    of_templates = " ".join(expressions(find("ValidatingAdmissionPolicy", "kubernel-system-template-bounds")))
+    assert [name for name in durations() if f"<= params.spec.bounds.{name}" not in of_templates] == []
+    values = [f"--set=kernelBounds.{name}=7" for name in durations()]
+    of_all = expressions(find("ValidatingAdmissionPolicy", "kubernel-system-kernel-bounds", None, *values))
+    assert len([each for each in of_all if each.endswith("<= 7")]) == len(durations())
