@@ -78,8 +78,14 @@ class Bounds(Model):
     max_idle_timeout_seconds: Annotated[
         int | None, _seconds("Longest lifecycle.idleTimeoutSeconds; also of a KernelInstance that has none.")
     ]
-    max_start_deadline_seconds: Annotated[int | None, _seconds("Longest lifecycle.startDeadlineSeconds.")]
-    max_ttl_seconds_after_finished: Annotated[int | None, _seconds("Longest lifecycle.ttlSecondsAfterFinished.")]
+    max_start_deadline_seconds: Annotated[
+        int | None,
+        _seconds("Longest lifecycle.startDeadlineSeconds. Below 300, its default, a KernelInstance must name one."),
+    ]
+    max_ttl_seconds_after_finished: Annotated[
+        int | None,
+        _seconds("Longest lifecycle.ttlSecondsAfterFinished. Below 300, its default, a KernelInstance must name one."),
+    ]
 
 
 class LifecycleDefaults(Model):
