@@ -26,3 +26,10 @@ def test_each_duration_is_held_where_a_lifecycle_is_changed_later(find: Find) ->
     values = [f"--set=kernelBounds.{name}=7" for name in durations()]
     of_all = expressions(find("ValidatingAdmissionPolicy", "kubernel-system-kernel-bounds", None, *values))
     assert len([each for each in of_all if each.endswith("<= 7")]) == len(durations())
+
+
+def test_the_operators_own_key_is_no_token_of_an_account(find: Find) -> None:
+    """Whoever has the operator's account may read that one Secret: as a token's it would be another account."""
+    (rule,) = (e for e in expressions(find("ValidatingAdmissionPolicy", "kubernel-system-guard")) if "object.type" in e)
+    assert "|| (has(object.type) && (object.type.startsWith('kubernel.dev/') || (variables.isOwnKey" in rule
+    assert "variables.isOwnKey ||" not in rule

@@ -12,7 +12,7 @@ import pytest
 
 from fixtures.jupyter_server import ACCOUNT, client_role
 from fixtures.kubectl import Kubectl, Object
-from fixtures.operator_release import OperatorRelease
+from fixtures.operator_release import NAMESPACE, RELEASE, OperatorRelease
 from fixtures.waiting import wait_until
 
 from .conftest import claim
@@ -149,6 +149,8 @@ def supervisor(name: str = f"kubernel-supervisor-{'0a' * 16}", **fields: Any) ->
 
 CONFIG_MAPS = "the operator may create and delete the ConfigMaps kubernel-supervisor-* only, and create them immutable"
 SERVICE = {"spec": {"ports": [{"port": 1}]}}
+SECRETS = "the operator may create Secrets of the types kubernel.dev/* only, and its own key"
+TOKEN = {"kubernetes.io/service-account.name": "x"}
 CHILDREN = "the operator may create, change, resize and delete children of KernelInstances and KernelPools only"
 HOST = "kernels' pods have no host namespaces, hostPath volumes or privileged containers"
 
@@ -167,8 +169,15 @@ HOST = "kernels' pods have no host namespaces, hostPath volumes or privileged co
         pytest.param(
             child("Secret", type="Opaque"),
             child("Secret", type="kubernel.dev/connection"),
-            "the operator may create Secrets of the types kubernel.dev/* only",
+            SECRETS,
             id="type of a secret",
+        ),
+        pytest.param(
+            {"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/service-account-token"}
+            | {"metadata": {"name": f"{RELEASE}-token", "namespace": NAMESPACE, "annotations": TOKEN}},
+            None,
+            SECRETS,
+            id="its own key as a token of an account",
         ),
         pytest.param(supervisor(name="mine"), supervisor(), CONFIG_MAPS, id="name of a ConfigMap"),
         pytest.param(supervisor(immutable=False), None, CONFIG_MAPS, id="a ConfigMap that can be changed"),
