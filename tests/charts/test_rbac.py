@@ -148,7 +148,8 @@ def test_view_and_edit_grow(find: Find) -> None:
     assert aggregated_to(edit) == {"edit", "admin"}
     kinds = [("kubernel.dev", kind) for kind in ("kernelinstances", "kernelpools")]
     assert by_resource(view) == {key: ["get", "list", "watch"] for key in kinds}
-    assert by_resource(edit) == {key: ["create", "update", "patch", "delete", "deletecollection"] for key in kinds}
+    change = {key: ["create", "update", "patch", "delete", "deletecollection"] for key in kinds}
+    assert by_resource(edit) == {**change, ("kubernel.dev", "kernelpools/scale"): ["get", "update", "patch"]}
 
 
 def test_no_wildcard(render: Render, values_file: Path) -> None:
