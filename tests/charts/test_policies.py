@@ -33,3 +33,13 @@ def test_the_operators_own_key_is_no_token_of_an_account(find: Find) -> None:
     (rule,) = (e for e in expressions(find("ValidatingAdmissionPolicy", "kubernel-system-guard")) if "object.type" in e)
     assert "|| (has(object.type) && (object.type.startsWith('kubernel.dev/') || (variables.isOwnKey" in rule
     assert "variables.isOwnKey ||" not in rule
+
+
+def test_helm_test_makes_a_kernel_that_is_its_own(find: Find) -> None:
+    """Where each account may only make its own kernels, the test's account may, too."""
+    values = ["--set=policies.accounts.owners=true", "--set=policies.accounts.prefix=kub"]
+    pod = find("Pod", "kubernel-test", None, *values)
+    account = pod["spec"]["serviceAccountName"]
+    assert account == "kubernel-test"
+    *_, owner = pod["spec"]["containers"][0]["command"]
+    assert owner == "ernel-test"

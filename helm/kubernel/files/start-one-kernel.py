@@ -1,6 +1,7 @@
 """What `helm test` runs: starts one kernel, waits until it is Ready, deletes it.
 
-Runs in the operator's image, with the rights of the test's own ServiceAccount. Arguments: namespace, name, seconds.
+Runs in the operator's image, with the rights of the test's own ServiceAccount. Arguments: namespace, name, seconds,
+owner, as policies.accounts.owners wants it of this account.
 """
 
 import sys
@@ -12,11 +13,11 @@ from kubernel_api.conditions import ConditionType, is_true
 from kubernel_api.constants import API_VERSION, GROUP, KIND, PLURAL, VERSION
 
 
-def main(namespace: str, name: str, seconds: float) -> int:
+def main(namespace: str, name: str, seconds: float, owner: str) -> int:
     """Returns 0 when the kernel became Ready in time."""
     config.load_incluster_config()
     api = client.CustomObjectsApi()
-    kernel = {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": name}, "spec": {}}
+    kernel = {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": name}, "spec": {"owner": owner}}
     began = time.monotonic()
     api.create_namespaced_custom_object(GROUP, VERSION, namespace, PLURAL, kernel)
     try:
@@ -44,4 +45,4 @@ def wait_for_end(api: client.CustomObjectsApi, namespace: str, name: str, began:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], sys.argv[2], float(sys.argv[3])))
+    sys.exit(main(sys.argv[1], sys.argv[2], float(sys.argv[3]), sys.argv[4]))
