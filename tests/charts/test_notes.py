@@ -34,8 +34,15 @@ def test_each_crd_that_is_kept_is_named(helm: Helm) -> None:
     assert f"kubectl delete crd {' '.join(kept)} " in notes(helm, "default")
 
 
-def notes(helm: Helm, name: str) -> str:
-    values = f"--values={CHART / 'ci' / name}-values.yaml"
+def test_who_binds_the_role_is_told_where_it_is(helm: Helm) -> None:
+    """JupyterHub's recipe names subjects and no namespace: the hub binds the ClusterRole."""
+    text = notes(helm, REPO / "docs" / "examples" / "jupyterhub" / "kubernel-values.yaml")
+    assert "may start kernels wherever it has the ClusterRole kubernel-system-client" in text
+    assert "may start kernels in: \n" not in text
+
+
+def notes(helm: Helm, name: str | Path) -> str:
+    values = f"--values={name if isinstance(name, Path) else CHART / 'ci' / f'{name}-values.yaml'}"
     options = ["--namespace=system", "--dry-run=client", "--output=json", values]
     done = helm("install", "kubernel", str(CHART), *options)
     assert done.returncode == 0, done.stderr
