@@ -151,7 +151,7 @@ def claim_of_pod(
     """
     spec = cr["spec"]
     child = child_metadata(cr, pod_name(cr["metadata"]["name"], 1))
-    idle_timeout = implied_idle_timeout(spec, settings, template)
+    idle_timeout = implied_idle_timeout(settings, template)
     deadline = bounds_for(settings, template).max_active_deadline_seconds
     annotations = {
         ANNOTATION_INCARNATION: "1",
@@ -197,7 +197,7 @@ def binding_of(cr: Json, settings: Settings, template: TemplateFacts | None) -> 
         working_dir=spec["workingDir"] or "",
         generation=int(spec.get("restartGeneration") or 0),
         idle_timeout_seconds=part(spec, "lifecycle").get("idleTimeoutSeconds")
-        or implied_idle_timeout(cr["spec"], settings, template),
+        or implied_idle_timeout(settings, template),
     )
 
 

@@ -67,7 +67,7 @@ def build_pod(
         member: metadata of a pool's pod, which waits for its KernelInstance; None for a KernelInstance's own.
     """
     spec = shaped(cr["spec"], settings, template)
-    idle_timeout = implied_idle_timeout(cr["spec"], settings, template)
+    idle_timeout = implied_idle_timeout(settings, template)
     metadata = {"annotations": {}, **(member or _metadata(cr, incarnation))}
     metadata["annotations"] = {
         ANNOTATION_INCARNATION: str(incarnation),
@@ -78,8 +78,8 @@ def build_pod(
         **({ANNOTATION_IDLE_TIMEOUT: str(idle_timeout)} if idle_timeout else {}),
         **metadata["annotations"],
     }
-    if idle_timeout:
-        spec["lifecycle"] = {**(spec.get("lifecycle") or {}), "idleTimeoutSeconds": idle_timeout}
+    lifecycle = spec.get("lifecycle") or {}
+    spec["lifecycle"] = {**lifecycle, "idleTimeoutSeconds": lifecycle.get("idleTimeoutSeconds") or idle_timeout}
     spec["memory"] = growing_memory(cr["spec"], settings, template)
     # What an earlier pod's kernel has shown: clients have its keys, or none.
     shown = ((cr.get("status") or {}).get("connection") or {}).get("encryption")

@@ -59,10 +59,8 @@ def encryption_of(spec: Json, bounds: Bounds) -> str:
     return "Curve" if "Curve" in bounds.encryption else "Disabled"
 
 
-def implied_idle_timeout(spec: Json, settings: Settings, template: TemplateFacts | None) -> int | None:
-    """Seconds that hold when the spec says none; None for no timeout."""
-    if (spec.get("lifecycle") or {}).get("idleTimeoutSeconds"):
-        return None
+def implied_idle_timeout(settings: Settings, template: TemplateFacts | None) -> int | None:
+    """Seconds that hold when the spec says none, or not any more; None for no timeout."""
     default = ((template.defaults.get("lifecycle") or {}) if template else {}).get("idleTimeoutSeconds")
     known = [s for s in (default, bounds_for(settings, template).max_idle_timeout_seconds) if s]
     return min(known, default=None)

@@ -78,7 +78,8 @@ def idle_timeout(spec: dict[str, Any], found: TemplateFacts) -> tuple[str, str |
 
 def test_an_idle_timeout_comes_from_spec_else_defaults_and_never_exceeds_its_bound() -> None:
     found = template(defaults=DEFAULTS, bounds={"maxIdleTimeoutSeconds": 300})
-    assert idle_timeout({"lifecycle": {"idleTimeoutSeconds": 60}}, found) == ("60", None)
+    # The pod remembers the bound: it holds when a change of the spec takes its own timeout away.
+    assert idle_timeout({"lifecycle": {"idleTimeoutSeconds": 60}}, found) == ("60", "300")
     assert idle_timeout({}, found) == ("300", "300")
     assert idle_timeout({}, template(defaults=DEFAULTS)) == ("600", "600")
 
