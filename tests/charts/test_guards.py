@@ -30,13 +30,13 @@ GUARDS = {
     ),
     "pools without their CRD": (
         ["pools.science.namespace=kernels"],
-        "pools need the CRD of KernelPools, which this cluster does not have yet: kubectl apply -f crds/ "
-        "first, or install without pools and add them with helm upgrade",
+        "pools need the CRD of KernelPools, which this cluster does not have yet: install without pools and "
+        "add them with helm upgrade, or kubectl apply -f crds/ first and give helm --take-ownership",
     ),
     "templates without their CRD": (
         ["templates.gpu.description=GPUs"],
-        "templates need the CRD of KernelTemplates, which this cluster does not have yet: kubectl apply -f crds/ "
-        "first, or install without templates and add them with helm upgrade",
+        "templates need the CRD of KernelTemplates, which this cluster does not have yet: install without "
+        "templates and add them with helm upgrade, or kubectl apply -f crds/ first and give helm --take-ownership",
     ),
     "metrics on a port of the operator": (
         ["metrics.port=8443"],

@@ -18,10 +18,10 @@
 {{- end -}}
 {{- end -}}
 {{- if and .Values.templates (not (.Capabilities.APIVersions.Has "kubernel.dev/v1beta1/KernelTemplate")) -}}
-{{- fail "templates need the CRD of KernelTemplates, which this cluster does not have yet: kubectl apply -f crds/ first, or install without templates and add them with helm upgrade" -}}
+{{- fail "templates need the CRD of KernelTemplates, which this cluster does not have yet: install without templates and add them with helm upgrade, or kubectl apply -f crds/ first and give helm --take-ownership" -}}
 {{- end -}}
 {{- if and .Values.pools (not (.Capabilities.APIVersions.Has "kubernel.dev/v1beta1/KernelPool")) -}}
-{{- fail "pools need the CRD of KernelPools, which this cluster does not have yet: kubectl apply -f crds/ first, or install without pools and add them with helm upgrade" -}}
+{{- fail "pools need the CRD of KernelPools, which this cluster does not have yet: install without pools and add them with helm upgrade, or kubectl apply -f crds/ first and give helm --take-ownership" -}}
 {{- end -}}
 {{- if has (int .Values.metrics.port) (list 8081 8443) -}}
 {{- fail (printf "metrics.port %d is taken by the operator itself: choose another one than 8081 and 8443" (int .Values.metrics.port)) -}}
