@@ -245,7 +245,8 @@ class KernelInstanceSpec(Model):
             min_length=1,
             max_length=253,
             description="Whose kernel it is, e.g. JupyterHub's user and server: alice/default. A Jupyter server takes "
-            "up the kernels of its owner when it starts. Nobody checks it: whoever may create kernels may claim any.",
+            "up the kernels of its owner when it starts. Whoever may create kernels may claim any owner, unless the "
+            "chart's policies.accounts.owners is set.",
         ),
     ]
     kernel: Annotated[Kernel | None, Field(default=None, description="Which kernel runs in the container.")]
