@@ -43,3 +43,21 @@ def test_helm_test_makes_a_kernel_that_is_its_own(find: Find) -> None:
     assert account == "kubernel-test"
     *_, owner = pod["spec"]["containers"][0]["command"]
     assert owner == "ernel-test"
+
+
+def test_bounds_that_became_narrower_leave_living_kernels_to_their_users(find: Find) -> None:
+    """A restart, a pause and a server that takes a kernel up change the spec, and nothing that a bound is about."""
+    values = ["images={a}", "env={A}", "claims={c}", "maxResources.memory=4Gi", "maxIdleTimeoutSeconds=600"]
+    policy = find(
+        "ValidatingAdmissionPolicy", "kubernel-system-kernel-bounds", None, *(f"--set=kernelBounds.{v}" for v in values)
+    )
+    of_all = {expression: expression.partition(" || ")[0] for expression in expressions(policy)}
+    once = [expression for expression, first in of_all.items() if first == "request.operation != 'CREATE'"]
+    unless_changed = [
+        e for e, first in of_all.items() if first.startswith("(request.operation == 'UPDATE' && has(oldObject")
+    ]
+    assert (len(once), len(unless_changed)) == (2, 3)
+    of_templates = expressions(find("ValidatingAdmissionPolicy", "kubernel-system-template-bounds"))
+    durations_of = [e for e in of_templates if "lifecycle" in e]
+    assert len(durations_of) == len(durations())
+    assert [e for e in durations_of if "oldObject.spec.lifecycle." not in e] == []

@@ -33,3 +33,17 @@ spec:
 {{- end -}}
 {{- join " || " $fits | default "false" -}}
 {{- end -}}
+
+{{/*
+CEL: whether an update leaves a field of the spec as it was. Bounds that became narrower must not keep living kernels from
+being restarted, paused or taken up by their next server. Argument: the field's path.
+*/}}
+{{- define "kubernel.celUnchanged" -}}
+{{- $has := list -}}
+{{- $path := "spec" -}}
+{{- range splitList "." . -}}
+{{- $path = printf "%s.%s" $path . -}}
+{{- $has = append $has (printf "has(oldObject.%s) && has(object.%s)" $path $path) -}}
+{{- end -}}
+(request.operation == 'UPDATE' && {{ join " && " $has }} && object.{{ $path }} == oldObject.{{ $path }})
+{{- end -}}
