@@ -18,6 +18,7 @@ from kubernel_provisioner.errors import KernelDeletedError
 from .buffering import BufferingKernelManager, go_on
 from .control import close_dead_control
 from .events import Announcer
+from .occupied import find_out_state, let_pages_wait
 from .pages import WaitingPage, all_told
 from .sessions import starting_for
 from .unseen import UnseenDeaths
@@ -125,7 +126,10 @@ class KubernelKernelManager(BufferingKernelManager):
         kwargs |= {name: extra for name, extra in extras.items() if extra is not None}
         token = _nobody_waits.set(True)
         try:
-            return str(await super()._async_start_kernel(kernel_id=kernel_id, path=path, **kwargs))
+            kernel_id = str(await super()._async_start_kernel(kernel_id=kernel_id, path=path, **kwargs))
+            if kernel_id in self._taking_up:
+                let_pages_wait(self.get_kernel(kernel_id))
+            return kernel_id
         except BaseException:
             self._ours.pop(kernel_id, None)
             self._taking_up.discard(kernel_id)
@@ -176,7 +180,7 @@ class KubernelKernelManager(BufferingKernelManager):
             else:
                 news.reattached()
                 self._taken_up += 1
-                self._find_out_state(kernel)
+                find_out_state(kernel)
             self._taking_up.discard(kernel_id)
             self._look_at_amounts(kernel_id)
             if self._watching is None or self._watching.done():
@@ -202,18 +206,6 @@ class KubernelKernelManager(BufferingKernelManager):
         if amounts and amounts != self._amounts.setdefault(kernel_id, amounts):
             self._amounts[kernel_id] = amounts
             self._announcer(kernel_id).resized(amounts)
-
-    def _find_out_state(self, kernel: Any) -> None:
-        """Busy until it answers: a kernel that was taken up may be in the middle of a cell, and must not be culled."""
-        kernel.execution_state = "busy"
-        shell = kernel.connect_shell()
-
-        def answered(_: Any) -> None:
-            shell.close()
-            kernel.execution_state = "idle"
-
-        shell.on_recv(answered)
-        kernel.session.send(shell, "kernel_info_request")
 
     def note_session(self, kernel_id: str, session: dict[str, Any]) -> None:
         """The notebook of a kernel has another name, or the kernel another notebook.

@@ -1,0 +1,143 @@
+"""A page's websocket to a kernel, with a kernel's sockets at the other end."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from jupyter_server.services.kernels.websocket import KernelWebsocketHandler
+
+from fixtures.fake_api_server import instance
+from fixtures.speaking_kernel import speaking
+from fixtures.waiting import until
+from kubernel_jupyter.connection import KubernelConnection
+from kubernel_jupyter.kernels import KubernelKernelManager, taking_up
+from kubernel_provisioner.launch.claiming import Left
+
+from .conftest import Pending, started
+
+READY = [{"type": "Ready", "status": "True"}]
+OPEN_SECONDS = 5.0  # a page that waits for nobody is open long before
+
+
+class Handler(KernelWebsocketHandler):
+    """The server's end of a page's websocket.
+
+    Attributes:
+        sent: to the page.
+    """
+
+    def __init__(self) -> None:
+        self.sent: list[Any] = []
+        self.is_closed = False
+
+    def write_message(self, message: Any, binary: bool = False) -> Any:
+        self.sent.append(json.loads(message))
+
+    def close(self, code: int | None = None, reason: str | None = None) -> None:
+        self.is_closed = True
+
+
+class Page:
+    """A page, as the server sees it."""
+
+    def __init__(self, kernels: KubernelKernelManager, kernel_id: str) -> None:
+        self.handler = Handler()
+        self.connection = KubernelConnection(parent=kernels.get_kernel(kernel_id), websocket_handler=self.handler)
+
+    async def open(self) -> None:
+        """Returns when the server reads what the page sends."""
+        await self.connection.prepare()
+        await self.connection.connect()
+
+    def run(self, code: str) -> None:
+        """Sends a cell."""
+        header = {"msg_id": code, "msg_type": "execute_request", "session": "s", "username": "u", "version": "5.4"}
+        message = {"header": header, "parent_header": {}, "metadata": {}, "content": {"code": code}, "channel": "shell"}
+        self.connection.handle_incoming_message(json.dumps(message))
+
+    @property
+    def shows(self) -> list[str]:
+        """What cells print."""
+        return [message["content"]["text"] for message in self.handler.sent if message["msg_type"] == "stream"]
+
+
+@pytest.fixture(autouse=True)
+async def _nobody_else(kernels: KubernelKernelManager) -> AsyncIterator[None]:
+    """Pages are gone before their kernels."""
+    yield
+    for connection in list(KubernelConnection._open_sockets):
+        connection.disconnect()
+
+
+async def placed(kernels: KubernelKernelManager) -> tuple[str, Any]:
+    """A kernel that starts, and knows its ports already."""
+    kernel_id = await started(kernels)
+    kernel = kernels.get_kernel(kernel_id)
+    kernel.write_connection_file()
+    return kernel_id, kernel
+
+
+async def left(kernels: KubernelKernelManager) -> tuple[str, Any]:
+    """One that an earlier server has left, and that is being taken up."""
+    token = taking_up.set(Left(instance(conditions=READY), "left", "kubernel", None))
+    try:
+        return await placed(kernels)
+    finally:
+        taking_up.reset(token)
+
+
+async def test_what_is_sent_to_a_pending_kernel_runs_later(kernels: KubernelKernelManager) -> None:
+    kernel_id, kernel = await placed(kernels)
+    async with speaking(kernel):
+        page = Page(kernels, kernel_id)
+        await page.open()
+        page.run("first")
+        page.run("second")
+        Pending.starts[0].outcome.set_result(None)
+        await until("both", lambda: page.shows == ["first", "second"])
+
+
+async def test_a_cell_for_a_kernel_that_was_just_taken_up(kernels: KubernelKernelManager) -> None:
+    """What it prints arrives: a page is not open before the kernel's outputs reach it.
+
+    jupyter_server takes that for granted where a kernel is busy, and it is only thought to be.
+    """
+    kernel_id, kernel = await left(kernels)
+    async with speaking(kernel, hears=("shell", "control", "stdin")) as far:
+        far.slow_for[kernel.session.session] = 0.2  # who asks what it does
+        page = Page(kernels, kernel_id)
+        await page.open()
+        page.run("x")
+        Pending.starts[0].outcome.set_result(None)
+        await until("the second thing that it does", lambda: len(far.heard) > 1)
+        far.bind("iopub")  # its way is longer
+        await until("what the cell prints", lambda: page.shows == ["x"])
+
+
+@pytest.mark.parametrize("is_early", [True, False], ids=["before it is ready", "afterwards"])
+async def test_a_kernel_that_was_taken_up_in_the_middle_of_a_cell(
+    kernels: KubernelKernelManager, monkeypatch: pytest.MonkeyPatch, is_early: bool
+) -> None:
+    """Pages see at once what it prints, and it is busy until the cell has ended."""
+    monkeypatch.setattr("kubernel_jupyter.occupied.ANSWER_SECONDS", 0.05)
+    kernel_id, kernel = await left(kernels)
+    async with speaking(kernel) as far:
+        far.is_free.clear()
+        page = Page(kernels, kernel_id)
+        if is_early:
+            await page.open()
+        Pending.starts[0].outcome.set_result(None)
+        await until("the kernel", lambda: kernel.execution_state == "busy")
+        if not is_early:
+            await asyncio.wait_for(page.open(), OPEN_SECONDS)
+
+        def is_heard() -> bool:
+            far.say("stream", {"name": "stdout", "text": "x"})
+            return page.shows != []
+
+        await until("what it prints", is_heard, seconds=OPEN_SECONDS)
+        assert kernel.execution_state == "busy"
+        far.is_free.set()
+        await until("the cell's end", lambda: kernel.execution_state == "idle")
