@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import struct
 import time
 from collections.abc import Awaitable
 from concurrent.futures import Future
@@ -14,11 +13,7 @@ from typing import Any, ClassVar
 
 import zmq
 from jupyter_client.jsonutil import json_default
-from jupyter_server.services.kernels.connection.base import (
-    deserialize_binary_message,
-    deserialize_msg_from_ws_v1,
-    serialize_msg_to_ws_v1,
-)
+from jupyter_server.services.kernels.connection.base import serialize_msg_to_ws_v1
 from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
 from tornado.websocket import WebSocketClosedError
 
@@ -26,12 +21,12 @@ from kubernel_provisioner import KubernetesProvisioner
 from kubernel_provisioner.reach.replacements import Question, Replacements
 
 from . import words
+from .cells import V1, cell_in
 from .death import Death
 from .kernels import KubernelKernelManager, StartCancelledError
 from .pages import Pings
 from .telling import FailedCell, Message, RunningCell, WaitingCells, noted, status
 
-V1 = "v1.kernel.websocket.jupyter.org"
 PROGRESS_SECONDS = 1.0
 # A restart in place takes a moment, or fails; one that takes longer is announced before it is known what becomes of it.
 RESTART_SECONDS, RESTART_LOOK_SECONDS = 30.0, 0.1
@@ -144,6 +139,10 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
         if "shell" in self.channels:
             self.channels["shell"].flush(zmq.POLLOUT)  # now: the next page's cells come after them
 
+    def request_kernel_info(self) -> Any:
+        """The first page asks for all others, too: when it is gone before the answer, that is not cancelled with it."""
+        return asyncio.shield(super().request_kernel_info())
+
     async def is_told(self) -> None:
         """Returns when the page has read what became of the start, which is over, or is gone."""
         await self._is_told.wait()
@@ -160,7 +159,7 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
     def _drop_cells(self) -> None:
         self._turn = None
         if self.held is not None:
-            self.held = [message for message in self.held if self._cell_in(message) is None]
+            self.held = [message for message in self.held if cell_in(message, self.subprotocol) is None]
 
     def _is_open_or_gone(self) -> None:
         """What the page has sent is on its way, or nobody waits for it any more."""
@@ -208,7 +207,7 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
             super().disconnect()
             return
         self._is_gone = True
-        if any(self._cell_in(message) for message in self.held or []):
+        if any(cell_in(message, self.subprotocol) for message in self.held or []):
             self._left[self.session_key] = self
         else:
             self._until_open.cancel()
@@ -224,7 +223,7 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
         """Keeps what the page sends until the kernel is ready."""
         if self.held is None:
             super().handle_incoming_message(incoming_msg)
-            if self._kernels.is_ours(self.kernel_id) and (cell := self._cell_in(incoming_msg)) is not None:
+            if self._kernels.is_ours(self.kernel_id) and (cell := cell_in(incoming_msg, self.subprotocol)) is not None:
                 self._running.sent(cell[0])
                 self._watch()
                 # What has no cell's id may be what an extension of the page asks, and shows to nobody.
@@ -232,27 +231,11 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
                     self._send(*noted(cell[0], words.ended_unseen(why)))
             return
         self.held.append(incoming_msg)
-        cell = self._cell_in(incoming_msg)
+        cell = cell_in(incoming_msg, self.subprotocol)
         if cell is not None:
             self._turn = next(self._turns) if self._turn is None else self._turn
             self._waiting.add(*cell)
             self._cell_has_come.set()
-
-    def _cell_in(self, incoming_msg: Any) -> tuple[dict[str, Any], str] | None:
-        """The header of a message that runs a cell, and the cell's id; None for others, and for what cannot be read."""
-        header: dict[str, Any] = {}
-        metadata: dict[str, Any] = {}
-        # What cannot be read the base says when its time has come.
-        with suppress(ValueError, KeyError, IndexError, TypeError, struct.error):
-            if self.subprotocol == V1:
-                parts = deserialize_msg_from_ws_v1(incoming_msg)[1]
-                header, metadata = json.loads(parts[0]), json.loads(parts[2])
-            else:
-                is_bytes = isinstance(incoming_msg, bytes)
-                message = deserialize_binary_message(incoming_msg) if is_bytes else json.loads(incoming_msg)
-                header, metadata = message["header"], message["metadata"]
-        is_cell = header.get("msg_type") == "execute_request"
-        return (header, str(metadata.get("cellId") or "")) if is_cell else None
 
     def handle_outgoing_message(self, stream: Any, outgoing_msg: list[Any]) -> None:
         """Notices which cell runs."""

@@ -51,6 +51,12 @@ class Page:
         await self.connection.prepare()
         await self.connection.connect()
 
+    async def open_at_once(self) -> None:
+        """It is open before long."""
+        opening = asyncio.create_task(self.open())  # no `timeout`: jupyter_server takes its end for success
+        await until("an open page", opening.done, seconds=OPEN_SECONDS)
+        await opening
+
     def run(self, code: str) -> None:
         """Sends a cell."""
         header = {"msg_id": code, "msg_type": "execute_request", "session": "s", "username": "u", "version": "5.4"}
@@ -131,7 +137,7 @@ async def test_a_kernel_that_was_taken_up_in_the_middle_of_a_cell(
         Pending.starts[0].outcome.set_result(None)
         await until("the kernel", lambda: kernel.execution_state == "busy")
         if not is_early:
-            await asyncio.wait_for(page.open(), OPEN_SECONDS)
+            await page.open_at_once()
 
         def is_heard() -> bool:
             far.say("stream", {"name": "stdout", "text": "x"})
@@ -141,3 +147,21 @@ async def test_a_kernel_that_was_taken_up_in_the_middle_of_a_cell(
         assert kernel.execution_state == "busy"
         far.is_free.set()
         await until("the cell's end", lambda: kernel.execution_state == "idle")
+
+
+async def test_a_page_that_is_gone_while_its_kernel_answers_for_the_first_time(kernels: KubernelKernelManager) -> None:
+    """The next one need not wait for an answer that nobody will give."""
+    kernel_id, kernel = await placed(kernels)
+    async with speaking(kernel) as far:
+        far.is_free.clear()
+        page = Page(kernels, kernel_id)
+        await page.open()
+        Pending.starts[0].outcome.set_result(None)
+        await until("its question", lambda: page.connection.kernel_info_channel is not None)
+        page.connection.disconnect()
+        await asyncio.sleep(0)
+        far.is_free.set()
+        following = Page(kernels, kernel_id)
+        await following.open_at_once()
+        following.run("x")
+        await until("what its cell prints", lambda: following.shows == ["x"])
