@@ -143,6 +143,10 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
         """The first page asks for all others, too: when it is gone before the answer, that is not cancelled with it."""
         return asyncio.shield(super().request_kernel_info())
 
+    def nudge(self) -> Any:
+        """Makes sure that the kernel's outputs arrive; one that stands still answers nobody, and is not waited for."""
+        return asyncio.ensure_future(asyncio.sleep(0)) if self._why_suspended else super().nudge()
+
     async def is_told(self) -> None:
         """Returns when the page has read what became of the start, which is over, or is gone."""
         await self._is_told.wait()

@@ -165,3 +165,27 @@ async def test_a_page_that_is_gone_while_its_kernel_answers_for_the_first_time(k
         await following.open_at_once()
         following.run("x")
         await until("what its cell prints", lambda: following.shows == ["x"])
+
+
+async def test_a_page_that_is_opened_while_its_kernel_is_paused(
+    kernels: KubernelKernelManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is read, and its cell says why nothing happens; the cell runs when the kernel goes on."""
+    monkeypatch.setattr("kubernel_jupyter.connection.PROGRESS_SECONDS", 0.01)
+    why = ""
+    monkeypatch.setattr(Pending, "why_suspended", property(lambda _: why))
+    kernel_id, kernel = await placed(kernels)
+    async with speaking(kernel) as far:
+        Pending.starts[0].outcome.set_result(None)
+        first = Page(kernels, kernel_id)
+        await first.open()
+        first.run("first")
+        await until("its end", lambda: first.shows == ["first"] and kernel.execution_state == "idle")
+        far.goes_on.clear()
+        why = "The kernel is paused."
+        page = Page(kernels, kernel_id)
+        await page.open_at_once()
+        page.run("x")
+        await until("a word of it", lambda: why in json.dumps(page.handler.sent))
+        far.goes_on.set()
+        await until("what its cell prints", lambda: page.shows == ["x"])
