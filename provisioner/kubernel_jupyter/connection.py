@@ -117,9 +117,9 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
             self._send(status("idle"), status("unknown"))
             self._cell_has_come.clear()
             self._is_told.set()
-            await self._cell_has_come.wait()
+            if await self._cell_comes_first():
+                self._kernels.try_again(self.kernel_id)
             self._is_told.clear()
-            self._kernels.try_again(self.kernel_id)
         self._send(*self._waiting.ready())
         if earlier := self._earlier():
             await asyncio.wait(earlier)
@@ -138,6 +138,16 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
             self.handle_incoming_message(message)
         if "shell" in self.channels:
             self.channels["shell"].flush(zmq.POLLOUT)  # now: the next page's cells come after them
+
+    async def _cell_comes_first(self) -> bool:
+        """Whether this page sends a cell, after a start that failed; else somebody else tries again, or gives up."""
+        failed = self.kernel_manager.ready
+        while self.kernel_id in self._kernels and self.kernel_manager.ready is failed:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PROGRESS_SECONDS):
+                    await self._cell_has_come.wait()
+                    return True
+        return False
 
     def request_kernel_info(self) -> Any:
         """The first page asks for all others, too: when it is gone before the answer, that is not cancelled with it."""

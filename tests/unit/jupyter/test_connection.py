@@ -64,6 +64,12 @@ class Page:
         self.connection.handle_incoming_message(json.dumps(message))
 
     @property
+    def states(self) -> list[str]:
+        """What the kernel does, as it is told."""
+        told = [message["content"] for message in self.handler.sent if message["msg_type"] == "status"]
+        return [content["execution_state"] for content in told]
+
+    @property
     def shows(self) -> list[str]:
         """What cells print."""
         return [message["content"]["text"] for message in self.handler.sent if message["msg_type"] == "stream"]
@@ -189,3 +195,42 @@ async def test_a_page_that_is_opened_while_its_kernel_is_paused(
         await until("a word of it", lambda: why in json.dumps(page.handler.sent))
         far.goes_on.set()
         await until("what its cell prints", lambda: page.shows == ["x"])
+
+
+@pytest.mark.parametrize("by_hand", [True, False], ids=["restart", "cell"])
+async def test_another_page_of_a_kernel_that_did_not_start(
+    kernels: KubernelKernelManager, monkeypatch: pytest.MonkeyPatch, by_hand: bool
+) -> None:
+    """It has the kernel, too, when that is started anew, and does not start it once more when that fails, too."""
+    monkeypatch.setattr("kubernel_jupyter.connection.PROGRESS_SECONDS", 0.01)
+    kernel_id, kernel = await placed(kernels)
+    page, other = Page(kernels, kernel_id), Page(kernels, kernel_id)
+    await page.open()
+    await other.open()
+    async with speaking(kernel):
+        for number in range(2):
+            Pending.starts[number].outcome.set_exception(RuntimeError("no room"))
+            for each in (page, other):
+                await until("its end", lambda each=each, number=number: each.states.count("unknown") == number + 1)
+            await asyncio.sleep(0.05)
+            assert len(Pending.starts) == number + 1
+            if by_hand:
+                await kernels.restart_kernel(kernel_id)
+            else:
+                page.run("x")
+            await until("another start", lambda number=number: len(Pending.starts) == number + 2)
+        Pending.starts[2].outcome.set_result(None)
+        await until("both", lambda: page.connection.held is None and other.connection.held is None)
+
+
+async def test_another_page_of_a_kernel_that_did_not_start_and_is_shut_down(
+    kernels: KubernelKernelManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kubernel_jupyter.connection.PROGRESS_SECONDS", 0.01)
+    kernel_id, _ = await placed(kernels)
+    page = Page(kernels, kernel_id)
+    await page.open()
+    Pending.starts[0].outcome.set_exception(RuntimeError("no room"))
+    await until("its end", lambda: "unknown" in page.states)
+    await kernels.shutdown_kernel(kernel_id)
+    await until("a word of it", lambda: page.states[-1] == "dead")
