@@ -202,12 +202,11 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
 
     async def _tell_until_ready(self) -> BaseException | None:
         """The error of a start that failed, or None when the kernel is ready."""
-        ready = self.kernel_manager.ready
         if self.kernel_id not in self._kernels:
             return StartCancelledError("The kernel was shut down.")
-        if not ready.done():
+        if not self.kernel_manager.ready.done():
             self._send(status("starting"))
-        while not ready.done():
+        while not (ready := self.kernel_manager.ready).done():  # a restart has two, one after the other
             await asyncio.wait({ready}, timeout=PROGRESS_SECONDS)
             provisioner = self._kernels.provisioner_of(self.kernel_id)
             if provisioner is not None and not ready.done():

@@ -362,6 +362,7 @@ class KubernelKernelManager(BufferingKernelManager):
         if self.try_again(kernel_id):
             return None
         if self.is_ours(kernel_id):
+            self._ours[kernel_id] = time.monotonic()
             close_dead_control(self.get_kernel(kernel_id))
         return await super()._async_restart_kernel(kernel_id, now=now)
 

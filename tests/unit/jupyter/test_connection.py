@@ -234,3 +234,27 @@ async def test_another_page_of_a_kernel_that_did_not_start_and_is_shut_down(
     await until("its end", lambda: "unknown" in page.states)
     await kernels.shutdown_kernel(kernel_id)
     await until("a word of it", lambda: page.states[-1] == "dead")
+
+
+async def test_a_page_that_comes_while_its_kernel_restarts(
+    kernels: KubernelKernelManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told what a long restart waits for, and for how long it has: a restart is a shutdown, and a start."""
+    monkeypatch.setattr("kubernel_jupyter.connection.PROGRESS_SECONDS", 0.01)
+    monkeypatch.setattr(Pending, "why_waiting", ("", "no room"))
+    kernel_id, kernel = await placed(kernels)
+    async with speaking(kernel):
+        Pending.starts[0].outcome.set_result(None)
+        await until("the kernel", lambda: kernel_id in kernels._kernel_ports)
+        kernels._ours[kernel_id] -= 3600.0
+        restart = asyncio.create_task(kernels.restart_kernel(kernel_id, now=True))
+        await until("the first half", lambda: kernels.is_pending(kernel_id))
+        page = Page(kernels, kernel_id)
+        await page.open()
+        page.run("x")
+        await until("the second half", lambda: len(Pending.starts) == 2)
+        sent = len(page.handler.sent)
+        await until("news", lambda: "starting, 0:01: no room" in json.dumps(page.handler.sent[sent:]))
+        Pending.starts[1].outcome.set_result(None)
+        await restart
+        await until("what the cell prints", lambda: page.shows == ["x"])
