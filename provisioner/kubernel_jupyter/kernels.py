@@ -221,6 +221,8 @@ class KubernelKernelManager(BufferingKernelManager):
         session, provisioner = self._renamed.get(kernel_id), self.provisioner_of(kernel_id)
         if session is not None and provisioner is not None and provisioner.note_session(session):
             del self._renamed[kernel_id]
+            # A restart takes the arguments of the start.
+            self.get_kernel(kernel_id)._launch_args["kubernel_session"] = session
 
     def _announcer(self, kernel_id: str) -> Announcer:
         kernel = self.get_kernel(kernel_id)

@@ -187,6 +187,29 @@ async def test_a_notebooks_name_that_comes_early(
     assert noted == [{"path": "a.ipynb"}]
 
 
+async def test_a_notebooks_name_at_the_next_start(
+    kernels: KubernelKernelManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """JupyterLab asks for a kernel under a name that it makes up, and says the notebook's own a moment later."""
+    given: list[Any] = []
+
+    async def pre_launch(self: Pending, **kwargs: Any) -> dict[str, Any]:
+        given.append(kwargs.get("kubernel_session"))
+        return {"cmd": []}
+
+    monkeypatch.setattr(Pending, "pre_launch", pre_launch)
+    monkeypatch.setattr(Pending, "note_session", lambda *_: True)
+    token = starting_for.set({"path": "uuid"})
+    kernel_id = await started(kernels)
+    starting_for.reset(token)
+    kernels.note_session(kernel_id, {"path": "a.ipynb"})
+    Pending.starts[0].outcome.set_exception(RuntimeError("no room"))
+    await until("its end", lambda: kernels.kernel_model(kernel_id)["execution_state"] == "dead")
+    await kernels.restart_kernel(kernel_id)
+    await until("another start", lambda: len(Pending.starts) == 2)
+    assert given == [{"path": "uuid"}, {"path": "a.ipynb"}]
+
+
 async def test_all_are_cancelled_in_the_end(kernels: KubernelKernelManager) -> None:
     await started(kernels)
     await started(kernels, 2)
