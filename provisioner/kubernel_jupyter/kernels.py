@@ -262,6 +262,11 @@ class KubernelKernelManager(BufferingKernelManager):
 
     # Ending.
 
+    async def cull_kernel_if_idle(self, kernel_id: str) -> None:
+        """Ends a kernel that nobody uses. One that starts nobody can use yet; it has a deadline of its own."""
+        if not (self.is_ours(kernel_id) and self._is_starting(kernel_id)):
+            await super().cull_kernel_if_idle(kernel_id)
+
     async def _async_shutdown_kernel(self, kernel_id: str, now: bool = False, restart: bool = False) -> None:
         self._check_kernel_id(kernel_id)
         if not self.is_ours(kernel_id):

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -208,6 +209,21 @@ async def test_a_notebooks_name_at_the_next_start(
     await kernels.restart_kernel(kernel_id)
     await until("another start", lambda: len(Pending.starts) == 2)
     assert given == [{"path": "uuid"}, {"path": "a.ipynb"}]
+
+
+async def test_one_that_waits_is_not_culled(kernels: KubernelKernelManager) -> None:
+    """However long it waits for room: nobody could use it, and its cells wait, too."""
+    kernels.cull_idle_timeout, kernels.cull_connected = 60, True
+    kernel_id = await started(kernels)
+    kernel = kernels.get_kernel(kernel_id)
+    kernel.last_activity -= timedelta(hours=1)
+    await kernels.cull_kernels()
+    assert kernel_id in kernels
+    Pending.starts[0].outcome.set_result(None)
+    await until("the kernel", lambda: kernel_id in kernels._kernel_ports)
+    kernel.last_activity -= timedelta(hours=1)
+    await kernels.cull_kernels()
+    assert kernel_id not in kernels
 
 
 async def test_all_are_cancelled_in_the_end(kernels: KubernelKernelManager) -> None:
