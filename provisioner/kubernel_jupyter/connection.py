@@ -28,8 +28,6 @@ from .pages import Pings
 from .telling import FailedCell, Message, RunningCell, WaitingCells, noted, status
 
 PROGRESS_SECONDS = 1.0
-# A restart in place takes a moment, or fails; one that takes longer is announced before it is known what becomes of it.
-RESTART_SECONDS, RESTART_LOOK_SECONDS = 30.0, 0.1
 DIED, LOST = "KernelDied", "ConnectionLost"
 
 
@@ -58,6 +56,7 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
         self._cell_has_come, self._gave_up = asyncio.Event(), asyncio.Event()
         self._is_told = asyncio.Event()  # that a start has failed, or was cancelled
         self._question = Question()
+        self._named: list[dict[str, Any]] = []  # cells that the page has told that it waits for, until it is connected
 
     @property
     def _kernels(self) -> KubernelKernelManager:
@@ -136,6 +135,8 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
         held, self.held = self.held or [], None
         for message in held:
             self.handle_incoming_message(message)
+        if self._named:
+            self.waits_for(self._named)
         if "shell" in self.channels:
             self.channels["shell"].flush(zmq.POLLOUT)  # now: the next page's cells come after them
 
@@ -287,7 +288,7 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
 
     @classmethod
     def of_page(cls, kernel_id: str, session: str) -> KubernelConnection | None:
-        """The open one of a page, to a kernel of ours that is ready; None when there is none.
+        """The open one of a page, to a kernel of ours; None when there is none.
 
         Args:
             kernel_id: which kernel.
@@ -295,7 +296,7 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
         """
         key = f"{kernel_id}:{session}"
         pages = (each for each in cls._open_sockets if isinstance(each, cls) and each.session_key == key)
-        return next((each for each in pages if each.held is None and each._kernels.is_ours(kernel_id)), None)
+        return next((each for each in pages if each._kernels.is_ours(kernel_id)), None)
 
     def waits_for(self, headers: list[dict[str, Any]]) -> None:
         """The page has sent these cells before it came here, by way of a server that is no more, for instance.
@@ -305,6 +306,9 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
         Args:
             headers: of the requests, in their order.
         """
+        if self.held is not None:  # the kernel is being taken up, for instance
+            self._named += headers
+            return
         for header in headers:
             self._running.sent(header)
         self._question.raise_at(time.monotonic())
@@ -356,7 +360,7 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
     async def _tell_death(self, cell: FailedCell, provisioner: KubernetesProvisioner, death: Death) -> None:
         self._send(*cell.because(await death.cause))
         if death.restarts_in_place and not death.is_over:
-            await self._until_restarted(provisioner, death.launches)
+            await death.until_restarted(provisioner, self._gave_up)
         gave_up = self._gave_up.is_set()
         if gave_up and not death.is_over:
             self._send(*cell.because(words.not_back(provisioner.describe_end())))
@@ -366,13 +370,6 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
                 super().on_restart_failed()
             elif not death.is_over:
                 super().on_kernel_restarted()
-
-    async def _until_restarted(self, provisioner: KubernetesProvisioner, launches: int) -> None:
-        """Until it works again, or does not come back: "It will restart automatically" is said only of the first."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(RESTART_SECONDS):
-                while provisioner.launches == launches and not self._gave_up.is_set():  # noqa: ASYNC110 - it tells nobody
-                    await asyncio.sleep(RESTART_LOOK_SECONDS)
 
     def on_restart_failed(self) -> None:
         """The kernel does not come back."""

@@ -258,3 +258,19 @@ async def test_a_page_that_comes_while_its_kernel_restarts(
         Pending.starts[1].outcome.set_result(None)
         await restart
         await until("what the cell prints", lambda: page.shows == ["x"])
+
+
+async def test_a_cell_that_ended_before_its_kernel_was_taken_up(
+    kernels: KubernelKernelManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its page may come, and name it, before the kernel is there: it ends when the kernel has answered."""
+    monkeypatch.setattr("kubernel_jupyter.connection.PROGRESS_SECONDS", 0.01)
+    kernel_id, kernel = await left(kernels)
+    async with speaking(kernel):
+        page = Page(kernels, kernel_id)
+        await page.open()
+        found = KubernelConnection.of_page(kernel_id, page.connection.session.session)
+        assert found is page.connection
+        found.waits_for([{"msg_id": "lost", "msg_type": "execute_request"}])
+        Pending.starts[0].outcome.set_result(None)
+        await until("its end", lambda: "ConnectionLost" in json.dumps(page.handler.sent))
