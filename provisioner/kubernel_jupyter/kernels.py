@@ -233,7 +233,8 @@ class KubernelKernelManager(BufferingKernelManager):
         self._ours[kernel_id] = time.monotonic()
         provisioner = self.provisioner_of(kernel_id)
         if provisioner is not None:
-            self.get_kernel(kernel_id).reason = provisioner.describe_end()
+            kernel = self.get_kernel(kernel_id)
+            kernel.reason, kernel.execution_state = provisioner.describe_end(), "starting"
             if provisioner.is_over:
                 self._over.add(kernel_id)
             self._tell_death(kernel_id, provisioner, is_over=provisioner.is_over)
@@ -371,7 +372,10 @@ class KubernelKernelManager(BufferingKernelManager):
         if self.is_ours(kernel_id):
             self._ours[kernel_id] = time.monotonic()
             close_dead_control(self.get_kernel(kernel_id))
-        return await super()._async_restart_kernel(kernel_id, now=now)
+        answer, kernel = await super()._async_restart_kernel(kernel_id, now=now), self.get_kernel(kernel_id)
+        if self.is_ours(kernel_id) and kernel.execution_state == "busy":  # its cell is gone, and it may not be heard
+            kernel.execution_state = "starting"
+        return answer
 
     restart_kernel = _async_restart_kernel
 

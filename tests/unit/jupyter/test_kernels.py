@@ -290,6 +290,28 @@ async def test_a_death_that_no_page_saw_is_kept(
     await until("its deletion", lambda: getattr(dead, "is_gone", False))
 
 
+@pytest.mark.parametrize("by_itself", [True, False], ids=["death", "restart"])
+async def test_one_that_was_busy_is_not_after_a_restart(
+    kernels: KubernelKernelManager, monkeypatch: pytest.MonkeyPatch, by_itself: bool
+) -> None:
+    """What it says of that itself is missed now and then; a new page of a busy one would miss the first replies."""
+    kernel_id = await started(kernels)
+    Pending.starts[0].outcome.set_result(None)
+    await until("the kernel", lambda: kernel_id in kernels._kernel_ports)
+    kernel = kernels.get_kernel(kernel_id)
+    kernel.execution_state = "busy"
+    if by_itself:
+        monkeypatch.setattr(kernels, "provisioner_of", {kernel_id: Dead()}.get)
+        kernels._note_death(kernel_id)
+        monkeypatch.undo()
+    else:
+        restart = asyncio.create_task(kernels.restart_kernel(kernel_id, now=True))
+        await until("the other half", lambda: len(Pending.starts) == 2)
+        Pending.starts[1].outcome.set_result(None)
+        await restart
+    assert kernel.execution_state == "starting"
+
+
 async def test_other_amounts_are_told(kernels: KubernelKernelManager, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[dict[str, Any]] = []
     monkeypatch.setattr("kubernel_jupyter.events.Announcer.resized", lambda _, amounts: told.append(amounts))
