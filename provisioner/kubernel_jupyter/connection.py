@@ -134,7 +134,10 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
             return
         held, self.held = self.held or [], None
         for message in held:
-            self.handle_incoming_message(message)
+            try:
+                self.handle_incoming_message(message)
+            except Exception as error:  # whatever a page may send; what came after it is to run
+                self.log.warning("Kernel %s: a message of its page cannot be read: %s", self.kernel_id, error)
         if self._named:
             self.waits_for(self._named)
         if "shell" in self.channels:
@@ -335,7 +338,7 @@ class KubernelConnection(ZMQChannelsWebsocketConnection):
                 if replacements.seen():
                     self._send(*self._running.gap(words.GAP))
                     self._question.raise_at(time.monotonic())
-                if self._question.is_due(time.monotonic()):
+                if "shell" in self.channels and self._question.is_due(time.monotonic()):
                     asked = self.session.send(self.channels["shell"], "kernel_info_request")
                     self._question.asked(asked["header"]["msg_id"], self._running.sent_ids)
 

@@ -111,6 +111,18 @@ async def test_what_is_sent_to_a_pending_kernel_runs_later(kernels: KubernelKern
         await until("both", lambda: page.shows == ["first", "second"])
 
 
+async def test_what_cannot_be_read_keeps_nothing_else_from_the_kernel(kernels: KubernelKernelManager) -> None:
+    kernel_id, kernel = await placed(kernels)
+    async with speaking(kernel):
+        page = Page(kernels, kernel_id)
+        await page.open()
+        page.run("first")
+        page.connection.handle_incoming_message("no JSON")
+        page.run("second")
+        Pending.starts[0].outcome.set_result(None)
+        await until("both", lambda: page.shows == ["first", "second"])
+
+
 async def test_a_cell_for_a_kernel_that_was_just_taken_up(kernels: KubernelKernelManager) -> None:
     """What it prints arrives: a page is not open before the kernel's outputs reach it.
 
