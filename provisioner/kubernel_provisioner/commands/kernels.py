@@ -262,6 +262,7 @@ async def restart(name: str, key: ClusterKey, tell: Callable[[str], None], wait_
 
 
 async def _next_generation(api: Api, name: str) -> Json:
+    asked = 0
     while True:
         found = await read_kernel(api, name)
         if is_true(found.get("status"), ConditionType.FINISHED):
@@ -269,7 +270,10 @@ async def _next_generation(api: Api, name: str) -> Json:
                 f"Kernel {name} is over: {found['status'].get('reason')}.", "It cannot be restarted; start a new one."
             )
         spec = found.get("spec") or {}
-        wanted = {"restartGeneration": int(spec.get("restartGeneration") or 0) + 1}
+        if asked and int(spec.get("restartGeneration") or 0) >= asked:
+            return found  # the answer was lost, or somebody else wants the same
+        asked = int(spec.get("restartGeneration") or 0) + 1
+        wanted: Json = {"restartGeneration": asked}
         if spec.get("suspend"):
             wanted["suspend"] = False  # who restarts a kernel wants to use it
         metadata = {"uid": found["metadata"]["uid"], "resourceVersion": found["metadata"]["resourceVersion"]}

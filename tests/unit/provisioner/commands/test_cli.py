@@ -287,6 +287,16 @@ def test_a_stream_that_was_closed(closed: int) -> None:
     assert (run.returncode, run.stderr) == (0, "")
 
 
+@pytest.mark.usefixtures("_some_kernelspecs")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a full device")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_disk_that_is_full(monkeypatch: pytest.MonkeyPatch, unbuffered: str) -> None:
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    with Path("/dev/full").open("w") as full:
+        run = subprocess.run(LISTING, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    assert (run.returncode, run.stderr) == (1, "The output cannot be written: No space left on device\n")
+
+
 WITHOUT_A_HOME = """
 import os, pwd, sys
 from kubernel_provisioner.commands.cli import main

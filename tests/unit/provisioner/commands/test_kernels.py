@@ -118,6 +118,19 @@ async def test_restart(server: FakeApiServer, key: ClusterKey) -> None:
     assert patches[-1] == {"metadata": {"uid": "u1", "resourceVersion": "6"}, "spec": {"restartGeneration": 1}}
 
 
+async def test_a_restart_whose_answer_was_lost_is_not_counted_twice(server: FakeApiServer, key: ClusterKey) -> None:
+    server.answers["GET", KERNEL] = [
+        (200, kernel("k-1")),
+        (200, kernel("k-1", version=6, restartGeneration=1)),
+    ]
+    server.answers["GET", KERNEL][1][1]["spec"]["restartGeneration"] = 1
+    server.answers["PATCH", KERNEL] = [failure(409, "Conflict")]
+    said: list[str] = []
+    await kernels.restart("k-1", key, said.append, None)
+    assert said == ["Kernel k-1 is being restarted."]
+    assert len([method for method, _, _ in server.requests if method == "PATCH"]) == 1
+
+
 async def test_a_restart_ends_a_pause(server: FakeApiServer, key: ClusterKey) -> None:
     paused = kernel("k-1")
     paused["spec"]["suspend"] = True
