@@ -261,6 +261,8 @@ def _unscheduled(pod: PodFacts, scheduled: Condition) -> tuple[Reason, str]:
     message = _OF_LITTLE_USE.sub("", scheduled.message or "no node fits")
     if any(words in message for words in _OF_VOLUMES):
         return Reason.VOLUME_PENDING, f"The pod waits for its volume: {message}"
+    if scheduled.reason == "SchedulerError":  # a node was found, and is tried again: a webhook or the API server failed
+        return Reason.CREATING, f"The pod has no node yet: {message}"
     return Reason.UNSCHEDULABLE, f"The pod cannot be scheduled: {message}"
 
 

@@ -115,6 +115,16 @@ CREATING = "The container is being created."
             id="a scheduler that is not there",
         ),
         pytest.param(
+            pod(
+                phase="Pending",
+                state={},
+                scheduled={"status": "False", "reason": "SchedulerError", "message": "binding rejected: timeout"},
+            ),
+            Reason.CREATING,
+            "The pod has no node yet: binding rejected: timeout",
+            id="a node that was found in vain",
+        ),
+        pytest.param(
             unseen(HOME, nominatedNodeName="node1"),
             Reason.VOLUME_PENDING,
             "The pod waits for its volume: home is to be made for node1; kubectl describe pvc home",
