@@ -158,7 +158,8 @@ def test_packets_are_swallowed(
         print(f"cell {time.monotonic() - found:.1f} s after it")
         assert client.do(INTERRUPT) == "KeyboardInterrupt"
         assert client.do(RESTART) == "NameError"
-        assert {pod["metadata"]["uid"] for pod in here.items("pods")} < pods
+        # The other one's pod has gone by now, or ends.
+        wait_until("one pod", lambda: {pod["metadata"]["uid"] for pod in here.items("pods")} < pods, seconds=60)
 
         # A shutdown in such a network ends, and what could not be done is said.
         network.lose()

@@ -117,8 +117,8 @@ def test_only_the_operator_can_take_a_report(supervise: Supervise, kernel: Kerne
     supervise(kernel("serve()"), operator=operator)
     operator.wait_for_attempts(4)
     assert {report["sequence"] for report in operator.reports} <= {1, 2}
-    operator.token = TOKEN
-    operator.wait_for_attempts(operator.attempts + 1)
+    attempts, operator.token = operator.attempts, TOKEN
+    operator.wait_for_attempts(attempts + 1)
 
 
 def test_operators_name_is_tried_when_its_address_does_not_answer(
