@@ -152,7 +152,8 @@ SERVICE = {"spec": {"ports": [{"port": 1}]}}
 SECRETS = "the operator may create Secrets of the types kubernel.dev/* only, and its own key"
 TOKEN = {"kubernetes.io/service-account.name": "x"}
 CHILDREN = "the operator may create, change, resize and delete children of KernelInstances and KernelPools only"
-HOST = "kernels' pods have no host namespaces, hostPath volumes or privileged containers"
+SERVICES = "the operator's Services are of type ClusterIP and have no external addresses"
+HOST = "kernels' pods have no host namespaces, ports or hostPath volumes and no privileged containers"
 
 
 @pytest.mark.parametrize(
@@ -197,6 +198,24 @@ HOST = "kernels' pods have no host namespaces, hostPath volumes or privileged co
             None,
             HOST,
             id="privileged",
+        ),
+        pytest.param(
+            child("Pod", **pod(containers=[{**CONTAINER, "ports": [{"containerPort": 1, "hostPort": 1}]}])),
+            None,
+            HOST,
+            id="port of the host",
+        ),
+        pytest.param(
+            child("Service", spec={**SERVICE["spec"], "type": "LoadBalancer"}),
+            child("Service", spec={**SERVICE["spec"], "clusterIP": "None"}),
+            SERVICES,
+            id="type of a service",
+        ),
+        pytest.param(
+            child("Service", spec={**SERVICE["spec"], "externalIPs": ["192.0.2.1"]}),
+            None,
+            SERVICES,
+            id="external address",
         ),
     ],
 )
