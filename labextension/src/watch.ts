@@ -14,6 +14,8 @@ import { Action, IKernel, IShown, NOTHING, reattached, shown } from './telling.j
 // The server answers from memory while a kernel starts; for its memory it asks the kernel's pod.
 const PENDING_MILLISECONDS = 1000;
 const READY_MILLISECONDS = 5000;
+// A kernel that is none of ours may become one: a server that was started while its cluster was away takes it up later.
+const OTHERS_MILLISECONDS = 60000;
 
 type IPanel = Widget & { sessionContext: ISessionContext };
 
@@ -61,18 +63,20 @@ export class KernelWatch {
   private turnTo(panel: IPanel | null): void {
     if (panel !== null) {
       this.panel = panel;
-      panel.disposed.connect(() => {
-        this.panel = this.panel === panel ? null : this.panel;
-      });
+      panel.disposed.connect(this.turnFrom, this);
     }
     void this.look();
+  }
+
+  private turnFrom(panel: Widget): void {
+    this.panel = this.panel === panel ? null : this.panel;
   }
 
   /** Asks the server, and asks again. */
   private async look(): Promise<void> {
     window.clearTimeout(this.timer);
     const id = this.session?.session?.kernel?.id;
-    const isAsked = id && !document.hidden && !this.others.has(id);
+    const isAsked = id && !document.hidden && Date.now() >= (this.others.get(id) ?? 0);
     const answer = isAsked ? await look(id) : null;
     if (id === this.session?.session?.kernel?.id) {
       this.take(answer);
@@ -92,7 +96,7 @@ export class KernelWatch {
       return;
     }
     if (answer.kernel === null) {
-      this.others.add(answer.id);
+      this.others.set(answer.id, Date.now() + OTHERS_MILLISECONDS);
     }
     const { id, reattached: kernels } = answer.server;
     if (kernels === null) {
@@ -106,7 +110,7 @@ export class KernelWatch {
   }
 
   private _changed = new Signal<this, void>(this);
-  private others = new Set<string>();
+  private others = new Map<string, number>(); // when to ask for each anew
   private panel: IPanel | null = null;
   private server: string | null = null;
   private timer = 0;
