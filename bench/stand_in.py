@@ -77,8 +77,10 @@ async def _make_ready(cluster: Cluster, instance: dict[str, Any], listener: List
         "ports": listener.ports,
         "transport": "tcp",
         "signatureScheme": "hmac-sha256",
+        "encryption": "Disabled",  # one listener has the keys of none of them
         "secretName": secret["metadata"]["name"],  # type: ignore[index]
     }
-    await cluster.create(paths.core("secrets", namespace), secret)
+    if (instance["spec"].get("connection") or {}).get("keyFrom") != "Client":  # else it is there already
+        await cluster.create(paths.core("secrets", namespace), secret)
     status = ready_status(connection=connection, image="idle", observedGeneration=metadata["generation"])
     await cluster.merge_patch(f"{paths.kernel_instances(namespace)}/{name}/status", {"status": status})
