@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from kubernel_api.constants import POOL_KIND
@@ -167,7 +167,7 @@ class Pools:
         failures = [await self._delete(pool, memory, pod, why) for pod, why in plan.delete]
         for pod, times in plan.wake:
             self._asked[pod.namespace, pod.name].woken = Woken(pod.uid, times + 1, now)
-            failures.append(await self._wake(pod))
+            failures.append(await _failure_of(self._writes.wake_kubelet(pod)))
         if any(misses(state.pod, context.supervisor_map) for state in states):  # somebody deleted it
             memory.refusal = await self._writes.create_supervisor(pool, memory.kept, context) or memory.refusal
         for _ in range(plan.create):
@@ -194,10 +194,7 @@ class Pools:
         report, asked = self._members.report(key), self._asked.setdefault(key, _Asked(now))
         if asked.placed is None and pod.node is not None:
             asked.placed = now
-        if refused_container(pod) is None:
-            asked.refused_since = None
-        elif asked.refused_since is None:
-            asked.refused_since = now
+        asked.refused_since = None if refused_container(pod) is None else asked.refused_since or now
         return MemberState(
             pod,
             ready=pod.kernel_may_run and self._members.is_ready(pod),
@@ -227,24 +224,14 @@ class Pools:
         return False
 
     async def _delete(self, pool: PoolFacts, memory: PoolMemory, pod: PodFacts, why: str) -> ClusterError | None:
-        """Why it could not be deleted: that keeps nobody from making and counting the others."""
-        try:
-            await self._writes.delete_member(pod, why)
-        except (ApiError, ApiUnavailableError) as error:
-            return error
+        """Why it could not be deleted."""
+        if (failure := await _failure_of(self._writes.delete_member(pod, why))) is not None:
+            return failure
         if pod.has_ended or not pod.kernel_may_run:
             if self._clock() < self._asked[pod.namespace, pod.name].since + YOUNG_SECONDS:
                 self._pause(memory)
             message = f"Pod {pod.name}: {why}; another is made."
             await self._writes.post_event(pool, MEMBER_FAILED, message)
-        return None
-
-    async def _wake(self, pod: PodFacts) -> ClusterError | None:
-        """Why its kubelet could not be made to look again."""
-        try:
-            await self._writes.wake_kubelet(pod)
-        except (ApiError, ApiUnavailableError) as error:
-            return error
         return None
 
     def _pause(self, memory: PoolMemory) -> None:
@@ -324,3 +311,12 @@ class Pools:
 def _log_failure(key: Key, error: Exception) -> None:
     level = logging.INFO if isinstance(error, ApiUnavailableError) else logging.WARNING
     logger.log(level, "KernelPool %s/%s: will be tried again: %s", *key, str(error) or type(error).__name__)
+
+
+async def _failure_of(writing: Awaitable[None]) -> ClusterError | None:
+    """Why a member could not be changed: that keeps nobody from making and counting the others."""
+    try:
+        await writing
+    except (ApiError, ApiUnavailableError) as error:
+        return error
+    return None

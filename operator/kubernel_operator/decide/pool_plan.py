@@ -13,8 +13,8 @@ from kubernel_operator.observe.observed import Observed, Refusal, Woken
 from kubernel_operator.observe.pod_facts import PodFacts
 from kubernel_operator.observe.pool_facts import PoolFacts
 
-from .reasons import believed_reason, misses
-from .refused_containers import believed_at, wake_due
+from .reasons import misses, once_believed, pending_reason
+from .refused_containers import believed_at, is_believed, wake_due
 from .texts import for_people
 
 # A member that does not wait so long after it got a node never will; a first pull of a large image takes minutes. One
@@ -184,8 +184,9 @@ def _verdict(
         return "False", refusal.reason, refusal.message
     for member in living:
         if not member.ready and not member.pod.kernel_runs:
-            since = believed_at(member.pod, member.observed)
-            return "False", *believed_reason(member.pod, believed=since is not None and now >= since)
+            believed = is_believed(member.pod, member.observed, now)
+            reason, message = pending_reason(member.pod, believed=believed)
+            return "False", once_believed(reason, believed=believed), message
     return "False", "Filling", "Members are being started."
 
 

@@ -148,10 +148,9 @@ def pending_reason(pod: PodFacts, *, believed: bool = False) -> tuple[Reason, st
     return Reason.SCHEDULED, f"The pod was scheduled to {pod.node or 'a node'}."
 
 
-def believed_reason(pod: PodFacts, *, believed: bool) -> tuple[Reason, str]:
-    """The same, where no Events are read: an image is refused once its registry is believed."""
-    reason, message = pending_reason(pod, believed=believed)
-    return (Reason.IMAGE_REFUSED if believed and reason is Reason.IMAGE_PULL_FAILED else reason), message
+def once_believed(reason: Reason, *, believed: bool) -> Reason:
+    """An image that cannot be pulled is refused once its registry is believed."""
+    return Reason.IMAGE_REFUSED if believed and reason is Reason.IMAGE_PULL_FAILED else reason
 
 
 def reason_from_events(events: Iterable[EventFacts]) -> tuple[Reason, str] | None:

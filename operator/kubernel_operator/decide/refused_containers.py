@@ -86,6 +86,12 @@ def believed_at(pod: PodFacts | None, observed: Observed) -> float | None:
     return None if since is None or seconds is None else since + seconds
 
 
+def is_believed(pod: PodFacts | None, observed: Observed, now: float) -> bool:
+    """Whether a container has been refused for long enough."""
+    at = believed_at(pod, observed)
+    return at is not None and now >= at
+
+
 def is_final(waiting: Waiting) -> bool:
     """Whether a container that could not be made never will be, without doubt."""
     return any(words in waiting.message for words in _NEVER_CREATED)

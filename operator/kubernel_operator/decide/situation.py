@@ -32,7 +32,7 @@ from .endings import (
     silent_node_at,
 )
 from .reasons import misses
-from .refused_containers import believed_at
+from .refused_containers import is_believed
 
 # A pod that the cluster ended, or did not take, before its kernel was ever Ready is replaced this often, after 1, 2, 4
 # ... seconds. A ReplicaSet would do it for ever.
@@ -118,7 +118,7 @@ def situation(kernel: KernelFacts, observed: Observed, now: float) -> Situation:
         start_began=observed.restart_since or observed.first_seen,
         ip=_pod_ip(kernel, pod, observed),
         supervised=_supervised(kernel, observed),
-        refused=(believed := believed_at(pod, observed)) is not None and now >= believed,
+        refused=is_believed(pod, observed, now),
     )
     if kernel.deleting:
         return _gone(base, kernel, observed, now)

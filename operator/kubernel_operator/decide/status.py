@@ -17,7 +17,7 @@ from kubernel_operator.settings import Settings
 from .binding import waits_for_binding
 from .configuration import observed_generation
 from .endings import Ending
-from .reasons import explained, misses, neighbours_in_trouble, pending_reason
+from .reasons import explained, misses, neighbours_in_trouble, once_believed, pending_reason
 from .resources.memory import memory_status, suspension
 from .resources.outcome import Outcome
 from .resources.resizing import TROUBLES, outcome, sizes_in_force
@@ -188,8 +188,7 @@ def _words_of_start(kernel: KernelFacts, situation: Situation, observed: Observe
         return Phase.STARTING, Reason.KERNEL_STARTING, f"{message} {observed.report.log}".strip()
     pending = pending_reason(situation.pod, believed=situation.refused)
     reason, message = explained(*pending, observed.pending, observed.hint)
-    if situation.refused and reason is Reason.IMAGE_PULL_FAILED:
-        reason = Reason.IMAGE_REFUSED
+    reason = once_believed(reason, believed=situation.refused)
     return (Phase.STARTING if reason is Reason.KERNEL_STARTING else Phase.PENDING), reason, message
 
 
