@@ -44,7 +44,7 @@ format: venv ## Format the Python files and apply the fixes that are safe
 	@$(VENV_BIN)/ruff check --fix
 
 .PHONY: test-unit
-test-unit: venv ## Run the tests that need nothing but Python (seconds)
+test-unit: venv ## Run the tests that need nothing but Python (minutes)
 	@$(PYTEST) -q tests/unit $(PYTEST_ARGS)
 
 .PHONY: test-pythons
