@@ -15,6 +15,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 
 from arena import bench_namespace, parser_of_rounds
 from audit import WRITES, requests_about
@@ -30,6 +31,7 @@ from contenders import (
     install_kernelspecs,
     pages,
 )
+from goals import goal, of_ratios
 from jupyter_kernel import JupyterKernel
 from notebook_server import running_server
 from statistics_table import table
@@ -39,6 +41,16 @@ from kubernel_cluster.cluster import Cluster
 # A step that takes longer is a failure, and the run ends.
 STEP_SECONDS = 90.0  # a kernel that became ready slowly is idle for up to 60 s before it can be forked
 TITLES = {"restart": "restart, new process", "fork": "restart, idle, by fork"}
+VERSUS_LOCAL = {OURS_NONE: LOCAL, OURS_SERVICE: LOCAL}
+STARTS = {**BASELINE, PAGE: PAGE_WITHOUT}
+#: Ratios to the baseline: of medians, of p95.
+START_GOALS: dict[str, tuple[float, float | None]] = {
+    OURS_NONE: (0.75, 0.7),
+    OURS_SERVICE: (0.95, None),
+    PAGE: (1.0, None),
+}
+FORK_GOALS = {OURS_NONE: (0.4, None), OURS_SERVICE: (0.4, None)}
+INTERRUPT_GOAL_SECONDS = 0.005  # more than a local kernel's
 Makers = dict[str, Callable[[], Contender]]
 
 
@@ -69,17 +81,33 @@ def report(
     results: dict[str, dict[str, list[float]]], audit_log: Path | None, namespace: str, names: dict[str, str]
 ) -> str:
     """Tables of all steps, and the API requests of the last kernels."""
-    versus_local = {OURS_NONE: LOCAL, OURS_SERVICE: LOCAL}
-    starts = {**BASELINE, PAGE: PAGE_WITHOUT}
     tables = [
-        table(f"{TITLES.get(what, what)}, seconds", rows, starts if what == "start" else versus_local)
+        table(f"{TITLES.get(what, what)}, seconds", rows, STARTS if what == "start" else VERSUS_LOCAL)
         for what, rows in results.items()
     ]
+    tables += ["\n".join(goals(results))]
     if audit_log is not None:
         tables += [
             budget(name, audit_log, namespace, names[name]) for name in (OURS_NONE, OURS_SERVICE) if name in names
         ]
     return "\n\n".join(tables)
+
+
+def goals(results: dict[str, dict[str, list[float]]]) -> list[str]:
+    """A line for each goal of what was measured."""
+    interrupts = {name: median(values) * 1000 for name, values in results.get("interrupt", {}).items() if values}
+    most, unit = INTERRUPT_GOAL_SECONDS * 1000, f" ms more than {LOCAL}"
+    slower = [
+        goal(f"interrupt, {name}", interrupts[name] - interrupts[LOCAL], most, unit)
+        for name in VERSUS_LOCAL
+        if {name, LOCAL} <= interrupts.keys()
+    ]
+    forks = of_ratios(results.get("fork", {}), FORK_GOALS, VERSUS_LOCAL)
+    return [
+        *(f"start, {line}" for line in of_ratios(results["start"], START_GOALS, STARTS)),
+        *(f"restart by fork, {line}" for line in forks),
+        *slower,
+    ]
 
 
 async def life(kernel: Contender) -> dict[str, float]:

@@ -17,7 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from arena import bench_namespace, parser_of_rounds
-from contenders import BASELINE, Contender, contenders, install_kernelspecs
+from contenders import BASELINE, OURS_NONE, OURS_SERVICE, Contender, contenders, install_kernelspecs
+from goals import of_ratios
 from statistics_table import table
 
 from kubernel_cluster.cluster import Cluster
@@ -26,6 +27,8 @@ START_SECONDS = 180.0
 # Old pods are gone by then, mostly: they would take CPU from the next round.
 REST_SECONDS = 5.0
 ATTEMPTS = 3
+#: Ratios to bare pods: of medians, of p95.
+GOALS = {OURS_NONE: (1.2, None), OURS_SERVICE: (1.2, None)}
 
 
 async def seconds_until_answered(kernel: Contender, began: float) -> float:
@@ -92,7 +95,8 @@ async def measure(rounds: int, count: int, namespace: str, image: str) -> str:
     finally:
         await cluster.close()
     titles = (f"one of {count} starts at once, seconds", one), (f"the last of {count}, seconds", last)
-    return "\n\n".join([*(table(title, rows, BASELINE) for title, rows in titles), str(failures)])
+    tables = (table(title, rows, BASELINE) for title, rows in titles)
+    return "\n\n".join([*tables, "\n".join(of_ratios(one, GOALS, BASELINE)), str(failures)])
 
 
 def main() -> None:

@@ -25,6 +25,7 @@ from statistics import median
 
 from arena import bench_namespace
 from audit import requests_in
+from goals import goal
 from kernelspecs import install_local, install_ours
 from stand_in import Listener, make_ready
 
@@ -40,6 +41,7 @@ TITLES = {
     "polls_share": "of this for all polls, % of a core",
     "polls": "polls per second",
 }
+POLLS_GOAL_PERCENT = 1.0
 START_SECONDS = 600
 # So long a server that stood still catches up before it is measured.
 SETTLE_SECONDS = 3.0
@@ -116,7 +118,9 @@ async def measure(count: int, rounds: int, seconds: float, namespace: str, audit
         await asyncio.gather(*background, return_exceptions=True)
         listener.close()
         await cluster.close()
+    polls = median(results[OURS]["polls_share"]) * 100
     lines = [f"{count} idle kernels in one server process, median of {rounds} windows of {seconds:g} s", *rows(results)]
+    lines.append(goal("CPU of all polls", polls, POLLS_GOAL_PERCENT, " % of a core", 2))
     if audit_log is not None:
         lines += requests(audit_log, namespace, servers[OURS].windows)
     return "\n".join(lines)
@@ -137,7 +141,7 @@ def requests(log: Path, namespace: str, windows: list[tuple[float, float]]) -> l
     """What the API server got from ours in the windows, per minute."""
     counts = requests_in(log, namespace, windows)
     minutes = sum(end - begin for begin, end in windows) / 60
-    lines = [f"API requests of ours per minute: {sum(counts.values()) / minutes:.1f}"]
+    lines = [goal("API requests of ours", sum(counts.values()) / minutes, 0, " a minute", 1)]
     return lines + [f"  {verb:7} {resource:20} {n / minutes:.1f}" for (verb, resource), n in sorted(counts.items())]
 
 

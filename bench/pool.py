@@ -19,16 +19,16 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import floor
 import kernelspecs
 from arena import bench_namespace, parser_of_rounds
 from audit import WRITES, Request, requests_between
+from goals import goal, of_seconds
 from jupyter_kernel import JupyterKernel
 from kernel_info import answering_client
-from statistics_table import percentile, table
+from statistics_table import table
 
 from fixtures.namespaces import PREFIX_OF_PROCESSES
 from kubernel_api.conditions import ConditionType, is_true
@@ -291,21 +291,6 @@ def lines_of(requests: Sequence[Request]) -> list[str]:
     return [f"    {what:40} {number}" for what, number in sorted(counts.items())]
 
 
-def goal(what: str, measured: float, most: float, unit: str = "") -> str:
-    """A line that says whether a goal is kept."""
-    return f"{what}: {measured:.0f}{unit}, at most {most:.0f}{unit}: {'kept' if measured <= most else 'missed'}"
-
-
-def goals(rows: dict[str, list[float]], wanted: dict[str, tuple[float, float]], percent: int) -> list[str]:
-    """A line for each goal of seconds."""
-    lines = []
-    for name, (middle, high) in wanted.items():
-        if values := rows.get(name):
-            lines.append(goal(f"{name}, p50", median(values) * 1000, middle * 1000, " ms"))
-            lines.append(goal(f"{name}, p{percent}", percentile(values, percent) * 1000, high * 1000, " ms"))
-    return lines
-
-
 async def measure(options: argparse.Namespace, namespace: str, aside: str, log: Path | None) -> str:
     """All of it; the report. ``aside``: a namespace that no operator looks after."""
     cluster = await Cluster.connect(os.environ["KUBECONFIG"])
@@ -332,11 +317,11 @@ async def measure(options: argparse.Namespace, namespace: str, aside: str, log: 
     return "\n\n".join(
         [
             table("one after the other, seconds", rows, BASELINE),
-            "\n".join(goals(rows, GOALS, 95)),
+            "\n".join(of_seconds(rows, GOALS, 95)),
             table(title, loop, {}),
             "\n".join(
                 [
-                    *goals(loop, {CREATED: LOOP_GOAL}, 99),
+                    *of_seconds(loop, {CREATED: LOOP_GOAL}, 99),
                     goal("cold starts", cold.total(), 0) + (f" {dict(cold)}" if cold else ""),
                     f"none was cold for {lasted:.1f} s; an empty pool makes {made:.2f} members a second",
                 ]

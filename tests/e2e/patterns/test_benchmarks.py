@@ -16,3 +16,4 @@ def test_idle_kernels() -> None:
     run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert run.returncode == 0, run.stderr
     assert run.stdout.startswith("2 idle kernels in one server process")
+    assert "API requests of ours: 0.0 a minute, goal at most 0.0 a minute: kept" in run.stdout
