@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from arena import bench_namespace, parser_of_rounds
@@ -21,11 +21,13 @@ from contenders import BASELINE, OURS_NONE, OURS_SERVICE, Contender, contenders,
 from goals import of_ratios
 from statistics_table import table
 
+from kubernel_cluster import paths
 from kubernel_cluster.cluster import Cluster
 
 START_SECONDS = 180.0
-# Old pods are gone by then, mostly: they would take CPU from the next round.
+# After the last pod of the round before is gone: their ends would take CPU from the next round.
 REST_SECONDS = 5.0
+LOOK_SECONDS = 0.5
 ATTEMPTS = 3
 #: Ratios to bare pods: of medians, of p95.
 GOALS = {OURS_NONE: (1.2, None), OURS_SERVICE: (1.2, None)}
@@ -50,6 +52,13 @@ async def start_together(make: Callable[[], Contender], count: int) -> list[floa
         await asyncio.gather(*(kernel.stop() for kernel in kernels), return_exceptions=True)
 
 
+async def rest(cluster: Cluster, namespace: str) -> None:
+    """Returns when nothing is left of the round before."""
+    while (await cluster.get(paths.core("pods", namespace)))["items"]:  # noqa: ASYNC110 - nobody tells
+        await asyncio.sleep(LOOK_SECONDS)
+    await asyncio.sleep(REST_SECONDS)
+
+
 class Failures:
     """Starts that failed, ours or others': a round with one is repeated, and the report tells how many there were."""
 
@@ -57,9 +66,12 @@ class Failures:
         """None yet."""
         self._by_contender: Counter[str] = Counter()
 
-    async def round_of(self, name: str, make: Callable[[], Contender], count: int) -> list[float]:
+    async def round_of(
+        self, name: str, make: Callable[[], Contender], count: int, rested: Callable[[], Awaitable[None]]
+    ) -> list[float]:
         """Seconds of so many starts at once; without those that failed when the last attempt has some, too."""
         for attempt in range(1, ATTEMPTS + 1):
+            await rested()
             results = await start_together(make, count)
             failed = [result for result in results if isinstance(result, BaseException)]
             self._by_contender[name] += len(failed)
@@ -67,7 +79,6 @@ class Failures:
                 print(f"{name}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
             if not failed or attempt == ATTEMPTS:
                 break
-            await asyncio.sleep(REST_SECONDS)
         return [result for result in results if not isinstance(result, BaseException)]
 
     def __str__(self) -> str:
@@ -87,8 +98,7 @@ async def measure(rounds: int, count: int, namespace: str, image: str) -> str:
     try:
         for turn in range(rounds):
             for name in random.sample(list(makers), len(makers)):
-                await asyncio.sleep(REST_SECONDS)
-                seconds = await failures.round_of(name, makers[name], count)
+                seconds = await failures.round_of(name, makers[name], count, lambda: rest(cluster, namespace))
                 one[name] += seconds
                 last[name] += [max(seconds)] if seconds else []
             print(f"round {turn + 1} of {rounds}", file=sys.stderr, flush=True)
