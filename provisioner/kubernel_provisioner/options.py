@@ -147,9 +147,9 @@ class ProvisionerOptions(KernelProvisionerBase):
         allow_none=True,
         help="Working directory in the pod. Default: the notebook's folder where path_map knows it, else the image's.",
     ).tag(config=True)
-    path_map = Table(help="Folders of the server and where the pod has them: {'/home/me/notebooks': '/data'}.").tag(
-        config=True
-    )
+    path_map = Table(
+        value_trait=Unicode(), help="Folders of the server and where the pod has them: {'/home/me/notebooks': '/data'}."
+    ).tag(config=True)
 
     template_name = Text(
         None, allow_none=True, help="KernelTemplate that the pod is made from; `kubernel templates` lists them."
@@ -186,7 +186,7 @@ class ProvisionerOptions(KernelProvisionerBase):
         "killed. Default: Interrupt.",
     ).tag(config=True)
     gpu = Quantity(None, allow_none=True, help="Number of nvidia.com/gpu.").tag(config=True)
-    node_selector = Table(help="Labels that the node must have.").tag(config=True)
+    node_selector = Table(value_trait=Unicode(), help="Labels that the node must have.").tag(config=True)
     tolerations = Items(Dict(), help="Taints that the pod tolerates, as in a pod.").tag(config=True)
     runtime_class_name = Text(None, allow_none=True, help="RuntimeClass of the pod, e.g. gvisor.").tag(config=True)
     priority_class_name = Text(None, allow_none=True, help="PriorityClass of the pod.").tag(config=True)

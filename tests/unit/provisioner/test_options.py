@@ -82,7 +82,16 @@ def test_an_unknown_option_is_refused_by_name(given: dict[str, Any], message: st
 
 
 @pytest.mark.parametrize(
-    "given", [{"service": "NodePort"}, {"start_deadline_seconds": 0}, {"cpu": True}, {"env": ["A"]}, {"argv": 1}]
+    "given",
+    [
+        {"service": "NodePort"},
+        {"start_deadline_seconds": 0},
+        {"cpu": True},
+        {"env": ["A"]},
+        {"argv": 1},
+        {"path_map": {"/notebooks": None}},
+        {"node_selector": {"gpu": True}},
+    ],
 )
 def test_a_wrong_value_is_refused_by_name(given: dict[str, Any]) -> None:
     with pytest.raises(TraitError, match=next(iter(given))):
