@@ -45,7 +45,8 @@ class KernelState(BaseModel):
         age: seconds since ``state`` began. Ages and no times: the clocks of two machines differ.
         process_age: seconds since the process of ``generation`` was started; None before.
         reason: why the supervisor ended the kernel: ``IdleTimeout``, ``Stopped`` (the control port's ``stop``),
-            ``Terminated`` (SIGTERM to the container); None when it ended by itself. A newer supervisor may know more.
+            ``Terminated`` (SIGTERM to the container), ``Killed`` (by the SIGTERM or SIGKILL that a client has sent);
+            None when it ended by itself. A newer supervisor may know more.
         log: last output of a kernel that did not get ready, or what keeps it from that.
         idle_seconds: seconds since the last activity; None when nobody looks.
         idle_timeout_seconds: the timeout that is in force.

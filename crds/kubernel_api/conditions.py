@@ -86,6 +86,7 @@ class Reason(StrEnum):
     PAUSED = "Paused"  # by spec.suspend
     # The end.
     COMPLETED = "Completed"  # exit code 0
+    KILLED = "Killed"  # by SIGTERM or SIGKILL, for which a client had asked
     KERNEL_CRASHED = "KernelCrashed"  # any other exit code or signal
     OOM_KILLED = "OOMKilled"
     EVICTED = "Evicted"

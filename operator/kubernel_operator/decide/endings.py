@@ -259,6 +259,8 @@ def _process_reason(code: int | None, signal: int | None, oom_killed: bool, said
         return Reason.OOM_KILLED
     if code == 0 and signal is None:
         return Reason.COMPLETED
+    if said == Reason.KILLED and signal is not None:
+        return Reason.KILLED
     return Reason.KERNEL_CRASHED
 
 
@@ -278,7 +280,8 @@ def _process_message(reason: Reason, code: int | None, signal: int | None, memor
                 "The kernel was ended: no client was connected and no CPU used for spec.lifecycle.idleTimeoutSeconds."
             )
         case _ if signal is not None:
-            return f"The kernel was ended by signal {signal}{_NAMES.get(signal, '')}."
+            asked = ", for which a client had asked" if reason == Reason.KILLED else ""
+            return f"The kernel was ended by signal {signal}{_NAMES.get(signal, '')}{asked}."
         case _ if code is not None:
             return f"The kernel ended with exit code {code}."
         case _:

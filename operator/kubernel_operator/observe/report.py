@@ -27,7 +27,7 @@ class Report:
         time: Unix seconds when ``state`` began, by our own clock.
         started_time: Unix seconds when the process of ``generation`` was started, if that was reported.
         reason: why the supervisor ended the kernel: ``IdleTimeout``, ``Stopped``, ``Terminated`` (SIGTERM to the
-            container: somebody or the kubelet ends the pod); None when it ended by itself.
+            container: somebody or the kubelet ends the pod), ``Killed`` (by a client's signal); None: by itself.
         idle_timeout_seconds: the timeout that is in force in the pod.
         memory: what the container uses; None: not known.
         memory_time: Unix seconds when that was heard; 0: it was not.

@@ -18,7 +18,7 @@ class KernelState:
         since: moment at which ``state`` began.
         process_since: moment at which the process of ``generation`` was started; None before.
         reason: why the supervisor ended the kernel: ``IdleTimeout``, ``Stopped``, ``Terminated`` (SIGTERM to the
-            container); None when it ended by itself.
+            container), ``Killed`` (by a signal that a client has sent); None when it ended by itself.
         log: the kernel's last output, or the supervisor's words, when it did not become ready.
         encryption: ``Curve`` or ``Disabled``, as the ports speak; None until a kernel has been ready.
         active_at: moment of the last activity; None when nobody looks.

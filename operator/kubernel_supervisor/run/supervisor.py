@@ -70,7 +70,7 @@ class Supervisor:
         self.env = None  # type: dict[str, str] | None
         self.readiness = Readiness(self.loop, self.kernel, self.settings, self._report, self._ready)
         self.child = None  # type: Child | None
-        self.killed = False  # SIGKILL came from us
+        self.sent = set()  # type: set[int]  # SIGTERM and SIGKILL, which came from us or a client
         self.restarting = False
         self.ending = False  # no restart any more
         self.report_after = 0.0  # seconds after which a report is sent: the operator is about to be answered the same
@@ -156,7 +156,8 @@ class Supervisor:
         """Sends a signal to the kernel's process group; whether there is one."""
         if self.child is None:
             return False
-        self.killed = self.killed or (ours and number == signal.SIGKILL)
+        if ours and number in (signal.SIGTERM, signal.SIGKILL):
+            self.sent.add(number)
         try:
             try:
                 os.killpg(self.child.pid, number)
@@ -194,7 +195,7 @@ class Supervisor:
             self._started(None, error)
             return
         if taken is not None:
-            (self.child, spoken), self.killed = taken, False
+            (self.child, spoken), self.sent = taken, set()
             self._runs(self.child)
             self.report_after = ANSWERED_SECONDS
             self.readiness.begin(spoken)
@@ -206,7 +207,7 @@ class Supervisor:
     # The kernel's life.
 
     def _started(self, child: "Child | None", failure: "StartError | None") -> None:
-        self.child, self.killed = child, False
+        self.child, self.sent = child, set()
         self.kernel.starting()
         if failure is not None:
             self._could_not_start(failure.code, str(failure))
@@ -265,7 +266,9 @@ class Supervisor:
         self.last_output = self.kernel.generation, self.relay.last_output()
         number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
         code = None if number else os.WEXITSTATUS(status)
-        self.kernel.oom_killed = not self.killed and self.memory.has_killed(code, number)
+        self.kernel.oom_killed = signal.SIGKILL not in self.sent and self.memory.has_killed(code, number)
+        if number in self.sent and self.kernel.reason is None:  # what ends it by itself has said why
+            self.kernel.reason = "Killed"
         if self.kernel.state == "starting":
             # Only then: what is printed after ready may be the user's own and does not belong into a status.
             self.kernel.tell_log(self.relay.tail(), self.readiness.note())

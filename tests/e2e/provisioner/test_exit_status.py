@@ -63,6 +63,17 @@ async def test_a_dead_kernel_takes_every_call(manager: AsyncKernelManager) -> No
     assert await provisioner.wait() == -9
 
 
+@pytest.mark.parametrize(("end", "code"), [("kill", -9), ("terminate", -15)])
+async def test_who_was_killed_has_not_crashed(manager: AsyncKernelManager, here: Kubectl, end: str, code: int) -> None:
+    """A busy kernel that is shut down, or restarted, is ended like this, which is no warning to its administrator."""
+    await getattr(manager.provisioner, end)()
+    assert await until_ended(manager) == code
+    status = here.only("kernels")["status"]
+    assert (status["phase"], status["exit"]["reason"]) == ("Exited", "Killed")
+    await manager.restart_kernel(now=True)
+    assert "KernelCrashed" not in reasons(here)
+
+
 async def test_a_dead_kernel_is_restarted_at_the_same_address(manager: AsyncKernelManager) -> None:
     before = manager.get_connection_info()
     async with connected(manager) as client:

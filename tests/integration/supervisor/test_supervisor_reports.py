@@ -41,7 +41,7 @@ def test_started_ready_exited_with_everything_an_operator_needs(
         report.pop("memory", None)  # where the machine tells it
     assert operator.reports[-2:] == [
         {**common, "sequence": 2, "state": "running", "signal": None},
-        {**common, "sequence": 3, "state": "exited", "signal": signal.SIGKILL},
+        {**common, "sequence": 3, "state": "exited", "signal": signal.SIGKILL, "reason": "Killed"},
     ]
 
 
@@ -206,6 +206,31 @@ def test_log_of_a_crash_after_ready_is_empty(supervise: Supervise, kernel: Kerne
     crashed.status(state="running")
     crashed.request("signal", signum=signal.SIGABRT)
     assert operator.wait("exited", signal=signal.SIGABRT)["log"] == ""
+
+
+@pytest.mark.parametrize(
+    ("handler", "sent", "expected"),
+    [
+        pytest.param("", 9, {"signal": 9, "reason": "Killed"}, id="SIGKILL"),
+        pytest.param("", 15, {"signal": 15, "reason": "Killed"}, id="SIGTERM"),
+        pytest.param("lambda *_: sys.exit(3)", 15, {"exitCode": 3, "reason": None}, id="it ends by itself"),
+        pytest.param("lambda *_: os.abort()", 15, {"signal": 6, "reason": None}, id="it crashes then"),
+        pytest.param("signal.SIG_DFL", 2, {"signal": 2, "reason": None}, id="an interrupt"),
+    ],
+)
+def test_who_is_killed_by_a_client_has_not_crashed(
+    supervise: Supervise, kernel: Kernel, operator: Operator, handler: str, sent: int, expected: dict[str, object]
+) -> None:
+    handle = f"signal.signal({sent}, {handler}); " if handler else ""
+    container = supervise(kernel(f"{handle}SOCKETS = listen(); signal.pause()"), operator=operator)
+    container.status(state="running")
+    container.request("signal", signum=sent)
+    operator.wait("exited", **expected)
+
+
+def test_who_kills_itself_has_crashed(supervise: Supervise, kernel: Kernel, operator: Operator) -> None:
+    supervise(kernel("os.kill(os.getpid(), 9)"), operator=operator)
+    operator.wait("exited", signal=signal.SIGKILL, reason=None)
 
 
 def test_log_never_holds_a_secret(supervise: Supervise, kernel: Kernel, operator: Operator) -> None:

@@ -66,6 +66,18 @@ def killed_init(code: int, reason: str = "Error") -> dict[str, Any]:
             id="a good end that came too early",
         ),
         pytest.param(
+            report("exited", signal=9, reason="Killed"),
+            Ending(
+                0,
+                Reason.KILLED,
+                "The kernel was ended by signal 9, SIGKILL, for which a client had asked.",
+                NOW - 1,
+                137,
+                9,
+            ),
+            id="killed by a client",
+        ),
+        pytest.param(
             report("exited", signal=11),
             Ending(0, Reason.KERNEL_CRASHED, "The kernel was ended by signal 11, SIGSEGV.", NOW - 1, 139, 11),
             id="signal",
