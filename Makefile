@@ -61,9 +61,7 @@ test-charts: venv tools ## Run the chart tests (helm, no cluster)
 
 .PHONY: test
 test: venv tools cluster images ## Run all tests: unit, charts, integration, end to end, in a browser
-	@$(PYTEST_SHARED) tests/unit tests/charts tests/integration tests/e2e tests/browser $(PYTEST_ARGS) || { \
-	  echo "make test: the tests that failed, once more and alone; a test that needs this is a defect to report"; \
-	  $(PYTEST) --last-failed --last-failed-no-failures none tests/unit tests/charts tests/integration tests/e2e tests/browser $(PYTEST_ARGS); }
+	@$(PYTEST_SHARED) tests/unit tests/charts tests/integration tests/e2e tests/browser $(PYTEST_ARGS)
 	@$(MAKE) test-oldest
 
 .PHONY: labextension
