@@ -76,10 +76,15 @@ class BarePod:
                 {"name": "PORTS", "value": ports},
             ],
         }
-        spec = {"restartPolicy": "Never", "automountServiceAccountToken": False, "containers": [container]}
-        # Python as process 1 ignores SIGTERM: after the default of 30 s the pod would end in another contender's turn.
-        grace = {"terminationGracePeriodSeconds": 1}
-        await self._create("pods", {"kind": "Pod", "spec": {**spec, **grace, "enableServiceLinks": False}})
+        spec = {
+            "restartPolicy": "Never",
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            # Python as process 1 ignores SIGTERM: after the default of 30 s it would end in another contender's turn.
+            "terminationGracePeriodSeconds": 1,
+            "containers": [container],
+        }
+        await self._create("pods", {"kind": "Pod", "spec": spec})
 
     async def _create(self, resource: str, body: dict[str, Any]) -> dict[str, Any]:
         metadata = {"name": self._name, "labels": {"bench": self._name}}

@@ -26,6 +26,7 @@ from typing import Any
 # What tests use to get a cluster and an operator serves here too.
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
+from goals import goal
 from statistics_table import percentile
 
 from fixtures.api_client import ApiClient, Credentials
@@ -196,8 +197,7 @@ def report(seconds: dict[str, list[float]]) -> str:
         later = f"   {median(values) - base:+.3f}, {max(values) - base:+.3f} s" if load != LOADS[0] else ""
         lines.append(f"  {load:34} {len(values):3} {numbers}{later}")
     worst = max(max(values) - base for load, values in seconds.items() if load != LOADS[0])
-    kept = "kept" if worst <= GOAL_SECONDS else "missed"
-    lines.append(f"goal: at most {GOAL_SECONDS} s later; measured {worst:.2f} s: {kept}")
+    lines.append(goal("the slowest, later than alone", worst, GOAL_SECONDS, " s", 2))
     return "\n".join(lines)
 
 

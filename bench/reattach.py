@@ -19,6 +19,7 @@ from typing import Any
 
 import kernelspecs
 from arena import bench_namespace
+from goals import goal
 from notebook_server import start_server
 from statistics_table import table
 
@@ -77,7 +78,7 @@ def measure(rounds: int, count: int, folder: Path, kubectl: Kubectl) -> dict[str
                 raise RuntimeError(f"not all kernels are there, with their variables: {values}")
             print(f"round {turn + 1} of {rounds}", file=sys.stderr, flush=True)
         new = pods(kubectl) - before
-        print(f"new pods: {len(new)} (goal: 0)")
+        print(goal("new pods", len(new), 0))
         server.stop(signal.SIGTERM)
     return results
 
@@ -99,7 +100,7 @@ def main() -> None:
         results = measure(options.rounds, options.kernels, Path(scratch), kubectl)
     print(table(f"{options.kernels} kernels, seconds", results, {LISTED: EMPTY, ANSWERED: EMPTY}))
     more = [after - before for after, before in zip(results[ANSWERED], results[EMPTY], strict=True)]
-    print(f"after the server's own start: median {sorted(more)[len(more) // 2]:.2f} s (goal: {GOAL_SECONDS} s)")
+    print(goal("after the server's own start, median", sorted(more)[len(more) // 2], GOAL_SECONDS, " s", 2))
 
 
 if __name__ == "__main__":
