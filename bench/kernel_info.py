@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import zmq
 from jupyter_client.asynchronous import AsyncKernelClient
 
 # A request to a socket that is not connected yet waits in it; one to a kernel that was replaced is lost.
@@ -22,9 +23,16 @@ async def answering_client(info: dict[str, Any]) -> AsyncKernelClient:
 
 
 async def kernel_info(client: AsyncKernelClient) -> None:
-    """Returns when the kernel has answered kernel_info."""
+    """Returns when the kernel has answered kernel_info.
+
+    Raises:
+        ConnectionError: something else listens on its port, as happens to local kernels that start together. ZeroMQ has
+            given the connection up, and would block this process in the next request, for ever.
+    """
     asked = set()
     while True:
+        if not client.shell_channel.socket.get(zmq.EVENTS) & zmq.POLLOUT:
+            raise ConnectionError("no kernel is at the port of its shell channel")
         asked.add(client.kernel_info())
         try:
             async with asyncio.timeout(ASK_AGAIN_SECONDS):
