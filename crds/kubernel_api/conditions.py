@@ -45,6 +45,7 @@ class Reason(StrEnum):
     # On the way.
     PENDING = "Pending"  # accepted, nothing known yet
     WAITING_FOR_OPERATOR = "WaitingForOperator"  # the schema's default: no operator has seen it
+    QUEUED = "Queued"  # as many kernels as may start at a time do
     CREATING = "Creating"
     SCHEDULED = "Scheduled"
     IMAGE_PULLING = "ImagePulling"

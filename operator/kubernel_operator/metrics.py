@@ -34,6 +34,7 @@ WATCH_LAST_EVENT = Gauge("kubernel_watch_last_event_seconds", "Time since the la
 LEADER = Gauge("kubernel_leader", "1 for the operator that acts, 0 for those that stand by.")
 QUEUE_DEPTH = Gauge("kubernel_queue_depth", "KernelInstances that wait for a pass.")
 QUEUE_OLDEST = Gauge("kubernel_queue_oldest_seconds", "How long the oldest of them has waited.")
+STARTS_QUEUED = Gauge("kubernel_starts_queued", "KernelInstances that wait for their turn to start.")
 KERNELS = Gauge("kubernel_kernels", "KernelInstances by namespace and phase.", ["kernel_namespace", "phase"])
 POOL_MEMBERS = Gauge("kubernel_pool_members", "Pods of a pool by what they do.", ["kernel_namespace", "pool", "state"])
 POOL_CLAIMS = Counter("kubernel_pool_claims_total", "Kernels that a pool's pod was claimed for.", ["pool"])

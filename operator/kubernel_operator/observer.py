@@ -113,6 +113,7 @@ class Observer:
             told=memory.told,
             bound=memory.bound,
             bind_failed=memory.bind_failed,
+            turn_began=memory.turn_began,
         )
         is_secret_made = observed.secret or kernel.keys_by_client
         if current is not None and is_secret_made and not waits_for_binding(kernel, current, observed):

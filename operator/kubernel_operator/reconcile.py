@@ -26,7 +26,7 @@ from .decide.plan import Context, plan
 from .decide.resources.resizing import condition_news
 from .decide.resources.sizing import with_sizes
 from .decide.situation import Situation, Stage, situation
-from .decide.status import build_status, should_write, status_patch
+from .decide.status import build_status, news_at, status_patch
 from .observe.bucket import Bucket
 from .observe.cache import Cache, Key, key_of
 from .observe.kernel_facts import kernel_facts
@@ -39,6 +39,7 @@ from .observe.templates import Templates
 from .observer import Observer, remember
 from .questions import Questions
 from .server_leases import ServerLeases
+from .turns import Turns
 from .verdict import Verdict
 from .work_queue import WorkQueue
 
@@ -84,6 +85,7 @@ class Reconciler:
         )
         self.pools: PoolsToTell | None = None
         self.questions = Questions(self._ask, self.queue.add)
+        self.turns = Turns(lambda: context().starts_at_once, self.queue.add)
         self.counts = metrics.KernelCounts()
         self._applier = applier
         self._asker = asker
@@ -105,6 +107,7 @@ class Reconciler:
                 self._refused.get(key[0], {}).pop(key, None)
                 self._hold_up(key, "")
                 self.questions.put(key, None)
+                self.turns.keep(key, 0.0)
                 return
             await self._pass(key, cr)
 
@@ -114,6 +117,7 @@ class Reconciler:
         self.cache.supervisors.clear()
         self.members.clear()
         self.counts.clear()
+        self.turns.clear()
 
     def take_callback(self, callback: Callback) -> Verdict:
         """A supervisor's report. What runs in the pod may send any, as often as it likes."""
@@ -160,6 +164,7 @@ class Reconciler:
             else:
                 found = replace(found, objection=objection(whole["spec"], observed, context.settings))
                 observed = self._claims.with_member(kernel_facts(whole), found, observed, memory)
+                observed = self.turns.with_turn(key, memory, found, observed, now)
         found = with_sizes(kernel, found, observed, context.settings, now)
         self._hold_up(key, kernel.template if found.objection is not None else "")
         status = build_status(kernel, found, observed, context.settings, now, public_key=context.public_key)
@@ -180,6 +185,7 @@ class Reconciler:
         self._expect(key, memory, actions)
         self.questions.put(key, next((a for a in actions if isinstance(a, Question)), None))
         failure = await self._apply_all(cr, memory, () if unread else actions) or untold or unread
+        self.turns.passed(key, memory, found, observed)
         if any(isinstance(a, Claim) and a.member.pod.uid in memory.lost_members for a in actions):
             self.members.doubt(memory.uid)
         # Whatever failed: deadlines and Leases are looked at in time.
@@ -303,10 +309,13 @@ class Reconciler:
         """
         old = cr.get("status") or {}
         patch = status_patch(old, status)
-        if not patch or not should_write(found, status.get("reason", ""), now):
+        if not patch:
             return cr, None
         new = progress(found.wanted, status.get("phase", ""))
-        when = may_write_at(now, memory.said, memory.last_said, memory.last_said_at, new)
+        when = max(
+            may_write_at(now, memory.said, memory.last_said, memory.last_said_at, new),
+            news_at(found, status.get("reason", ""), memory.last_said_at),
+        )
         if when > now:
             self.queue.add_after(key_of(cr), when - now)
             return cr, None

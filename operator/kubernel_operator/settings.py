@@ -58,6 +58,9 @@ class Settings:
     fork: str = _option("Auto", "whether a restart forks a kernel that does not say: Auto or Never")
     preload: tuple[str, ...] = _option((), "modules for forks of a kernel that names none, comma-separated")
     read_keys: str = _option("Never", "whether to read keys that clients made, for pools' pods: Always or Never")
+    max_starting: str = _option(
+        "Auto", "kernels that start at the same time; 0: any number; Auto: by the CPUs, where it watches all namespaces"
+    )
     max_orphan_seconds: int = _option(0, "longest that a kernel outlives its server's last renewal; 0: as it asks for")
     pod_security_context: dict[str, Any] = _option(POD_SECURITY_CONTEXT, "securityContext of kernel pods, JSON")
     security_context: dict[str, Any] = _option(SECURITY_CONTEXT, "securityContext of kernel containers, JSON")
@@ -143,6 +146,8 @@ def _checked(settings: Settings) -> Settings:
     ):
         if getattr(settings, name) not in allowed:
             raise SettingsError(f"--{name.replace('_', '-')} must be one of {', '.join(allowed)}")
+    if settings.max_starting != "Auto" and not settings.max_starting.isdecimal():
+        raise SettingsError(f"--max-starting must be Auto or a number, 0 or more, not {settings.max_starting!r}")
     if settings.callback_url:
         _check_url("--callback-url", settings.callback_url)
     for name, least in (("workers", 1), ("sweep_interval_seconds", 1), ("max_orphan_seconds", 0)):

@@ -24,11 +24,13 @@ from .act.ask import Asker
 from .act.callback_endpoints import CallbackEndpoints
 from .act.election import Election
 from .act.fence import FencedCluster
+from .act.nodes import Nodes
 from .act.pod_network import PodNetwork
 from .act.pool_writes import PoolWrites
 from .act.template_checks import TemplateChecks
 from .act.unused_supervisors import UnusedSupervisors
 from .decide.plan import Context
+from .decide.starting import AUTO, starts_at_once
 from .edge.callback_server import CallbackServer
 from .edge.callback_url import resolved
 from .edge.handlers import RESOURCES, Kind, Watches
@@ -84,6 +86,7 @@ class Operator:
         templates = Templates(namespace)
         self._follower = Follower(cluster, paths.kernel_templates(namespace), {}, templates)
         members = Members(cache)
+        self._nodes = Nodes(cluster, settings.node_selector)
         self._reconciler = Reconciler(
             applier, asker, cache, self._server_leases, templates, self._context, clock, members=members
         )
@@ -180,6 +183,8 @@ class Operator:
                 self._template_checks.run(),
                 self._unused_supervisors.run(),
             ]
+            if self._settings.max_starting == AUTO and not self._settings.watch_namespaces:
+                work.append(self._nodes.run())
             if self._settings.callback_service:
                 work.append(self._endpoints.run())
             tasks = [asyncio.create_task(each) for each in work]
@@ -201,13 +206,20 @@ class Operator:
         metrics.LEADER.set(leads)
         metrics.QUEUE_DEPTH.set(queue.depth() if leads else 0)  # a candidate's queue waits for its turn to lead
         metrics.QUEUE_OLDEST.set(queue.oldest_seconds() if leads else 0)
+        metrics.STARTS_QUEUED.set(self._reconciler.turns.waiting)
         self._reconciler.counts.export()
         for kind, time in self._last_event.items():
             metrics.WATCH_LAST_EVENT.labels(kind).set(self._loop.time() - time)
 
     def _context(self) -> Context:
         return Context(
-            self._settings, self._key, self._supervisor, self._resolved_url, new_keys, can_resize=self._can_resize
+            self._settings,
+            self._key,
+            self._supervisor,
+            self._resolved_url,
+            new_keys,
+            can_resize=self._can_resize,
+            starts_at_once=starts_at_once(self._settings.max_starting, self._nodes.cpus),
         )
 
     async def _resolves(self) -> None:

@@ -58,6 +58,7 @@ def test_everything(find: Find) -> None:
         ),
         fork="Never",
         preload=("pandas", "matplotlib.pyplot"),
+        max_starting="20",
         max_orphan_seconds=3600,
         memory_max="4Gi",
         read_keys="Always",
@@ -108,6 +109,11 @@ def test_no_security_context_reaches_the_operator(find: Find) -> None:
     options = ["--set-json=kernelDefaults.podSecurityContext=null", "--set-json=kernelDefaults.securityContext=null"]
     settings = load_settings(arguments(find("Deployment", "kubernel", None, *options)), {})
     assert (settings.pod_security_context, settings.security_context) == ({}, {})
+
+
+def test_no_bound_on_starts_reaches_the_operator(find: Find) -> None:
+    deployment = find("Deployment", "kubernel", None, "--set=operator.maxStarting=0")
+    assert load_settings(arguments(deployment), {}).max_starting == "0"
 
 
 def test_together_the_values_files_use_every_option(render: Render) -> None:

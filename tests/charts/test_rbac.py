@@ -33,12 +33,17 @@ Find = Callable[..., Object]
 
 
 def test_operator_in_all_namespaces(find: Find) -> None:
-    assert by_resource(find("ClusterRole", "kubernel-system")) == OPERATOR_RULES
+    assert by_resource(find("ClusterRole", "kubernel-system")) == {**OPERATOR_RULES, ("", "nodes"): ["list"]}
+
+
+def test_operator_knows_no_nodes_where_it_is_told_how_many_kernels_may_start(find: Find) -> None:
+    rules = by_resource(find("ClusterRole", "kubernel-system", None, "--set=operator.maxStarting=20"))
+    assert rules == OPERATOR_RULES
 
 
 def test_operator_may_read_keys_where_it_is_said(find: Find) -> None:
     rules = by_resource(find("ClusterRole", "kubernel-system", None, "--set=operator.readKeys=true"))
-    assert rules == {**OPERATOR_RULES, ("", "secrets"): ["create", "get"]}
+    assert rules == {**OPERATOR_RULES, ("", "nodes"): ["list"], ("", "secrets"): ["create", "get"]}
 
 
 def test_operator_in_some_namespaces_has_nothing_elsewhere(render: Render) -> None:
@@ -189,7 +194,9 @@ def test_the_documentation_says_what_is_granted(render: Render, find: Find) -> N
     """The table of admins.md, row by row, and the threat model."""
     docs = CHART.parents[1] / "docs"
     table = (docs / "admins.md").read_text().partition("\n## Rights\n")[2].partition("\n## ")[0]
-    everywhere, own, client, subjects, view, edit = [line for line in table.splitlines() if line.startswith("| ")][1:]
+    everywhere, cluster, own, client, subjects, view, edit = [
+        line for line in table.splitlines() if line.startswith("| ")
+    ][1:]
     more = ["--set=operator.readKeys=true", "--set=clientRole.readKeys=true", "--set=clientRole.portForward=true"]
     plain = ["--set=clientRole.namespaces={kernels}"]
     for row, kind, name in (
@@ -197,6 +204,9 @@ def test_the_documentation_says_what_is_granted(render: Render, find: Find) -> N
         (client, "Role", "kubernel-system-client"),
     ):
         rules, all_rules = find(kind, name, None, *plain)["rules"], find(kind, name, None, *plain, *more)["rules"]
+        if row is everywhere:
+            assert in_words(rules[-1:]) in cluster
+            rules, all_rules = rules[:-1], all_rules[:-1]
         assert f"| {in_words(rules)}. With " in row
         assert added(rules, all_rules) == re.findall(r"also: (.*?)(?:\.| \|)", row)
     rules = find("Role", "kubernel-own")["rules"]

@@ -34,6 +34,7 @@ security contexts: empty means none, which must be said.
   (dict "name" "callback-service" "value" (include "kubernel.callbackServiceName" .))
   (dict "name" "pod-ips" "value" "$(POD_IPS)")
   (dict "name" "workers" "value" .Values.operator.workers)
+  (dict "name" "max-starting" "value" .Values.operator.maxStarting "evenEmpty" true)
   (dict "name" "read-keys" "value" (ternary "Always" "" .Values.operator.readKeys))
   (dict "name" "sweep-interval-seconds" "value" .Values.operator.sweepIntervalSeconds)
   (dict "name" "log-format" "value" .Values.operator.logFormat)

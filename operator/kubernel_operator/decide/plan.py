@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -41,7 +42,6 @@ from .reasons import misses, pending_reason
 from .refused_containers import believed_at, wake_due
 from .resources.resizing import due_resize, resize_again_at
 from .situation import EVENTS_SECONDS, EXPLAINED_SECONDS, Situation, Stage, active_deadline, time_to_live
-from .status import SLOW_START_SECONDS
 
 # Seconds after the start at which a pod's Events are read, where the pod itself does not say what it waits for. The API
 # server finds them by reading all Events of the namespace, so they are read seldom. Later: every five minutes.
@@ -76,6 +76,7 @@ class Context:
         callback_url: where pods report.
         new_keys: makes fresh keys; the argument says whether with a CurveZMQ pair.
         can_resize: whether the API server can resize a living pod: Kubernetes 1.33 and newer.
+        starts_at_once: how many kernels may start at the same time by now; infinity for any number.
     """
 
     settings: Settings
@@ -84,6 +85,7 @@ class Context:
     callback_url: str | None
     new_keys: Callable[[bool], ConnectionKeys]
     can_resize: bool = True
+    starts_at_once: float = math.inf
 
     @property
     def public_key(self) -> str:
@@ -153,11 +155,13 @@ def _ending(situation: Situation, observed: Observed, now: float) -> Plan:
 
 def _needs_pod(kernel: KernelFacts, situation: Situation, observed: Observed, context: Context, now: float) -> Plan:
     """The next pod, unless it is too early, or none may be made."""
-    not_before = max(situation.not_before, observed.next_pod_at)
+    not_before = pod_due(situation, observed)
     if now < not_before:
         return Plan((), min(not_before, situation.start_began + kernel.lifecycle.start_deadline))
     actions: tuple[Action, ...] = ()
-    if situation.objection is None and observed.member is not None:
+    if observed.waits_for_turn:
+        pass  # it is woken
+    elif situation.objection is None and observed.member is not None:
         actions = (  # what takes the API server longest is sent first
             *claim(kernel, observed.member, observed, context.settings, now),
             *_missing_children(kernel, observed, context, None),
@@ -165,6 +169,11 @@ def _needs_pod(kernel: KernelFacts, situation: Situation, observed: Observed, co
     elif situation.objection is None:
         actions = tuple(_create(kernel, situation, observed, context))
     return Plan(actions, _again_while_starting(kernel, situation, observed, context, now))
+
+
+def pod_due(situation: Situation, observed: Observed) -> float:
+    """Unix seconds before which the next pod is not created."""
+    return max(situation.not_before, observed.next_pod_at)
 
 
 def _finished(kernel: KernelFacts, observed: Observed, now: float) -> Plan:
@@ -346,13 +355,13 @@ def _needs_events(pod: PodFacts) -> bool:
 
 def _explain_due(situation: Situation, observed: Observed) -> float:
     """Unix seconds when the Events are to be read next."""
-    last = observed.explained_at - situation.start_began
-    return situation.start_began + next((s for s in EXPLAIN_AT_SECONDS if s > last), last + EXPLAIN_AT_SECONDS[-1])
+    last = observed.explained_at - situation.turn_began
+    return situation.turn_began + next((s for s in EXPLAIN_AT_SECONDS if s > last), last + EXPLAIN_AT_SECONDS[-1])
 
 
 def _is_silent(situation: Situation, observed: Observed, now: float) -> bool:
     known = observed.report
-    return known is None or known.is_probed or now >= situation.start_began + CALLBACK_SILENCE_SECONDS
+    return known is None or known.is_probed or now >= situation.turn_began + CALLBACK_SILENCE_SECONDS
 
 
 def _again_while_starting(
@@ -360,7 +369,7 @@ def _again_while_starting(
 ) -> float:
     """The next deadline: whatever else may happen to a start arrives by watch or callback, or as an answer."""
     pod = situation.pod
-    times = [situation.start_began + kernel.lifecycle.start_deadline, situation.start_began + SLOW_START_SECONDS]
+    times = [situation.start_began + kernel.lifecycle.start_deadline]
     if pod is not None and situation.stage is Stage.STARTING and not situation.answering:
         if (missed := _missed_due(kernel, situation, observed, context)) is not None:
             times.append(missed if missed > now else now + MISSED_INTERVAL_SECONDS)
@@ -369,7 +378,7 @@ def _again_while_starting(
         if _needs_events(pod):
             times.append(_explain_due(situation, observed))
         if situation.ip and pod.kernel_runs:
-            times.append(situation.start_began + CALLBACK_SILENCE_SECONDS)
+            times.append(situation.turn_began + CALLBACK_SILENCE_SECONDS)
     if pod is not None and (silent := silent_node_at(pod, observed)) is not None:
         times.append(silent)
     if (believed := believed_at(pod, observed)) is not None:

@@ -72,6 +72,7 @@ class Situation:
         replaces: how the newest pod ended that never had a Ready kernel: another one is to do better.
         not_before: Unix seconds before which that other one is not created.
         start_began: when this start was first seen here, in Unix seconds: from then its deadline counts.
+        turn_began: when it was its turn, in Unix seconds: that it takes long is said, and looked into, from then on.
         ip: address of the pod.
         supervised: whether a supervisor answers in the pod; None: not known.
         objection: why no pod may be made, whatever the API server would say.
@@ -91,6 +92,7 @@ class Situation:
     replaces: Ending | None = None
     not_before: float = 0.0
     start_began: float = 0.0
+    turn_began: float = 0.0
     ip: str | None = None
     supervised: bool | None = None
     refused: bool = False
@@ -110,12 +112,14 @@ def situation(kernel: KernelFacts, observed: Observed, now: float) -> Situation:
     """The stage of a KernelInstance. ``now``: Unix seconds."""
     known = max(kernel.status.incarnation, observed.incarnation_seen)
     pod = current_pod(observed.pods, known)
+    start_began = observed.restart_since or observed.first_seen
     base = Situation(
         Stage.GONE,
         kernel.wanted,
         pod,
         max([known, *(p.incarnation for p in observed.pods)]),
-        start_began=observed.restart_since or observed.first_seen,
+        start_began=start_began,
+        turn_began=max(start_began, observed.turn_began),
         ip=_pod_ip(kernel, pod, observed),
         supervised=_supervised(kernel, observed),
         refused=is_believed(pod, observed, now),

@@ -26,13 +26,15 @@ from .texts import for_people
 
 # lastActivityTime is written when it moved by this much: it must not become a heartbeat.
 ACTIVITY_STEP_SECONDS = 60.0
-# A slow start gets a status; a fast one goes from nothing to Ready in one write.
-SLOW_START_SECONDS = 1.0
+# A slow start gets a status; a fast one goes from nothing to Ready in one write. The usual steps of a slow one follow
+# each other faster than people read, and each status is a write: they are said this far from each other.
+SLOW_START_SECONDS, STEP_SECONDS = 1.0, 2.0
 _OVER = frozenset({Stage.FINISHED, Stage.GONE})
 _ON_THE_WAY = frozenset({Stage.NEEDS_POD, Stage.NEEDS_RESTART, Stage.STARTING})
 _USUAL = frozenset(
     {
         Reason.PENDING,
+        Reason.QUEUED,
         Reason.CREATING,
         Reason.SCHEDULED,
         Reason.CONTAINER_CREATING,
@@ -123,10 +125,16 @@ def status_patch(old: Json, new: Json) -> Json:
     return patch
 
 
-def should_write(situation: Situation, reason: str, now: float) -> bool:
-    """Whether a status on the way to Ready is news: not in the first second of a start that goes well."""
-    early = now < situation.start_began + SLOW_START_SECONDS
-    return not (situation.stage in _ON_THE_WAY and reason in _USUAL and early and situation.replaces is None)
+def news_at(situation: Situation, reason: str, last_at: float) -> float:
+    """Unix seconds when a status is news; 0.0: at once.
+
+    Args:
+        situation: where the KernelInstance stands.
+        reason: in the status.
+        last_at: when the last status was written; 0.0 for never.
+    """
+    is_usual = situation.stage in _ON_THE_WAY and reason in _USUAL and situation.replaces is None
+    return max(situation.turn_began + SLOW_START_SECONDS, last_at + STEP_SECONDS) if is_usual else 0.0
 
 
 def _still_over(old: StatusFacts, generation: int) -> Json:
@@ -173,8 +181,8 @@ def _words_of_start(kernel: KernelFacts, situation: Situation, observed: Observe
         return Phase.STARTING, Reason.RESTARTING, "The kernel is being restarted."
     if situation.replaces is not None:
         return Phase.PENDING, Reason.POD_REPLACED, f"{situation.replaces.message} Another pod takes its place."
-    if situation.stage is Stage.NEEDS_POD and situation.incarnation > 0:
-        return Phase.PENDING, Reason.POD_REPLACED, "A new pod takes the place of the old one."
+    if situation.stage is Stage.NEEDS_POD:
+        return Phase.PENDING, *_words_before_the_pod(situation, observed)
     if situation.answering:
         return Phase.STARTING, Reason.POD_REPLACED, "The new pod is ready; the kernel of the old one has yet to end."
     if situation.pod is None:
@@ -190,6 +198,16 @@ def _words_of_start(kernel: KernelFacts, situation: Situation, observed: Observe
     reason, message = explained(*pending, observed.pending, observed.hint)
     reason = once_believed(reason, believed=situation.refused)
     return (Phase.STARTING if reason is Reason.KERNEL_STARTING else Phase.PENDING), reason, message
+
+
+def _words_before_the_pod(situation: Situation, observed: Observed) -> tuple[Reason, str]:
+    """Reason and message of a KernelInstance that may have its pod, now or when its turn comes."""
+    if (starts := observed.waits_for_turn) > 0:
+        many = f"As many kernels are starting as may at a time (maxStarting: {starts})"
+        return Reason.QUEUED, f"{many}; this one waits for its turn."
+    if situation.incarnation > 0:
+        return Reason.POD_REPLACED, "A new pod takes the place of the old one."
+    return Reason.CREATING, "The pod is being created."
 
 
 def _without_key(secret: str) -> str:

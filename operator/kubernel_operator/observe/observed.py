@@ -140,6 +140,8 @@ class Observed:
         told: uid of the pool's pod that this process has told keys that are those of the Secret, or is about to.
         bound: uid of the pool's pod that has answered to that.
         bind_failed: uid of the pool's pod that could not be told.
+        turn_began: Unix seconds when it was its turn to get a pod, the last time; 0.0: not in this process's time.
+        waits_for_turn: as many kernels as this start at the moment, and may, so it waits; 0: it does not.
     """
 
     pods: tuple[PodFacts, ...] = ()
@@ -183,6 +185,8 @@ class Observed:
     told: str = ""
     bound: str = ""
     bind_failed: str = ""
+    turn_began: float = 0.0
+    waits_for_turn: int = 0
 
 
 @dataclass(slots=True)
@@ -228,4 +232,5 @@ class Memory:
     told: str = ""
     bound: str = ""
     bind_failed: str = ""
+    turn_began: float = 0.0
     callbacks: dict[str, Bucket] = field(default_factory=dict)  # by pod name: how many more are taken

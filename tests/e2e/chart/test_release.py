@@ -98,6 +98,23 @@ def test_the_role_in_one_namespace_suffices(second: Release) -> None:
     assert [request for request in requests if request["responseStatus"]["code"] == 403] == []
 
 
+def test_kernels_wait_for_their_turn(second: Release) -> None:
+    second.upgrade("operator.maxStarting=1")
+    here, names = second.kubectl, [f"k{i}" for i in range(5)]
+    for name in names:
+        here.apply({**KERNEL, "metadata": {"name": name}})
+
+    def queued() -> list[str]:
+        waiting = [kernel["status"] for kernel in here.items("kernels") if kernel["status"]["reason"] == "Queued"]
+        return [status["message"] for status in waiting]
+
+    said = wait_until("one waits", queued, seconds=30)
+    assert said[0] == "As many kernels are starting as may at a time (maxStarting: 1); this one waits for its turn."
+    here("wait", "--for=condition=Ready", *(f"kernel/{name}" for name in names), "--timeout=120s")
+    made = [kernel["status"]["times"]["ready"] for kernel in here.items("kernels")]
+    assert made == sorted(made), "in the order in which they came"
+
+
 def container(here: Kubectl) -> tuple[str, str]:
     """The kernel's pod and container, which are new when either was replaced."""
 

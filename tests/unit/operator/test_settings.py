@@ -70,6 +70,10 @@ def test_an_empty_variable_counts() -> None:
         pytest.param(
             "--max-orphan-seconds=-1", "--max-orphan-seconds must be at least 0", id="orphans before their birth"
         ),
+        pytest.param("--max-starting=-1", "--max-starting must be Auto or a number, 0 or more", id="fewer than none"),
+        pytest.param(
+            "--max-starting=auto", "--max-starting must be Auto or a number, 0 or more", id="in small letters"
+        ),
         pytest.param(
             "--sweep-interval-seconds=0", "--sweep-interval-seconds must be at least 1", id="sweeps without a pause"
         ),

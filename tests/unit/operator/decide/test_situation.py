@@ -297,6 +297,7 @@ def test_everything_that_belongs_to_a_stage() -> None:
         pod=pod_facts(newest),
         incarnation=3,
         start_began=NOW - 5,
+        turn_began=NOW - 5,
         ip=None,
         supervised=True,
     )

@@ -15,7 +15,7 @@ from fixtures.objects import (
 )
 from kubernel_api.conditions import Reason
 from kubernel_operator.decide.situation import Situation, Stage, situation
-from kubernel_operator.decide.status import build_status, should_write, status_patch
+from kubernel_operator.decide.status import build_status, news_at, status_patch
 from kubernel_operator.observe.kernel_facts import kernel_facts
 from kubernel_operator.observe.observed import Observed
 
@@ -76,16 +76,16 @@ def test_status_patch(old: dict[str, Any], new: dict[str, Any], patch: dict[str,
 
 
 @pytest.mark.parametrize(
-    ("stage", "reason", "since", "worth"),
+    ("stage", "reason", "last", "when"),
     [
-        pytest.param(Stage.STARTING, Reason.CONTAINER_CREATING, 0.9, False, id="usual, in the first second"),
-        pytest.param(Stage.STARTING, Reason.CONTAINER_CREATING, 1.0, True, id="usual, later"),
-        pytest.param(Stage.STARTING, Reason.UNSCHEDULABLE, 0.0, True, id="unusual, at once"),
-        pytest.param(Stage.NEEDS_POD, Reason.QUOTA_EXCEEDED, 0.0, True, id="refused, at once"),
-        pytest.param(Stage.NEEDS_RESTART, Reason.RESTARTING, 0.5, False, id="restart, in the first second"),
-        pytest.param(Stage.RUNNING, Reason.RUNNING, 0.0, True, id="running, at once"),
-        pytest.param(Stage.EXITED, Reason.COMPLETED, 0.0, True, id="exited, at once"),
+        pytest.param(Stage.STARTING, Reason.CONTAINER_CREATING, 0.0, NOW + 1, id="usual, after a second"),
+        pytest.param(Stage.STARTING, Reason.CONTAINER_CREATING, NOW + 3, NOW + 5, id="usual, not soon after another"),
+        pytest.param(Stage.NEEDS_RESTART, Reason.RESTARTING, NOW - 60, NOW + 1, id="restart, after a second"),
+        pytest.param(Stage.STARTING, Reason.UNSCHEDULABLE, NOW, 0.0, id="unusual, at once"),
+        pytest.param(Stage.NEEDS_POD, Reason.QUOTA_EXCEEDED, NOW, 0.0, id="refused, at once"),
+        pytest.param(Stage.RUNNING, Reason.RUNNING, NOW, 0.0, id="running, at once"),
+        pytest.param(Stage.EXITED, Reason.COMPLETED, NOW, 0.0, id="exited, at once"),
     ],
 )
-def test_should_write(stage: Stage, reason: Reason, since: float, worth: bool) -> None:
-    assert should_write(Situation(stage, 0, start_began=NOW - since), reason, NOW) is worth
+def test_news_at(stage: Stage, reason: Reason, last: float, when: float) -> None:
+    assert news_at(Situation(stage, 0, start_began=NOW - 9, turn_began=NOW), reason, last) == when
