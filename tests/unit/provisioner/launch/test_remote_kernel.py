@@ -131,6 +131,24 @@ async def test_an_end_that_was_asked_for_is_no_news(
     assert caplog.messages == []
 
 
+async def test_who_asks_for_an_end_waits_for_it(
+    running: KubernetesProvisioner, cluster: Cluster, pod: Pod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first look of a manager finds it ended; the next one would be 0.1 s later."""
+    monkeypatch.setattr("kubernel_provisioner.provisioner.ENDS_WITHIN_SECONDS", 30.0)
+    asking = asyncio.create_task(running.shutdown_requested(restart=True))
+    await asyncio.wait({asking}, timeout=0.05)
+    assert not asking.done()
+    cluster.view.apply("MODIFIED", instance(version=7, **pod.ended(exitCode=0)))
+    await asyncio.wait_for(asking, 10.0)
+    assert polled(running) == 0
+
+
+async def test_who_asks_for_an_end_does_not_wait_for_long(running: KubernetesProvisioner) -> None:
+    await running.shutdown_requested(restart=True)
+    assert (running.has_process, polled(running)) == (True, None)
+
+
 async def test_a_poll_while_it_starts_and_restarts(
     provisioner: KubernetesProvisioner, cluster: Cluster, server: FakeApiServer, pod: Pod
 ) -> None:
