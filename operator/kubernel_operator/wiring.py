@@ -206,7 +206,7 @@ class Operator:
         metrics.LEADER.set(leads)
         metrics.QUEUE_DEPTH.set(queue.depth() if leads else 0)  # a candidate's queue waits for its turn to lead
         metrics.QUEUE_OLDEST.set(queue.oldest_seconds() if leads else 0)
-        metrics.STARTS_QUEUED.set(self._reconciler.turns.waiting)
+        metrics.STARTS_QUEUED.set(self._reconciler.turns.waiting if leads else 0)
         self._reconciler.counts.export()
         for kind, time in self._last_event.items():
             metrics.WATCH_LAST_EVENT.labels(kind).set(self._loop.time() - time)
