@@ -21,12 +21,12 @@ from .build.member import token_subject
 from .claims import Claims, PoolsToTell
 from .decide.actions import Action, Bind, Claim, Create, Explain, Question, ReadKeys, Request, Resize, Wake
 from .decide.bounds import objection
-from .decide.pace import may_write_at, progress
+from .decide.pace import may_write_at, news_at, progress
 from .decide.plan import Context, plan
 from .decide.resources.resizing import condition_news
 from .decide.resources.sizing import with_sizes
 from .decide.situation import Situation, Stage, situation
-from .decide.status import build_status, news_at, status_patch
+from .decide.status import build_status, status_patch
 from .observe.bucket import Bucket
 from .observe.cache import Cache, Key, key_of
 from .observe.kernel_facts import kernel_facts

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from kubernel_api.template import Bounds as BoundsModel
 from kubernel_operator.observe.template_facts import UNBOUNDED, Bounds, bounds_of
 
+AUTO = "Auto"
 ENV_PREFIX = "KUBERNEL_OPERATOR_"
 _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
@@ -55,11 +56,11 @@ class Settings:
     runtime_class_name: str = _option("", "RuntimeClass of a KernelInstance that names none")
     priority_class_name: str = _option("", "PriorityClass of a KernelInstance that names none")
     kernel_bounds: Bounds = _option(UNBOUNDED, "bounds of KernelInstances without a KernelTemplate, JSON")
-    fork: str = _option("Auto", "whether a restart forks a kernel that does not say: Auto or Never")
+    fork: str = _option(AUTO, "whether a restart forks a kernel that does not say: Auto or Never")
     preload: tuple[str, ...] = _option((), "modules for forks of a kernel that names none, comma-separated")
     read_keys: str = _option("Never", "whether to read keys that clients made, for pools' pods: Always or Never")
     max_starting: str = _option(
-        "Auto", "kernels that start at the same time; 0: any number; Auto: by the CPUs, where it watches all namespaces"
+        AUTO, "kernels that start at the same time; 0: any number; Auto: by the CPUs, where it watches all namespaces"
     )
     max_orphan_seconds: int = _option(0, "longest that a kernel outlives its server's last renewal; 0: as it asks for")
     pod_security_context: dict[str, Any] = _option(POD_SECURITY_CONTEXT, "securityContext of kernel pods, JSON")
@@ -141,12 +142,12 @@ def _checked(settings: Settings) -> Settings:
         ("log_format", ("plain", "json")),
         ("log_level", ("DEBUG", "INFO", "WARNING", "ERROR")),
         ("image_pull_policy", ("Always", "IfNotPresent", "Never")),
-        ("fork", ("Auto", "Never")),
+        ("fork", (AUTO, "Never")),
         ("read_keys", ("Always", "Never")),
     ):
         if getattr(settings, name) not in allowed:
             raise SettingsError(f"--{name.replace('_', '-')} must be one of {', '.join(allowed)}")
-    if settings.max_starting != "Auto" and not settings.max_starting.isdecimal():
+    if settings.max_starting != AUTO and not settings.max_starting.isdecimal():
         raise SettingsError(f"--max-starting must be Auto or a number, 0 or more, not {settings.max_starting!r}")
     if settings.callback_url:
         _check_url("--callback-url", settings.callback_url)

@@ -30,7 +30,7 @@ from .act.pool_writes import PoolWrites
 from .act.template_checks import TemplateChecks
 from .act.unused_supervisors import UnusedSupervisors
 from .decide.plan import Context
-from .decide.starting import AUTO, starts_at_once
+from .decide.starting import starts_at_once
 from .edge.callback_server import CallbackServer
 from .edge.callback_url import resolved
 from .edge.handlers import RESOURCES, Kind, Watches
@@ -44,7 +44,7 @@ from .observe.templates import Templates
 from .pools import WORKERS, Pools
 from .reconcile import Reconciler
 from .server_leases import ServerLeases
-from .settings import Settings, own_namespace
+from .settings import AUTO, Settings, own_namespace
 from .tasks import cancelled, until_one_ends, until_stopped
 
 logger = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 INTERVAL_SECONDS = 60.0
 NODES_OF_PAGE = 100
-# A thousand starts a second and more: nobody waits for their turn there, and nobody needs to count further.
+# A thousand starts at the same time: nobody waits for their turn there, and nobody needs to count further.
 ENOUGH_CPUS = 500.0
 
 

@@ -159,14 +159,13 @@ def _needs_pod(kernel: KernelFacts, situation: Situation, observed: Observed, co
     if now < not_before:
         return Plan((), min(not_before, situation.start_began + kernel.lifecycle.start_deadline))
     actions: tuple[Action, ...] = ()
-    if observed.waits_for_turn:
-        pass  # it is woken
-    elif situation.objection is None and observed.member is not None:
+    may_have_one = situation.objection is None and not observed.waits_for_turn
+    if may_have_one and observed.member is not None:
         actions = (  # what takes the API server longest is sent first
             *claim(kernel, observed.member, observed, context.settings, now),
             *_missing_children(kernel, observed, context, None),
         )
-    elif situation.objection is None:
+    elif may_have_one:
         actions = tuple(_create(kernel, situation, observed, context))
     return Plan(actions, _again_while_starting(kernel, situation, observed, context, now))
 

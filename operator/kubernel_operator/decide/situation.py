@@ -59,6 +59,10 @@ class Stage(StrEnum):
     EXITED = "exited"  # the wanted process ended; a restart may still be asked for
 
 
+#: Stages between a start, or a restart, and Ready.
+ON_THE_WAY = frozenset({Stage.NEEDS_POD, Stage.NEEDS_RESTART, Stage.STARTING})
+
+
 @dataclass(frozen=True)
 class Situation:
     """The stage and what belongs to it.

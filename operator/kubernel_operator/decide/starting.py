@@ -10,11 +10,11 @@ import math
 
 from kubernel_api.conditions import Reason
 from kubernel_operator.observe.pod_facts import PodFacts
+from kubernel_operator.settings import AUTO
 
 from .reasons import pending_reason
 from .situation import Situation, Stage
 
-AUTO = "Auto"
 # A part of each start is waiting, for the kubelet above all, so two for a CPU keep it busy.
 STARTS_PER_CPU = 2
 STARTS_MIN = 4

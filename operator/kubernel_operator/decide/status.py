@@ -21,30 +21,12 @@ from .reasons import explained, misses, neighbours_in_trouble, once_believed, pe
 from .resources.memory import memory_status, suspension
 from .resources.outcome import Outcome
 from .resources.resizing import TROUBLES, outcome, sizes_in_force
-from .situation import Situation, Stage
+from .situation import ON_THE_WAY, Situation, Stage
 from .texts import for_people
 
 # lastActivityTime is written when it moved by this much: it must not become a heartbeat.
 ACTIVITY_STEP_SECONDS = 60.0
-# A slow start gets a status; a fast one goes from nothing to Ready in one write. The usual steps of a slow one follow
-# each other faster than people read, and each status is a write: they are said this far from each other.
-SLOW_START_SECONDS, STEP_SECONDS = 1.0, 2.0
 _OVER = frozenset({Stage.FINISHED, Stage.GONE})
-_ON_THE_WAY = frozenset({Stage.NEEDS_POD, Stage.NEEDS_RESTART, Stage.STARTING})
-_USUAL = frozenset(
-    {
-        Reason.PENDING,
-        Reason.QUEUED,
-        Reason.CREATING,
-        Reason.SCHEDULED,
-        Reason.CONTAINER_CREATING,
-        Reason.KERNEL_STARTING,
-        Reason.RESTARTING,
-        Reason.POD_REPLACED,
-        Reason.IMAGE_PULLING,
-        Reason.VOLUME_PENDING,
-    }
-)
 
 
 def build_status(
@@ -123,18 +105,6 @@ def status_patch(old: Json, new: Json) -> Json:
         elif old.get(key) != new[key]:
             patch[key] = new[key]
     return patch
-
-
-def news_at(situation: Situation, reason: str, last_at: float) -> float:
-    """Unix seconds when a status is news; 0.0: at once.
-
-    Args:
-        situation: where the KernelInstance stands.
-        reason: in the status.
-        last_at: when the last status was written; 0.0 for never.
-    """
-    is_usual = situation.stage in _ON_THE_WAY and reason in _USUAL and situation.replaces is None
-    return max(situation.turn_began + SLOW_START_SECONDS, last_at + STEP_SECONDS) if is_usual else 0.0
 
 
 def _still_over(old: StatusFacts, generation: int) -> Json:
@@ -258,7 +228,7 @@ def _conditions(
 
     over = situation.stage in _OVER
     stalled = reason in STALLING and not over
-    on_the_way = situation.stage in _ON_THE_WAY and not stalled
+    on_the_way = situation.stage in ON_THE_WAY and not stalled
     ready: ConditionStatus = "True" if reason is Reason.RUNNING else "False"
     stalled = stalled or (over and phase is Phase.FAILED)
     conditions = [

@@ -9,7 +9,7 @@ import pytest
 from .conftest import Place
 from .kernels import FAKE_ARGV, Kernel
 
-# What takes longer may say so once, or twice: SLOW_START_SECONDS in status.py. A machine that does ten other things has
+# What takes longer may say so once, or twice: SLOW_START_SECONDS in pace.py. A machine that does ten other things has
 # nothing that is faster, and then that is what is tested.
 FAST = 1.0
 ATTEMPTS = 10

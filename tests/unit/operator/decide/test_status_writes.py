@@ -14,8 +14,9 @@ from fixtures.objects import (
     seen,
 )
 from kubernel_api.conditions import Reason
+from kubernel_operator.decide.pace import news_at
 from kubernel_operator.decide.situation import Situation, Stage, situation
-from kubernel_operator.decide.status import build_status, news_at, status_patch
+from kubernel_operator.decide.status import build_status, status_patch
 from kubernel_operator.observe.kernel_facts import kernel_facts
 from kubernel_operator.observe.observed import Observed
 
