@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 LINE_LIMIT = 256 * 1024  # bytes: an environment may have 64 KiB, and JSON makes six bytes of two
 ANSWER_LIMIT = 64 * 1024  # bytes: the last output is 16 KiB of base64
 LINE_SECONDS, MAX_CONNECTIONS = 5.0, 64
+HOLD_SECONDS = 1.0  # an answer waits for another state so long; clients do not wait for more than 2 s
 
 
 class Conversation:
@@ -26,10 +27,10 @@ class Conversation:
 
     def __init__(self, connection: socket.socket, server: "ControlServer") -> None:
         self.connection, self._server = connection, server
-        self._nonce = binascii.hexlify(os.urandom(16)).decode()
+        self.nonce = binascii.hexlify(os.urandom(16)).decode()
         self._line = b""
-        self._answered = False
-        self._send(json.dumps({"nonce": self._nonce, "version": 2}, separators=(",", ":")).encode() + b"\n")
+        self._asked = False
+        self._send(json.dumps({"nonce": self.nonce, "version": 2}, separators=(",", ":")).encode() + b"\n")
 
     def _send(self, line: bytes) -> None:
         try:
@@ -47,19 +48,21 @@ class Conversation:
             piece = b""
         if not piece:
             self._server.close(self)
-        elif not self._answered:  # what follows the line is read and dropped: closing over it would reset the answer
+        elif not self._asked:  # what follows the line is read and dropped: closing over it would reset the answer
             self._take(piece)
 
     def _take(self, piece: bytes) -> None:
         self._line += piece
         line, newline, _ = self._line.partition(b"\n")
+        self._asked = bool(newline) or len(self._line) >= LINE_LIMIT
         if newline and len(line) < LINE_LIMIT:
-            self._answer(self._server.answer(line, self._nonce))
-        elif len(self._line) >= LINE_LIMIT:
-            self._answer(b'- {"ok":false,"error":"a line may have at most 256 KiB"}\n')
+            self._server.take(self, line)
+        elif self._asked:
+            self.answer(b'- {"ok":false,"error":"a line may have at most 256 KiB"}\n')
 
-    def _answer(self, line: bytes) -> None:
-        self._answered, self._line = True, b""
+    def answer(self, line: bytes) -> None:
+        """Answers, once."""
+        self._line = b""
         self._send(line)
         try:
             self.connection.shutdown(socket.SHUT_WR)
@@ -79,6 +82,7 @@ class ControlServer:
     ) -> None:
         self._loop, self._keys, self._handle = loop, keys, handle
         self._open = []  # type: list[Conversation]
+        self._held = {}  # type: dict[Conversation, tuple[Request, str]]  # and the state that is to be over
         self._listener = listener
         self._listener.setblocking(False)
         loop.watch(self._listener.fileno(), self._accept)
@@ -102,13 +106,36 @@ class ControlServer:
         if conversation in self._open:
             self._open.remove(conversation)
             self._loop.cancel(conversation)
+            self._held.pop(conversation, None)
             self._loop.forget(conversation.connection.fileno())
             conversation.connection.close()
 
-    def answer(self, line: bytes, nonce: str) -> bytes:
-        """The line that answers one request line."""
-        request = Request(line, nonce, self._keys)
+    def take(self, conversation: Conversation, line: bytes) -> None:
+        """Answers a request: at once, or when the kernel's state is another one than its ``while``."""
+        request = Request(line, conversation.nonce, self._keys)
+        asked, answer = self._do(request)
+        if "while" in asked and asked["while"] == answer.get("state"):
+            self._held[conversation] = request, answer["state"]
+            self._loop.later(request, HOLD_SECONDS, lambda: self._settle(conversation))
+        else:
+            conversation.answer(request.answered(answer))
+
+    def _do(self, request: Request) -> "tuple[dict[str, Any], dict[str, Any]]":
+        """What is asked for, and the answer."""
+        asked = {}  # type: dict[str, Any]
         try:
-            return request.answered({"ok": True, **self._handle(request.parsed())})
+            asked = request.parsed()
+            return asked, {"ok": True, **self._handle(asked)}
         except RequestError as refusal:
-            return request.answered({"ok": False, "error": str(refusal)})
+            return asked, {"ok": False, "error": str(refusal)}
+
+    def state_is(self, state: str) -> None:
+        """Answers those who wait for another one than they know."""
+        for conversation, (_, known) in list(self._held.items()):
+            if state != known:
+                self._settle(conversation)
+
+    def _settle(self, conversation: Conversation) -> None:
+        if conversation in self._held:
+            request, _ = self._held.pop(conversation)
+            conversation.answer(request.answered(self._do(request)[1]))

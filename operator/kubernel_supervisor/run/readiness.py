@@ -41,16 +41,17 @@ class Readiness:
         self._spoken = set()  # type: set[str | None]  # how they are secured, if the process has said so
         self._asked = 0.0  # the moment when the ports were first asked what they speak
 
-    def begin(self, spoken: "Sequence[str]" = ()) -> None:
-        """Looks at the ports of a process that has just been executed.
+    def begin(self, spoken: "Sequence[str]" = (), listens: bool = False) -> None:
+        """Looks at the ports of a process that has just been started. Each connection costs the kernel CPU.
 
         Args:
-            spoken: how they are secured, where the process has said that it listens on all of them: one that accepts
-                at the pod's address shows that they can be reached. Each connection costs the kernel CPU.
+            spoken: how they are secured, where that is known; else they are asked.
+            listens: the process has said that it listens on all of them: one that accepts at the pod's address shows
+                that they can be reached.
         """
         ports = list(self._settings.ports.values())
-        is_known = bool(spoken) and accepts(self._settings.address, ports[0])
-        self._silent, self._spoken, self._asked = ([], set(spoken), 0.0) if is_known else (ports, set(), 0.0)
+        self._silent = [] if listens and accepts(self._settings.address, ports[0]) else ports
+        self._spoken, self._asked = set(spoken), 0.0
         self._look()
 
     def cancel(self) -> None:

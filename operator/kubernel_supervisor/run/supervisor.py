@@ -59,6 +59,7 @@ class Supervisor:
         self.kernel = KernelState(
             self.settings.restart_generation, self.settings.address, self.settings.idle_timeout_seconds
         )
+        self.control = None  # type: ControlServer | None
         self.keys = {b"connection": launcher.secrets["key"].encode(), b"operator": self.token.encode()}
         activity = Activity(self.settings.ports["shell"], lambda: self.forks.keeps)
         self.idle = IdleTimeout(self.loop, self.kernel, activity, self.freezer, self._report, self._idle_too_long)
@@ -198,7 +199,7 @@ class Supervisor:
             (self.child, spoken), self.sent = taken, set()
             self._runs(self.child)
             self.report_after = ANSWERED_SECONDS
-            self.readiness.begin(spoken)
+            self.readiness.begin(spoken, listens=bool(spoken))
             self.report_after = 0.0
             return  # the answer says all that there is to tell
         self.restarting = True
@@ -228,7 +229,9 @@ class Supervisor:
             return
         self._runs(child)
         self._report()
-        self.readiness.begin()
+        # A forked one has the modules, and reads the settings, of the one before.
+        as_before = ["CURVE"] if child.is_forked and self.settings.encryption == "Curve" else []
+        self.readiness.begin(as_before)
 
     def _runs(self, child: Child) -> None:
         raise_oom_score(child.pid)
@@ -384,6 +387,8 @@ class Supervisor:
 
     def _report(self) -> None:
         self.loop.cancel("report")
+        if self.control is not None:
+            self.control.state_is(self.kernel.state)
         if self.report_after:
             self.loop.later("report", self.report_after, self._report)
             return

@@ -29,10 +29,12 @@ class Child:
         pid: its number.
         told: a descriptor that becomes readable when the program was executed, or could not be; -1 once that was read:
             its number is somebody else's from then on. -1 from the beginning for a process that executes nothing.
+        is_forked: whether it is such a process, forked from what has the kernel's modules.
     """
 
     def __init__(self, pid: int, path: str = "", told: int = -1) -> None:
         self.pid, self.told, self._path = pid, told, path
+        self.is_forked = told < 0
         self._failure = None if told >= 0 else ""  # type: str | None
 
     def failure(self) -> str:

@@ -114,7 +114,7 @@ async def until_usable(
     if held.info:
         # Without a Service the address is the pod's, and another one when the pod was replaced.
         ways = _address(_beside(doubt, ready)), _same_address(supervisor, held)
-        direct = {**held.info, "ip": await _beside(make_key_again(cluster, held.name, held.secret, log), _first(*ways))}
+        direct = {**held.info, "ip": await _beside(make_key_again(cluster, held.name, held.secret, log), first(*ways))}
     else:
         direct = connection_info(*await _both(_beside(doubt, ready), _secret(cluster, held)))
     proof = find_route(route, request.access, cluster, direct, lambda: pod_of(cluster, held))
@@ -196,7 +196,7 @@ async def _beside(errand: Coroutine[Any, Any, None], work: Coroutine[Any, Any, T
         await _cancel(task)
 
 
-async def _first(*ways: Coroutine[Any, Any, T]) -> T:
+async def first(*ways: Coroutine[Any, Any, T]) -> T:
     """The result, or the error, of whichever comes first; the others are cancelled."""
     tasks = [asyncio.create_task(way) for way in ways]
     try:

@@ -10,6 +10,7 @@ import asyncio
 import itertools
 import logging
 import signal
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -27,7 +28,7 @@ from kubernel_wire.keys import new_keys
 
 from .exit_code import KILLED, exit_code
 from .explaining import NO_SUPERVISOR, OUTPUT, UNKNOWN_OUTPUT
-from .launching import Held, LaunchRequest, pod_of, until_usable
+from .launching import Held, LaunchRequest, first, pod_of, until_usable
 from .pausing import suspend_held
 from .posting import Poster
 from .resizing import resize_held
@@ -348,6 +349,19 @@ class RemoteKernel(SeenKernel):
         if self.held is held and not self._starting:
             self._deletions += 1
             self.discard()
+
+    async def expect_end(self, seconds: float) -> None:
+        """Returns at its end, of which its supervisor tells before an operator does; or after so many seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await first(self.wait(), self._told_end())
+
+    async def _told_end(self) -> int:
+        held = self.held
+        code = await self._supervisor(held).code_at_end(held.restart) if held is not None else None
+        if held is not None and code is not None:
+            self._coming_end = held, code
+        return await self.wait()
 
     async def wait(self) -> int:
         """The exit code, once the kernel has ended."""

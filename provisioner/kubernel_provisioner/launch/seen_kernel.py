@@ -70,7 +70,10 @@ class SeenKernel:
         return judged[2]
 
     def _coming_end_of(self, held: Held) -> int | None:
-        return self._coming_end[1] if self._coming_end is not None and self._coming_end[0] is held else None
+        if self._coming_end is None:
+            return None
+        known, code = self._coming_end
+        return code if (known.uid, known.restart) == (held.uid, held.restart) else None
 
     @property
     def is_supervised(self) -> bool:

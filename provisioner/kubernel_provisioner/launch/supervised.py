@@ -13,12 +13,12 @@ from kubernel_provisioner.errors import KernelFailedError
 from kubernel_provisioner.reach.route import Endpoint
 from kubernel_wire.control import ControlError, ControlUnreachableError, control, unsealed
 
+from .exit_code import code_of
 from .explaining import OUTPUT
 from .last_output import shortened
 
 CONTROL_SECONDS = 2.0
-# A running operator passes on within milliseconds that a kernel is ready again; so the supervisor is asked only then.
-FIRST_LOOK_SECONDS = 1.0
+# It answers when there is something new, or after a second; one of an older version, or none, does so at once.
 LOOK_EVERY_SECONDS = 0.5
 # How long an operator has to say why the kernel's new process has ended, which it says better.
 LAST_WORDS_SECONDS = 5.0
@@ -99,18 +99,27 @@ class Supervisor:
             self.log.warning("restart of %s: %s", self.subject, error)
         return None
 
+    async def _status_after(self, state: str) -> dict[str, Any]:
+        """What it says as soon as the kernel's state is another one, or in a second; empty when nothing is known."""
+        try:
+            return await self.ask({"op": "status", "while": state}) or {}
+        except ControlError:
+            return {}
+
+    async def code_at_end(self, generation: int) -> int | None:
+        """The exit code of a kernel that is about to end; None: it does not within a second, or nobody knows."""
+        status = await self._status_after("running")
+        has_ended = status.get("state") == "exited" and status.get("generation") == generation
+        return code_of(status) if has_ended else None
+
     async def until_restarted(self, generation: int) -> None:
         """Returns once it says that the kernel of that restart, or of a later one, is ready.
 
         Raises:
             KernelFailedError: it says that it has ended.
         """
-        await asyncio.sleep(FIRST_LOOK_SECONDS)
         while True:
-            try:
-                status = await self.ask({"op": "status"}) or {}
-            except ControlError:
-                status = {}
+            status = await self._status_after("starting")
             if int(status.get("generation") or 0) >= generation:
                 if status.get("state") == "running":
                     return

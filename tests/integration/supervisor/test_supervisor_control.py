@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import signal
@@ -285,3 +286,37 @@ def test_descriptors_of_closed_connections_are_released(
     for _ in range(100):
         container.request("status")
     assert eventually(lambda: descriptors() <= before, "all connections closed")
+
+
+async def test_a_status_waits_for_another_state(supervise: Supervise, kernel: Kernel, operator: Operator) -> None:
+    """Who restarts a kernel, or has asked it to end, knows at once."""
+    container = supervise(kernel("serve()"), operator=operator)
+    operator.wait("running")
+
+    async def after(state: str) -> dict[str, Any]:
+        request = {"op": "status", "while": state}
+        return await control("127.0.0.1", container.config["controlPort"], request, key=KEY.encode(), role="connection")
+
+    assert (await after("starting"))["state"] == "running"
+    ending, ending_too = (asyncio.create_task(after("running")) for _ in range(2))
+    await asyncio.wait({ending, ending_too}, timeout=0.1)
+    assert not ending.done()
+    assert container.request("signal", signum=int(signal.SIGTERM))["delivered"]
+    for status in (await ending, await ending_too):
+        assert (status["state"], status["signal"]) == ("exited", signal.SIGTERM)
+    assert container.request("restart", generation=1)["started"]
+    status = await after("starting")
+    assert (status["state"], status["generation"]) == ("running", 1)
+
+
+async def test_a_status_waits_for_another_state_for_a_second(
+    supervise: Supervise, kernel: Kernel, operator: Operator
+) -> None:
+    container = supervise(kernel("serve()"), operator=operator)
+    operator.wait("running")
+    assert container.request("status", **{"while": "running"})["state"] == "running"
+    with container.connect() as connection:  # one that leaves while it waits is nobody's trouble
+        exchange = Exchange(KEY.encode(), "connection", greeting(connection), {"op": "status", "while": "running"})
+        connection.sendall(exchange.line())
+    assert container.request("status", **{"while": "running"})["state"] == "running"
+    assert container.request("status", **{"while": []})["state"] == "running"

@@ -31,7 +31,7 @@ class ReadinessTest(unittest.TestCase):
         self.assertEqual(self.decided("Auto", ["CURVE", ""]), ["Disabled"], "a kernel that is no ZMQ's")
 
     def test_what_a_kernel_that_listens_says_itself(self):
-        """One connection shows that it can be reached; if it cannot, nothing is taken for granted."""
+        """One connection shows that it can be reached; if it cannot, all of them have to."""
         for spoken, accepted, asked, decision in (
             (["CURVE"], True, [1], "Curve"),
             (["NULL"], True, [1], "Disabled"),
@@ -48,11 +48,32 @@ class ReadinessTest(unittest.TestCase):
                     return accepted and address == "10.0.0.7"
 
                 with mock.patch.multiple(readiness, accepts=accepts, mechanism=lambda *_: "NULL"):
-                    Readiness(mock.Mock(), kernel, settings, lambda: None, lambda: None).begin(spoken)
+                    Readiness(mock.Mock(), kernel, settings, lambda: None, lambda: None).begin(
+                        spoken, listens=bool(spoken)
+                    )
                 self.assertEqual(kernel.encryption, decision)
                 self.assertEqual(ports[: len(asked)], asked)
                 if spoken and accepted:
                     self.assertEqual(ports, asked)
+
+    def test_what_a_forked_kernel_is_known_to_speak(self):
+        """Its ports are waited for, and none is asked."""
+        settings = SimpleNamespace(encryption="Curve", address="10.0.0.7", ports={"shell": 1, "hb": 2})
+        kernel, open_ports, ready = KernelState(0, "10.0.0.7", 0.0), set(), mock.Mock()
+        parts = {
+            "accepts": lambda address, port: address == "10.0.0.7" and port in open_ports,
+            "mechanism": lambda *_: self.fail("it was asked"),
+        }
+        with mock.patch.multiple(readiness, **parts):
+            look = Readiness(mock.Mock(), kernel, settings, lambda: None, ready)
+            look.begin(["CURVE"])
+            open_ports.add(1)
+            look._look()
+            ready.assert_not_called()
+            open_ports.add(2)
+            look._look()
+        ready.assert_called_once_with()
+        self.assertEqual(kernel.encryption, "Curve")
 
     def test_a_port_that_has_yet_to_say_so_is_asked_again(self):
         """On a busy node a kernel that encrypts was called one that does not, and its clients waited for ever."""

@@ -144,6 +144,21 @@ async def test_who_asks_for_an_end_waits_for_it(
     assert polled(running) == 0
 
 
+async def test_the_supervisor_tells_of_an_end_before_an_operator_does(
+    running: KubernetesProvisioner, cluster: Cluster, pod: Pod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kubernel_provisioner.provisioner.ENDS_WITHIN_SECONDS", 30.0)
+    asking = asyncio.create_task(running.shutdown_requested(restart=True))
+    await asyncio.wait({asking}, timeout=0.05)
+    assert not asking.done()
+    await pod.become("exited", 3)
+    await asyncio.wait_for(asking, 10.0)
+    assert (polled(running), await running.wait()) == (3, 3)
+    await pod.become("running")
+    await running.launch_kernel([])
+    assert polled(running) is None  # it is another process
+
+
 async def test_who_asks_for_an_end_does_not_wait_for_long(running: KubernetesProvisioner) -> None:
     await running.shutdown_requested(restart=True)
     assert (running.has_process, polled(running)) == (True, None)

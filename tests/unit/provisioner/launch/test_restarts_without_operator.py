@@ -18,7 +18,6 @@ def no_operator(
     monkeypatch: pytest.MonkeyPatch, server: FakeApiServer, running: KubernetesProvisioner, pod: Pod
 ) -> None:
     """It takes note of nothing any more; and nothing takes long here."""
-    monkeypatch.setattr(supervised, "FIRST_LOOK_SECONDS", 0.01)
     monkeypatch.setattr(supervised, "LOOK_EVERY_SECONDS", 0.01)
     monkeypatch.setattr(supervised, "LAST_WORDS_SECONDS", 0.01)
     monkeypatch.setattr(restarting, "RETRY_SECONDS", 0.01)
