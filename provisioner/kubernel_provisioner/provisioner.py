@@ -274,13 +274,13 @@ class KubernetesProvisioner(LastSeen, Ending, Running, ProvisionerOptions):
         self._expects_end = True
         await self._do(self._kernel.kill())
 
-    async def shutdown_requested(self, restart: bool = False) -> None:  # noqa: ARG002
+    async def shutdown_requested(self, restart: bool = False) -> None:
         """The kernel was asked to end; its end is no news, and most are over in less time than this waits for it.
 
         Right after this, managers poll every 0.1 s: who ends a moment after their first look costs a restart as much.
         """
         self._expects_end = True
-        await self._do(self._kernel.expect_end(ENDS_WITHIN_SECONDS))
+        await self._do(self._kernel.expect_end(ENDS_WITHIN_SECONDS, restarts=restart))
 
     async def cleanup(self, restart: bool = False) -> None:
         """Deletes the KernelInstance, or keeps all for a restart. Idempotent; does not wait for the pod's end."""

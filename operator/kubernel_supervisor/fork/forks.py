@@ -13,12 +13,10 @@ from kubernel_supervisor.start.launch import OOM_SCORE_MAX, Child, Launcher, rai
 from kubernel_supervisor.start.procfs import descendants, stat_fields
 
 from .processes import (
-    ANSWER_FORK_SECONDS,
     SpareKernel,
     Zygote,
     changes_of,
     fork_request,
-    next_of,
     python_of,
     zygote_command,
 )
@@ -35,6 +33,7 @@ QUIET_CPU, IDLE_SHARE = 0.05, 0.01  # and so much of a core, for threads that lo
 #: many start at once, and is left in peace for n times as long.
 USUAL_START_SECONDS, LONGEST_FACTOR = 2.0, 6.0
 LOADING_LOOK, LOAD_SECONDS, INITIALISE_SECONDS = 0.1, 120.0, 60.0
+EXPECTED_SECONDS = 10.0  # a restart that was said to come has come by then: managers kill after 5 s what does not end
 #: How often a kernel's memory is looked at beside one, and what of it is kept free: a share of the limit, at most so
 #: many bytes. One is started where half as much more is free.
 MEMORY_LOOK, FREE_SHARE, FREE_MOST = 2.0, 4, 512 << 20
@@ -64,7 +63,7 @@ class Forks:
         self._zygote = None  # type: Zygote | None
         self._spare = None  # type: SpareKernel | None
         self._enabled = launcher.settings.fork
-        self._told = set()  # type: set[str]
+        self._told = set()  # type: set[tuple[str, str]]
         self._gauge = MemoryGauge()
         self._users_env = None  # type: dict[str, str] | None
         self._quiet_seconds = launcher.settings.fork_after_seconds
@@ -132,6 +131,7 @@ class Forks:
         if self._zygote is None:
             return False
         self._discard()
+        self._end_spare()
         self._tell(NOT_FORKED, NEEDS_MEMORY)
         self._look_later()
         return True
@@ -189,28 +189,41 @@ class Forks:
         for problem in said["problems"]:
             log(f"cannot be preloaded: {problem}")
         if self._settled is not None:
-            self._make_spare(zygote)
+            self._make_spare(zygote, None)
+            self._loop.later("spare", INITIALISE_SECONDS, self._spare_waits)
         else:
             self._look_later()
 
-    # A kernel ahead of its time, in a pool's pod.
+    # A kernel ahead of its time: the first one in a pool's pod, and the next one while the last one ends.
 
-    def _make_spare(self, zygote: Zygote) -> None:
-        """Has the first kernel initialised. Whatever fails, it is forked when it is somebody's."""
+    def expect_restart(self, users_env: "dict[str, str] | None") -> None:
+        """The kernel is about to end, and another one to be wanted."""
+        if self._zygote is not None and self._zygote.ready and self._spare is None and self._has_room(FREE_SHARE):
+            self._make_spare(self._zygote, users_env)
+            self._loop.later("spare", EXPECTED_SECONDS, self._end_spare)
+
+    @property
+    def is_initialising(self) -> bool:
+        """Whether there is a kernel that will listen sooner than one that is forked now."""
+        return self._spare is not None and not self._spare.waits
+
+    def _make_spare(self, zygote: Zygote, users_env: "dict[str, str] | None") -> None:
+        """Has a kernel initialised. Whatever fails, it is forked when it is somebody's."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
-            argv, env = self._launcher.command(None)
+            argv, env = self._launcher.command(users_env)
             request = fork_request(argv, changes_of(zygote.env, env))
             request["connection"] = public_connection(self._launcher.settings)
             with theirs:
-                answer = zygote.ask(request, theirs.fileno())
-            self._spare = SpareKernel(answer["pid"], argv, env, ours)
-        except (StartError, OSError, EOFError, ValueError, KeyError):
+                pid, _ = self._ask(zygote, request, theirs.fileno())
+        except (StartError, ForkError):
+            pid = None
+        if pid:
+            self._spare = SpareKernel(pid, argv, env, ours)
+            self._loop.watch(ours.fileno(), self._spare_waits)
+        else:
             ours.close()
             self._settle()
-            return
-        self._loop.watch(ours.fileno(), self._spare_waits)
-        self._loop.later("zygote", INITIALISE_SECONDS, self._spare_waits)
 
     def _spare_waits(self) -> None:
         """It has said that it is initialised, or why not, or has ended, or takes too long."""
@@ -218,34 +231,36 @@ class Forks:
         if spare is None:
             return
         self._loop.forget(spare.control.fileno())
-        spare.control.setblocking(False)
-        try:
-            why = next_of(spare.control).get("error")
-        except (OSError, EOFError, ValueError) as error:
-            why = str(error) or "it has ended"
-        spare.control.settimeout(ANSWER_FORK_SECONDS)
+        why = spare.heard()
         if why:
             self._without_spare(why)
-        self._settle()
+        if self._settled is not None:
+            self._loop.cancel("spare")
+            self._settle()
 
     def _without_spare(self, why: str) -> None:
+        self._end_spare()
+        self._tell("no kernel is initialised ahead", why)
+
+    def _end_spare(self) -> None:
         spare, self._spare = self._spare, None
+        self._loop.cancel("spare")
         if spare is not None:
+            self._loop.forget(spare.control.fileno())
             spare.end()
-        self._tell("the first kernel is not initialised ahead", why)
 
-    def take_spare(self) -> "tuple[Child, list[str]] | None":
+    def take_spare(self, users_env: "dict[str, str] | None") -> "Child | None":
         """The spare kernel, which is the container's from now on, and listens; None: it is started as any other.
-
-        Also how its ports are secured, where it knows.
 
         Raises:
             StartError: it cannot be started.
         """
+        if self.is_initialising:
+            self._end_spare()
         spare = self._spare
         if spare is None:
             return None
-        argv, env = self._launcher.prepare(None)
+        argv, env = self._launcher.prepare(users_env)
         try:
             if argv != spare.argv:
                 raise OSError("the kernel's command is another than its pool's")
@@ -254,8 +269,9 @@ class Forks:
             self._without_spare(str(error) or "it has ended")
             return None
         self._spare = None
+        self._loop.cancel("spare")
         spare.control.close()
-        return Child(spare.pid), spoken
+        return Child(spare.pid, spoken=spoken)
 
     def _give_up(self, why: str, for_good: bool = True) -> None:
         self._enabled = self._enabled and not for_good
@@ -272,8 +288,8 @@ class Forks:
 
     def _tell(self, what: str, why: str) -> None:
         """Logs it, the first time that this is why."""
-        if why not in self._told:
-            self._told.add(why)
+        if (what, why) not in self._told:
+            self._told.add((what, why))
             log(f"{what}: {why}")
 
     # At a restart.
@@ -291,6 +307,9 @@ class Forks:
             StartError: it cannot be started.
             ForkError: to be called again when no process is left.
         """
+        taken = self.take_spare(users_env)
+        if taken is not None:
+            return taken
         argv, full_env = self._launcher.prepare(users_env)
         pid = self._fork(self._zygote, argv, full_env) if self._zygote else None
         return Child(pid) if pid else spawn(argv, full_env, self._launcher.outputs)
@@ -301,15 +320,24 @@ class Forks:
             self._give_up("the kernel is another program than its pool's")
             self._enabled = True  # another one is made, for that program
             return None
+        pid, why = self._ask(zygote, fork_request(argv, changes_of(zygote.env, env)))
+        if pid is None:
+            self._discard()  # another one is made, with what is so now
+            self._tell(NOT_FORKED, why)
+        return pid
+
+    def _ask(self, zygote: Zygote, request: "dict[str, Any]", descriptor: int = -1) -> "tuple[int | None, str]":
+        """The pid of a kernel that was forked, or why it was not.
+
+        Raises:
+            ForkError: the zygote does not do what it is to do, and is given up.
+        """
         try:
-            answer = zygote.ask(fork_request(argv, changes_of(zygote.env, env)))
+            answer = zygote.ask(request, descriptor)
             pid = answer.get("pid")
             if pid is not None and int(stat_fields(pid)[4 - 3]) != os.getpid():
                 raise OSError("a forked process does not become ours in this container")
         except (OSError, EOFError, ValueError, IndexError) as error:
             self._give_up(f"the process that forks does not answer ({error or type(error).__name__})")
             raise ForkError from error
-        if pid is None:
-            self._discard()  # another one is made, with what is so now
-            self._tell(NOT_FORKED, answer["error"])
-        return pid
+        return pid, answer.get("error", "")

@@ -66,11 +66,23 @@ class SpareKernel:
         argv: its command.
         env: its environment by now.
         control: what it is told through; it says when it is initialised.
+        waits: whether it has said so.
     """
 
     def __init__(self, pid: int, argv: "list[str]", env: "dict[str, str]", control: socket.socket) -> None:
-        self.pid, self.argv, self.env, self.control = pid, argv, env, control
+        self.pid, self.argv, self.env, self.control, self.waits = pid, argv, env, control, False
         control.settimeout(ANSWER_FORK_SECONDS)
+
+    def heard(self) -> str:
+        """Why it cannot be a kernel; "" when it is initialised. For when it has said something, or ended."""
+        self.control.setblocking(False)
+        try:
+            why = str(next_of(self.control).get("error", ""))
+        except (OSError, EOFError, ValueError) as error:
+            why = str(error) or "it has ended"
+        self.control.settimeout(ANSWER_FORK_SECONDS)
+        self.waits = not why
+        return why
 
     def become(self, env: "dict[str, str]") -> "list[str]":
         """Makes it a kernel of this environment, in our working directory, which listens.

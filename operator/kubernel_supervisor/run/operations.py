@@ -51,6 +51,8 @@ def handle(supervisor: "Any", request: "dict[str, Any]") -> "dict[str, Any]":
         supervisor.stop(STOP_SECONDS, "Stopped")
         return {}
     if operation == "status":
+        if request.get("restarts") is True:
+            supervisor.expect_restart()
         pid = supervisor.child.pid if supervisor.child else None
         return {**supervisor.kernel.snapshot().now(), "pid": pid, **supervisor.forks.status()}
     if operation == "usage":

@@ -191,15 +191,15 @@ class Supervisor:
         self.kernel.idle_timeout_seconds = binding.idle_timeout_seconds
         self.kernel.starting(self.kernel.memory)
         try:
-            taken = self.forks.take_spare()
+            spare = self.forks.take_spare(None)
         except StartError as error:
             self._started(None, error)
             return
-        if taken is not None:
-            (self.child, spoken), self.sent = taken, set()
-            self._runs(self.child)
+        if spare is not None:
+            self.child, self.sent = spare, set()
+            self._runs(spare)
             self.report_after = ANSWERED_SECONDS
-            self.readiness.begin(spoken, listens=bool(spoken))
+            self.readiness.begin(spare.spoken, listens=bool(spare.spoken))
             self.report_after = 0.0
             return  # the answer says all that there is to tell
         self.restarting = True
@@ -231,7 +231,7 @@ class Supervisor:
         self._report()
         # A forked one has the modules, and reads the settings, of the one before.
         as_before = ["CURVE"] if child.is_forked and self.settings.encryption == "Curve" else []
-        self.readiness.begin(as_before)
+        self.readiness.begin(child.spoken or as_before, listens=bool(child.spoken))
 
     def _runs(self, child: Child) -> None:
         raise_oom_score(child.pid)
@@ -325,6 +325,11 @@ class Supervisor:
         self.memory.end()
         self.freezer.release(SUSPENDED)
 
+    def expect_restart(self) -> None:
+        """The kernel was asked to end, to be restarted then."""
+        if self.kernel.state == "running" and not self.ending:
+            self.forks.expect_restart(self.env)
+
     def restart(self, generation: int, env: "dict[str, str] | None") -> bool:
         """Replaces the kernel process; False when that generation, or a newer one, was asked for before."""
         if generation <= self.kernel.generation:
@@ -355,7 +360,7 @@ class Supervisor:
             except OSError:
                 pass  # it has ended meanwhile
         free = all(is_free(self.settings.any_address, port) for port in self.ports)
-        if (left_behind or not free) and time.monotonic() < deadline:
+        if (left_behind or not free or self.forks.is_initialising) and time.monotonic() < deadline:
             self.loop.later("start", 0.005, lambda: self._start_when_free(deadline))
             return
         child, failure = None, None

@@ -13,6 +13,7 @@ from .settings import Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
 #: Added to the container's oom_score_adj for the kernel, so that out of memory ends the kernel and not its supervisor.
@@ -30,11 +31,12 @@ class Child:
         told: a descriptor that becomes readable when the program was executed, or could not be; -1 once that was read:
             its number is somebody else's from then on. -1 from the beginning for a process that executes nothing.
         is_forked: whether it is such a process, forked from what has the kernel's modules.
+        spoken: how its ports are secured, where it has said that it listens on all of them, and knows.
     """
 
-    def __init__(self, pid: int, path: str = "", told: int = -1) -> None:
+    def __init__(self, pid: int, path: str = "", told: int = -1, spoken: "Sequence[str]" = ()) -> None:
         self.pid, self.told, self._path = pid, told, path
-        self.is_forked = told < 0
+        self.is_forked, self.spoken = told < 0, spoken
         self._failure = None if told >= 0 else ""  # type: str | None
 
     def failure(self) -> str:

@@ -350,17 +350,16 @@ class RemoteKernel(SeenKernel):
             self._deletions += 1
             self.discard()
 
-    async def expect_end(self, seconds: float) -> None:
+    async def expect_end(self, seconds: float, *, restarts: bool) -> None:
         """Returns at its end, of which its supervisor tells before an operator does; or after so many seconds."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await first(self.wait(), self._told_end())
+                await first(self.wait(), self._told_end(restarts))
 
-    async def _told_end(self) -> int:
-        held = self.held
-        code = await self._supervisor(held).code_at_end(held.restart) if held is not None else None
-        if held is not None and code is not None:
-            self._coming_end = held, code
+    async def _told_end(self, restarts: bool) -> int:
+        if (held := self.held) is not None:
+            code = await self._supervisor(held).code_at_end(held.restart, restarts=restarts)
+            self._coming_end = self._coming_end if code is None else (held, code)
         return await self.wait()
 
     async def wait(self) -> int:

@@ -99,16 +99,21 @@ class Supervisor:
             self.log.warning("restart of %s: %s", self.subject, error)
         return None
 
-    async def _status_after(self, state: str) -> dict[str, Any]:
+    async def _status_after(self, state: str, **more: Any) -> dict[str, Any]:
         """What it says as soon as the kernel's state is another one, or in a second; empty when nothing is known."""
         try:
-            return await self.ask({"op": "status", "while": state}) or {}
+            return await self.ask({"op": "status", "while": state, **more}) or {}
         except ControlError:
             return {}
 
-    async def code_at_end(self, generation: int) -> int | None:
-        """The exit code of a kernel that is about to end; None: it does not within a second, or nobody knows."""
-        status = await self._status_after("running")
+    async def code_at_end(self, generation: int, *, restarts: bool) -> int | None:
+        """The exit code of a kernel that is about to end; None: it does not within a second, or nobody knows.
+
+        Args:
+            generation: of its process.
+            restarts: whether a restart follows, for which the supervisor may prepare itself.
+        """
+        status = await self._status_after("running", **({"restarts": True} if restarts else {}))
         has_ended = status.get("state") == "exited" and status.get("generation") == generation
         return code_of(status) if has_ended else None
 

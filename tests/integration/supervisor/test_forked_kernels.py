@@ -1,4 +1,4 @@
-"""A kernel that was forked, at a restart or before a pool's pod was claimed, is like one in a new process."""
+"""A kernel that was forked, at a restart, right before one or before its pod was claimed, is like a new process."""
 
 from __future__ import annotations
 
@@ -8,14 +8,24 @@ import os
 import runpy
 import signal
 import unittest
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
 
-from fixtures.ipykernels import BUSY, IPYKERNEL, bind, client_of, reply_to, restart, run, wait_for_stream
+from fixtures.ipykernels import (
+    BUSY,
+    IPYKERNEL,
+    bind,
+    client_of,
+    reply_to,
+    restart,
+    restart_as_expected,
+    run,
+    wait_for_stream,
+)
 from fixtures.supervisors import DEADLINE_SECONDS, KEY, TOKEN, Container, Operator, Supervise, eventually
 
 Kernel = tuple[Container, BlockingKernelClient]
@@ -45,12 +55,24 @@ def claimed(supervise: Supervise, operator: Operator, pid_namespace: tuple[str, 
         yield container, client
 
 
-@pytest.fixture(params=["kernel_process", "claimed"])
+@pytest.fixture
+def restarted(kernel_process: Kernel) -> Kernel:
+    """A kernel that was forked at a restart, and its client."""
+    restart(*kernel_process)
+    return kernel_process
+
+
+@pytest.fixture
+def expected(kernel_process: Kernel) -> Kernel:
+    """A kernel that was initialised before the last one had ended, and its client."""
+    restart_as_expected(*kernel_process)
+    return kernel_process
+
+
+@pytest.fixture(params=["restarted", "expected", "claimed"])
 def forked(request: pytest.FixtureRequest) -> Kernel:
-    """A kernel that was forked, at a restart or before a claim, and its client."""
+    """A kernel that was forked, and its client."""
     kernel: Kernel = request.getfixturevalue(request.param)
-    if request.param == "kernel_process":
-        restart(*kernel)
     return kernel
 
 
@@ -119,10 +141,11 @@ def facts(client: BlockingKernelClient) -> dict[str, Any]:
     return found
 
 
-def test_it_looks_like_a_new_process(kernel_process: Kernel) -> None:
+@pytest.mark.parametrize("how", [restart, restart_as_expected])
+def test_it_looks_like_a_new_process(kernel_process: Kernel, how: Callable[..., None]) -> None:
     container, client = kernel_process
     new = facts(client)
-    restart(container, client)
+    how(container, client)
     forked = facts(client)
     assert [(name, value, new[name]) for name, value in forked.items() if value != new[name]] == []
 
@@ -157,8 +180,8 @@ def test_two_of_them_draw_different_numbers(supervise: Supervise, operator: Oper
     operator.wait("running", generation=0)
     with client_of(container) as client:
         drawn = []
-        for _ in range(3):
-            restart(container, client)
+        for how in (restart, restart, restart_as_expected, restart_as_expected):
+            how(container, client)
             drawn += run(client, RANDOM).split()
         assert len(set(drawn)) == len(drawn)
 
@@ -318,7 +341,8 @@ def test_debugger(forked: Kernel) -> None:
     assert request("disconnect", restart=False, terminateDebuggee=True)["success"]
 
 
-def test_environment_of_a_renamed_notebook(kernel_process: Kernel) -> None:
+@pytest.mark.parametrize("how", [restart, restart_as_expected])
+def test_environment_of_a_renamed_notebook(kernel_process: Kernel, how: Callable[..., None]) -> None:
     container, client = kernel_process
     code = """
 import os, time
@@ -326,7 +350,7 @@ print(os.environ.get('JPY_SESSION_NAME'), time.strftime('%z'), os.popen('echo $J
 """
     seen = []
     for env in ({"JPY_SESSION_NAME": "a.ipynb"}, {"JPY_SESSION_NAME": "b.ipynb", "TZ": "UTC-5"}, {}):
-        restart(container, client, env=env)
+        how(container, client, env=env)
         seen.append(run(client, code))
     assert seen == ["a.ipynb +0000 a.ipynb\n", "b.ipynb +0500 b.ipynb\n", "None +0000 \n"]
 

@@ -14,7 +14,7 @@ import zmq
 from fixtures.ipykernels import IPYKERNEL, bind, client_of, run, was_forked
 from fixtures.supervisors import KEY, TOKEN, Container, Operator, Supervise
 
-NOT_AHEAD = "kubernel: the first kernel is not initialised ahead: "
+NOT_AHEAD = "kubernel: no kernel is initialised ahead: "
 FACTS = "import os; print(os.environ['NAME'], os.getcwd())"
 
 

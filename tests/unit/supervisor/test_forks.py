@@ -124,6 +124,48 @@ class ForksTest(unittest.TestCase):
         self.assertTrue(zygote.end.called)
         self.assertFalse(found.give_back())
 
+    def expecting(self, is_ready=True):
+        """With what it was asked to initialise."""
+        found, zygote = self.with_zygote(is_ready)
+        zygote.env, zygote.ask.return_value = {}, {"pid": os.getpid()}
+        with mock.patch.object(forks, "stat_fields", return_value=[0, os.getpid()]):
+            found.expect_restart({"NAME": "ada"})
+        if found._spare is not None:
+            self.addCleanup(found._spare.control.close)
+        return found, zygote
+
+    def test_a_restart_that_is_expected(self):
+        found, zygote = self.expecting()
+        request, descriptor = zygote.ask.call_args[0]
+        self.assertEqual((request["changes"].get("NAME"), "connection" in request), ("ada", True))
+        self.assertGreaterEqual(descriptor, 0)
+        self.assertTrue(found.is_initialising)
+        found.expect_restart(None)
+        zygote.ask.assert_called_once()
+
+    def test_one_that_never_comes_leaves_nothing(self):
+        found, _ = self.expecting()
+        _, given_up = found._loop._timers["spare"]
+        end = found._spare.end = mock.Mock()
+        given_up()
+        end.assert_called_once_with()
+        self.assertFalse(found.is_initialising)
+        self.assertNotIn("spare", found._loop._timers)
+
+    def test_nothing_is_made_where_it_would_be_in_the_way(self):
+        self.assertFalse(self.expecting(is_ready=False)[1].ask.called)
+        found, zygote = self.with_zygote(is_ready=True)
+        self.with_memory(found, 512 << 20, 390 << 20)
+        found.expect_restart(None)
+        self.assertFalse(zygote.ask.called)
+
+    def test_the_guard_gets_the_memory_of_both(self):
+        found, _ = self.expecting()
+        end = found._spare.end = mock.Mock()
+        with container_log():
+            self.assertTrue(found.give_back())
+        end.assert_called_once_with()
+
     def test_a_kernel_that_becomes_busy_has_the_cpu_for_itself(self):
         for seconds, ended in ((0.0, False), (0.04, False), (0.1, True)):
             with self.subTest(seconds), mock.patch.object(forks, "cpu_seconds", side_effect=[0, seconds, seconds]):

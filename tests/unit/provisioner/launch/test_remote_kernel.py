@@ -126,6 +126,7 @@ async def test_an_end_that_was_asked_for_is_no_news(
     running: KubernetesProvisioner, cluster: Cluster, pod: Pod, caplog: pytest.LogCaptureFixture
 ) -> None:
     await running.shutdown_requested()
+    assert pod.requests == [{"op": "status", "while": "running"}]  # nothing is made for a restart
     cluster.view.apply("MODIFIED", instance(version=7, **pod.ended(exitCode=0)))
     assert polled(running) == 0
     assert caplog.messages == []
@@ -154,6 +155,7 @@ async def test_the_supervisor_tells_of_an_end_before_an_operator_does(
     await pod.become("exited", 3)
     await asyncio.wait_for(asking, 10.0)
     assert (polled(running), await running.wait()) == (3, 3)
+    assert pod.requests == [{"op": "status", "while": "running", "restarts": True}]
     await pod.become("running")
     await running.launch_kernel([])
     assert polled(running) is None  # it is another process
