@@ -13,8 +13,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-# When a kernel's ports accept it may have no such pipes yet; one without any is looked at for 20 s, which costs 10 ms.
-LOOK_EVERY_SECONDS, LOOKS = 0.05, 400
+# When a kernel's ports accept it may have no such pipes yet. Most have them a moment later, and what a cell prints
+# before they are seen is taken for the start's; a kernel without any is looked at for 20 s, which costs 10 ms.
+QUICK_LOOK_SECONDS, LOOK_SECONDS = 0.01, 0.05
+LOOKS, QUICK_LOOKS = 480, 100
 MOST = 1 << 16  # bytes: what a pipe holds, and no more from a child of the kernel's that still writes
 
 
@@ -34,7 +36,8 @@ class Captured:
 
     def look_for(self, pid: int, looks: int = LOOKS) -> None:
         """Takes hold of them as soon as they are there."""
-        self._loop.later("captured", LOOK_EVERY_SECONDS, lambda: self._look(pid, looks))
+        pause = QUICK_LOOK_SECONDS if looks > LOOKS - QUICK_LOOKS else LOOK_SECONDS
+        self._loop.later("captured", pause, lambda: self._look(pid, looks))
 
     def _look(self, pid: int, looks: int) -> None:
         for number in (1, 2):

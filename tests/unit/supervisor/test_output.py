@@ -172,6 +172,21 @@ class CapturedTest(unittest.TestCase):
             for fd in (*pipes[0], *pipes[1]):
                 os.close(fd)
 
+    def test_it_looks_often_at_first_and_not_for_ever(self):
+        pipes, pauses = (os.pipe(), os.pipe()), []
+        try:
+            captured = Captured(mock.Mock(later=lambda _, pause, look: pauses.append((pause, look))), pipes, self.fail)
+            captured.look_for(0)
+            for _, look in pauses:  # grows meanwhile
+                look()
+            seconds = [pause for pause, _ in pauses]
+            self.assertEqual(seconds, sorted(seconds))
+            self.assertEqual((seconds[0], seconds[-1]), (0.01, 0.05))
+            self.assertAlmostEqual(sum(seconds), 20.0)
+        finally:
+            for fd in (*pipes[0], *pipes[1]):
+                os.close(fd)
+
 
 class RelayTest(unittest.TestCase):
     def test_output_waits_in_the_pipe_while_the_log_is_stuck(self):
