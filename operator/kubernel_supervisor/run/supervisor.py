@@ -229,8 +229,8 @@ class Supervisor:
             return
         self._runs(child)
         self._report()
-        # A forked one has the modules, and reads the settings, of the one before.
-        as_before = ["CURVE"] if child.is_forked and self.settings.encryption == "Curve" else []
+        # A forked one has the modules, and reads the settings, of the one before, if there was any.
+        as_before = ["CURVE"] if child.is_forked and self.kernel.encryption == "Curve" else []
         self.readiness.begin(child.spoken or as_before, listens=bool(child.spoken))
 
     def _runs(self, child: Child) -> None:

@@ -109,6 +109,25 @@ def test_another_command(make_member: Callable[..., Container], operator: Operat
     member.wait_for_output(f"{NOT_AHEAD}the kernel's command is another than its pool's\n")
 
 
+DOES_NOT_ENCRYPT = """
+from ipykernel.kernelapp import IPKernelApp
+IPKernelApp._apply_curve_server_options = lambda *_: None
+"""
+
+
+def test_a_first_kernel_that_was_forked_is_asked_whether_it_encrypts(
+    make_member: Callable[..., Container], tmp_path: Path
+) -> None:
+    """Its clients would wait for ever; no kernel before it has shown what it speaks."""
+    (tmp_path / "does_not_encrypt.py").write_text(DOES_NOT_ENCRYPT)
+    member = make_member(preload="does_not_encrypt", env={"PYTHONPATH": str(tmp_path)})
+    public, secret = (key.decode() for key in zmq.curve_keypair())
+    keys = {"key": KEY, "curve_publickey": public, "curve_secretkey": secret}
+    bind(member, keys=keys, encryption="Curve", argv=[*IPYKERNEL, "--IPKernelApp.no_stderr=True"])
+    member.wait_for_output("kernel does not encrypt its channels")
+    assert member.request("status")["state"] == "starting"
+
+
 UNKNOWN = """
 from ipykernel.kernelapp import IPKernelApp
 IPKernelApp.__mro__[1].init_heartbeat = IPKernelApp.init_heartbeat
