@@ -208,7 +208,7 @@ class Forks:
         return self._spare is not None and not self._spare.waits
 
     def _make_spare(self, zygote: Zygote, users_env: "dict[str, str] | None") -> None:
-        """Has a kernel initialised. Whatever fails, it is forked when it is somebody's."""
+        """Has a kernel initialised. Whatever fails, it is started when it is somebody's."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             argv, env = self._launcher.command(users_env)

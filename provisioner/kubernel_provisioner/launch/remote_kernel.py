@@ -359,7 +359,8 @@ class RemoteKernel(SeenKernel):
     async def _told_end(self, restarts: bool) -> int:
         if (held := self.held) is not None:
             code = await self._supervisor(held).code_at_end(held.restart, restarts=restarts)
-            self._coming_end = self._coming_end if code is None else (held, code)
+            if code is not None:
+                self._coming_end = held, code
         return await self.wait()
 
     async def wait(self) -> int:

@@ -132,26 +132,29 @@ async def test_an_end_that_was_asked_for_is_no_news(
     assert caplog.messages == []
 
 
-async def test_who_asks_for_an_end_waits_for_it(
-    running: KubernetesProvisioner, cluster: Cluster, pod: Pod, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The first look of a manager finds it ended; the next one would be 0.1 s later."""
+async def asks_for_end(running: KubernetesProvisioner, monkeypatch: pytest.MonkeyPatch) -> asyncio.Task[None]:
+    """Somebody who waits for a kernel's end that is to be restarted."""
     monkeypatch.setattr("kubernel_provisioner.provisioner.ENDS_WITHIN_SECONDS", 30.0)
     asking = asyncio.create_task(running.shutdown_requested(restart=True))
     await asyncio.wait({asking}, timeout=0.05)
     assert not asking.done()
+    return asking
+
+
+async def test_who_asks_for_an_end_waits_for_it(
+    running: KubernetesProvisioner, cluster: Cluster, pod: Pod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first look of a manager finds it ended; the next one would be 0.1 s later."""
+    asking = await asks_for_end(running, monkeypatch)
     cluster.view.apply("MODIFIED", instance(version=7, **pod.ended(exitCode=0)))
     await asyncio.wait_for(asking, 10.0)
     assert polled(running) == 0
 
 
 async def test_the_supervisor_tells_of_an_end_before_an_operator_does(
-    running: KubernetesProvisioner, cluster: Cluster, pod: Pod, monkeypatch: pytest.MonkeyPatch
+    running: KubernetesProvisioner, pod: Pod, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kubernel_provisioner.provisioner.ENDS_WITHIN_SECONDS", 30.0)
-    asking = asyncio.create_task(running.shutdown_requested(restart=True))
-    await asyncio.wait({asking}, timeout=0.05)
-    assert not asking.done()
+    asking = await asks_for_end(running, monkeypatch)
     await pod.become("exited", 3)
     await asyncio.wait_for(asking, 10.0)
     assert (polled(running), await running.wait()) == (3, 3)
